@@ -67,13 +67,14 @@ def main(
     facts = known_constants(table)
     found = sections(table, facts)
     crashes = table[table["crash"].notna()]
+    beats = _best_known_beaten(table, facts)
     made = {
         "versions": page.listed_versions(attributes),
         "crashes": crashes[["suite", "task", "strategy", "seed", "crash"]].values.tolist(),
         "runs": _what_was_run(table),
         "reliability": reliability(table),
         "failed": never_worked(table),
-        "beaten": _best_known_beaten(table, facts),
+        "beaten": beats,
         "mixed": page.mixed_commits(table),
     }
     text = "" if summary is None else _text_of(summary, markdown.BLOCK)  # errors come before anything is written
@@ -93,7 +94,8 @@ def main(
     if summary is not None:
         name = markdown.picture(found, images, out.name)
         first = None if name is None else out.with_name(name)
-        files[summary] = markdown.with_block(text, markdown.summary_block(found, costs, first, summary), summary)
+        block = markdown.summary_block(found, costs, len(beats), first, summary)
+        files[summary] = markdown.with_block(text, block, summary)
     if readme is not None:
         files[readme] = markdown.with_block(front, markdown.advice_block(found), readme, markdown.ADVICE_BLOCK)
     if standing is not None:

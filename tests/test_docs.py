@@ -178,6 +178,10 @@ def test_numbers_in_tables_are_those_of_the_results():
     assert "\n".join(tuned.grid(pd.read_csv(ROOT / "results" / "tuned.csv"))) in page
 
 
+def test_the_first_page_of_the_leaderboard_is_short():
+    assert (ROOT / "results" / "leaderboard.md").stat().st_size < 8_000
+
+
 def test_the_readme_opens_the_door_in_few_lines():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 

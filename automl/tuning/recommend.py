@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-DEFAULT = "auto"  # recommended if it is as likely among the best as any other, up to CLOSE
-CLOSE = 0.05
+DEFAULT = "auto"  # recommended unless it is expected to be worse than another by more than the margin
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,8 @@ class Record:
     """One comparison of strategies on tasks with one kind of space, after ``budget`` trainings.
 
     ``regrets``: the means, the lowest first. ``chances``: the probability that a strategy's expected regret on tasks
-    like these is practically the lowest, and ``losses``: how far above the lowest it is expected to be.
+    like these is practically the lowest, and ``losses``: how far above the lowest it is expected to be. ``margin``:
+    smaller differences in mean regret do not matter in practice.
     """
 
     kind: str
@@ -35,6 +35,7 @@ class Record:
     chances: Mapping[str, float]
     losses: Mapping[str, float]
     others: tuple[str, ...]  # raw libraries, compared but never recommended
+    margin: float
 
     @property
     def ours(self) -> list[str]:
@@ -73,7 +74,8 @@ def standing() -> list[Record]:
 
 def as_records(content: Mapping[str, Any]) -> list[Record]:
     """The records in the content of ``standing.json``."""
-    return [Record(**{**record, "others": tuple(record["others"])}) for record in content["records"]]
+    margin = content["margin"]
+    return [Record(**{**record, "others": tuple(record["others"]), "margin": margin}) for record in content["records"]]
 
 
 def recommend(records: Sequence[Record], kind: str, n_trials: int) -> Recommendation:
@@ -92,7 +94,7 @@ def recommend(records: Sequence[Record], kind: str, n_trials: int) -> Recommenda
         key=lambda record: (record.split != "holdout", -len(record.ours), -record.n_tasks),
     )
     basis = there[0]
-    strategy = preferred({name: basis.chances[name] for name in basis.ours})
+    strategy = preferred({name: basis.chances[name] for name in basis.ours}, basis.losses, basis.margin)
     headline = (
         f"recommended: {strategy}; after {budget} trainings it is among the best with probability "
         f"{probability(basis.chances[strategy])}"
@@ -110,10 +112,11 @@ def recommend(records: Sequence[Record], kind: str, n_trials: int) -> Recommenda
     return Recommendation(strategy, headline, tuple(filter(None, details)), basis, tuple(there))
 
 
-def preferred(chances: Mapping[str, float]) -> str:
-    """The strategy that is most likely among the best; the default if it is about as likely."""
+def preferred(chances: Mapping[str, float], losses: Mapping[str, float], margin: float) -> str:
+    """The strategy that is most likely among the best; the default if choosing it instead is not expected to cost more
+    than the margin."""
     first = max(chances, key=lambda name: chances[name])
-    return DEFAULT if chances.get(DEFAULT, -1.0) >= chances[first] - CLOSE else first
+    return DEFAULT if DEFAULT in chances and losses[DEFAULT] <= losses[first] + margin else first
 
 
 def probability(p: float) -> str:

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from automl.tuning.recommend import DEFAULT
 from benchmarks.pages.sentences import listed
+from benchmarks.pages.words import KINDS
 from benchmarks.scoring.cohorts import EVERY_SUITE
-from benchmarks.scoring.efficiency import failures
+from benchmarks.scoring.efficiency import LEVELS, failures
 from benchmarks.scoring.leaderboard import CLOCKS, Section
+from benchmarks.scoring.standings import BASELINE
 
 SITUATIONS = {  # (suite, field) -> in words
-    (EVERY_SUITE, "numeric spaces"): "numbers",
-    (EVERY_SUITE, "mixed spaces"): "numbers and choices",
-    (EVERY_SUITE, "discrete spaces"): "choices and grids",
+    **{(EVERY_SUITE, f"{kind} spaces"): words for kind, words in KINDS.items()},
     ("yahpo", "all tasks"): "learning curves",
 }
 TARGETS = {  # (reference, its budget) -> in words
@@ -26,17 +27,18 @@ TARGETS = {  # (reference, its budget) -> in words
 }
 SHORT = (("random", 50), ("raw-optuna", 50))  # targets of the short table and of the figures
 SHORTLY = (
-    "Trainings to be as good as random search after 50 / as Optuna's default after 50: medians, and in parentheses the "
-    "share of runs that were never as good as the latter."
+    "Median trainings to be as good as random search after 50 / as Optuna's default after 50; in parentheses the share "
+    "of runs that never were as good as the latter. Where the default config is as good, one training is enough."
 )
 EXPLANATION = """The target of a task is the mean regret of random search after 50 or 100 trainings, or of Optuna's
-default sampler after 50. A run needs the number of trainings after which its incumbent is first as good. **Median**:
-over the runs of a unit, then over units, with its exact 80% interval in parentheses (of order statistics: at least 80%
-whatever the distribution; none below 5 units). **never**: the share of runs that did not reach the target within their
-budget. They count as slower than all others, so a median is the same whatever they would have needed; where half or
-more of them are such, it is only known to be over the budget. In *time*, the unit is the mean time of a training of the
-task, and the strategy's own thinking counts. Epochs are charged in proportion, so strategies that stop trainings early
-need fewer.
+default sampler after 50. A run needs the number of trainings after which its incumbent is first as good: a single one
+where the default config is, since the reference may find nothing better, or by noisy losses choose something worse.
+**Median**: over the runs of a unit, then over units, with its exact 80% and 95% intervals in parentheses (of order
+statistics: at least that coverage whatever the distribution; none below 5 units). **never**: the share of runs that did
+not reach the target within their budget. They count as slower than all others, so a median is the same whatever they
+would have needed; where half or more of them are such, it is only known to be over the budget. In *time*, the unit is
+the mean time of a training of the task, and the strategy's own thinking counts. Epochs are charged in proportion, so
+strategies that stop trainings early need fewer.
 """
 
 
@@ -109,17 +111,17 @@ def short_table(found: Sequence[Efficiency]) -> tuple[list[str], list[list[str]]
 
 
 def notes(each: Efficiency) -> list[str]:
-    """The tasks on which the best strategy fails, by target, and what an epoch is."""
+    """By target, the tasks on which the fastest strategy and ours fail and those that need no search; and what an epoch
+    is."""
     lines = []
     for target in each.targets:
         best = str(each.of(target).index[0])
         own = each.section.needed
         own = own[(own["reference"] == target[0]) & (own["after"] == target[1]) & (own["clock"] == "trainings")]
-        shares = failures(own, best)
-        names = [f"{suite}/{task}" for suite, task in shares.index.to_flat_index()]
-        tasks = [f"{task} ({share:.0%})" for task, share in zip(names, shares, strict=True)]
-        where = f"in fewer than half of its runs on {listed(tasks)}" if tasks else "in most runs on every task"
-        lines.append(f"To {TARGETS[target]}, {best} is the fastest; it gets there {where}.")
+        also = f" {DEFAULT} gets there {_how_often(own, DEFAULT)}." if DEFAULT in set(each.strategies) - {best} else ""
+        enough = _default_is_enough(own)
+        also += f" The default config is as good on {listed(enough)}." if enough else ""
+        lines.append(f"To {TARGETS[target]}, {best} is the fastest; it gets there {_how_often(own, best)}.{also}")
     epochs = each.section.needed["max_epochs"].unique()
     if len(epochs) == 1 and epochs[0] > 1:
         target = each.targets[-1]
@@ -129,8 +131,27 @@ def notes(each: Efficiency) -> list[str]:
     return lines
 
 
+def _how_often(own: pd.DataFrame, strategy: str) -> str:
+    """For example ``in fewer than half of its runs on a/b (40%)``. ``own``: what runs need for one target."""
+    shares = failures(own, strategy)
+    tasks = [f"{task} ({share:.0%})" for task, share in zip(_names(shares), shares, strict=True)]
+    return f"in fewer than half of its runs on {listed(tasks)}" if tasks else "in most runs on every task"
+
+
+def _default_is_enough(own: pd.DataFrame) -> list[str]:
+    """The tasks on which every run of random search reaches the target with its first training, the default."""
+    runs = own[own["strategy"] == BASELINE]
+    last = runs.groupby(["suite", "task"])["needed"].max()
+    return _names(last[last == 1])
+
+
+def _names(by_task: pd.Series) -> list[str]:
+    return [f"{suite}/{task}" for suite, task in by_task.index.to_flat_index()]
+
+
 def full_table(each: Efficiency) -> tuple[list[str], list[list[str]]]:
-    """A row per strategy: medians to all targets with intervals and the share of runs that never reached them."""
+    """A row per strategy: medians to all targets with 80% and 95% intervals, and the share of runs that never reached
+    them."""
     header = ["strategy"]
     for clock in CLOCKS:
         header += [f"{TARGETS[target]}{', time' * (clock == 'seconds')}" for target in each.targets]
@@ -142,11 +163,12 @@ def full_table(each: Efficiency) -> tuple[list[str], list[list[str]]]:
 
 
 def _full(each: Efficiency, target: tuple[str, int], clock: str, name: str) -> str:
-    rows = each.of(target, clock)
-    median, low, high = (float(rows[column].to_dict()[name]) for column in ("median", "low80", "high80"))
-    text = _number(median, each.limit)
-    if not np.isnan(low):
-        text += f" ({_number(low, each.limit)} to {_number(high, each.limit)})"
+    columns = ["median", *(f"{end}{level}" for level in LEVELS for end in ("low", "high"))]
+    row = {column: float(each.of(target, clock)[column].to_dict()[name]) for column in columns}
+    text = _number(row["median"], each.limit)
+    if not np.isnan(row["low80"]):
+        ends = [[_number(row[f"{end}{level}"], each.limit) for end in ("low", "high")] for level in LEVELS]
+        text += f" ({', '.join(' to '.join(pair) for pair in ends)})"
     never = _never(each, target, clock, name)
     return f"{text}; {never:.0%} never" if never else text
 

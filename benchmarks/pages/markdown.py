@@ -14,29 +14,18 @@ from automl.errors import UserError
 from automl.study.run_folder import write_atomic
 from benchmarks.pages.efficiency import EXPLANATION as NEEDS
 from benchmarks.pages.efficiency import SHORTLY, efficiencies, full_table, notes, short_table
-from benchmarks.pages.overview import (
-    ADVICE,
-    BUDGETS,
-    STRATEGIES,
-    TERMS,
-    advice_rows,
-    advised,
-    in_short,
-    losses,
-    strategy_table,
-)
+from benchmarks.pages.overview import STRATEGIES, WHERE, WHERE_HOW, losses, strategy_table, terms
 from benchmarks.pages.sentences import Advice, advice, budgets, findings
+from benchmarks.pages.situations import ADVICE, BUDGETS, advice_rows, advised, in_short
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
+from benchmarks.pages.words import shown
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import titled
 from benchmarks.scoring.leaderboard import Section
 
 BLOCK, ADVICE_BLOCK = "leaderboard", "advice"
 PICTURE = "Trainings that each strategy needs"
-INDEX = (
-    "At each suite's largest budget: the lowest expected regret and its probability; who is practically equal; who "
-    "may be; and how many are worse."
-)
+INDEX = "The lowest expected regret after the largest budget (sure)."
 BEFORE = (
     "Before its first outcome, and if it crashed, a run is scored with the worst of 1, the default's regret and the "
     "worst regret of any compared run on that task; without known regrets, the worse of the default's and worst loss."
@@ -65,8 +54,9 @@ within the same budget.
 **Verdicts** are probabilities for tasks like these, by a Bayesian signed-rank test of the leader against each other
 strategy, in which differences below {MARGIN:g} are practically equal (Benavoli et al., JMLR 18(77), 2017): worse or
 practically equal if that has a probability of {SURE:g} or more, else not known yet. **best**: all others are worse.
-With fewer than {FEWEST} units nothing is said of other tasks. Friedman's and Wilcoxon's tests are in
-{{name}}-tests.csv.
+With fewer than {FEWEST} units nothing is said of other tasks. How many would decide is estimated by repeating those
+seen. The p-values of Friedman's test, and of Wilcoxon's with Holm's correction, are in
+[{{name}}-tests.csv]({{name}}-tests.csv).
 No strategy used knowledge from other tasks.
 """
 
@@ -85,12 +75,12 @@ def pages(
         suites.setdefault(titled(section.field.suite, section.field.split), []).append(i)
     files = {suite: f"{name}-{slug(suite)}.md" for suite in suites}
     if not advised(sections):
-        parts = ["# Which strategy to use\n", *summary(sections, costs), ""]
+        parts = ["# Which strategy to use\n", *summary(sections, costs, len(made["beaten"])), ""]
         for i, section in enumerate(sections):
             parts += _section(section, images.get(i, []))
         return {f"{name}.md": "\n".join([*parts, _runs(made, name).replace("# How", "## How", 1)])}
     found = {
-        f"{name}.md": _first_page(sections, costs, images, files, name),
+        f"{name}.md": _first_page(sections, summary(sections, costs, len(made["beaten"])), images, files, name),
         f"{name}-runs.md": _runs(made, name),
     }
     if efficiencies(sections):
@@ -104,29 +94,32 @@ def pages(
 
 
 def _first_page(
-    sections: list[Section], costs: pd.DataFrame, images: dict[int, list[str]], files: dict[str, str], name: str
+    sections: list[Section], first: list[str], images: dict[int, list[str]], files: dict[str, str], name: str
 ) -> str:
     parts = [
         "# Which strategy to use\n",
         f"Written by `python -m benchmarks.report`; [how this is measured]({name}-runs.md).\n",
-        *summary(sections, costs),
+        *first,
     ]
-    first = picture(sections, images, name)
-    parts += ["", f"![{PICTURE}]({first})"] if first else []
+    image = picture(sections, images, name)
+    parts += ["", f"![{PICTURE}]({image})"] if image else []
     parts += ["\n## All results\n", f"{INDEX}\n"]
     parts += [f"- [What each strategy needs]({name}-efficiency.md)"] if efficiencies(sections) else []
     for suite, page in files.items():
-        verdicts = []
-        for section in sections:
-            if "subset" in section.field.name:  # is on the suite's page
-                continue
-            found = findings(section)
-            if titled(section.field.suite, section.field.split) == suite and found:
-                what = [section.field.title.removeprefix(suite).strip(", "), section.field.name]
-                after = found[-1].after.lower().replace(" trainings", "")
-                verdicts.append(f"{', '.join(filter(None, what))} {after}: {found[-1].brief}")
-        parts.append(f"- [{escaped(suite)}]({page}): {escaped('; '.join(verdicts))}")
+        own = [section for section in sections if titled(section.field.suite, section.field.split) == suite]
+        leaders = [_leader(section, suite) for section in own if "subset" not in section.field.name]
+        parts.append(f"- [{escaped(suite)}]({page}): {escaped('; '.join(filter(None, leaders)))}")
     return "\n".join(parts) + "\n"
+
+
+def _leader(section: Section, suite: str) -> str:
+    """For example ``4 workers: auto (0.81)``; empty without results."""
+    found = findings(section)
+    if not found:
+        return ""
+    name = "" if section.field.name == "all tasks" else shown(section.field.name)
+    what = ", ".join(filter(None, [section.field.title.removeprefix(suite).strip(", "), name]))
+    return f"{what}: {found[-1].brief}" if what else found[-1].brief
 
 
 def picture(sections: list[Section], images: dict[int, list[str]], name: str) -> str | None:
@@ -136,17 +129,17 @@ def picture(sections: list[Section], images: dict[int, list[str]], name: str) ->
     return next((names[0] for names in images.values()), None)
 
 
-def summary(sections: list[Section], costs: pd.DataFrame) -> list[str]:
-    """Advice by situation, what each strategy needs, a table of all strategies, and where another library wins; or,
-    without a known situation, the verdicts by suite."""
+def summary(sections: list[Section], costs: pd.DataFrame, n_beaten: int) -> list[str]:
+    """Advice by situation, what each strategy needs, a table of all strategies, and where another library is better;
+    or, without a known situation, the verdicts by suite. ``n_beaten``: see ``overview.terms``."""
     found = advised(sections)
     if not found:
         return _table(advice(sections, kinds=False))
     lines = ["## What to use\n", f"{in_short(found)}\n", *grid(ADVICE, advice_rows(found)), ""]
-    lines += [f"- **{term}**: {words}" for term, words in TERMS]
+    lines += [f"- **{term}**: {words}" for term, words in terms(n_beaten)]
     where = losses(sections)
     if where:
-        lines += ["", "## Where other libraries win\n", *(f"- {escaped(line)}" for line in where)]
+        lines += ["", f"## {WHERE}\n", f"{WHERE_HOW}\n", *(f"- {escaped(line)}" for line in where)]
     header, rows_of_strategies = strategy_table(sections, costs)
     if rows_of_strategies:
         lines += ["", "## Strategies\n"]
@@ -170,7 +163,7 @@ def _efficiency(sections: list[Section], name: str) -> str:
 
 def _section(section: Section, images: list[str]) -> list[str]:
     field, standing = section.field, section.standings["trainings"]
-    parts = [escaped(f"## {field.title}: {field.name}, {field.extent}, {field.n_trials} trainings") + "\n"]
+    parts = [escaped(f"## {field.title}: {shown(field.name)}, {field.extent}, {field.n_trials} trainings") + "\n"]
     parts += [f"- {escaped(finding.text)}" for finding in findings(section)]
     parts += [f"- {escaped(standing.scored)}"] if standing.scored else []
     if field.left_out:
@@ -199,9 +192,9 @@ def _runs(made: dict[str, Any], name: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def summary_block(sections: list[Section], costs: pd.DataFrame, image: Path | None, page: Path) -> str:
+def summary_block(sections: list[Section], costs: pd.DataFrame, n_beaten: int, image: Path | None, page: Path) -> str:
     """The summary and one figure, linked relative to the page that the block is for."""
-    lines = summary(sections, costs)
+    lines = summary(sections, costs, n_beaten)
     if image is not None:
         link = os.path.relpath(image.resolve(), page.resolve().parent)
         lines += ["", f"![{PICTURE}]({Path(link).as_posix()})"]
@@ -209,9 +202,10 @@ def summary_block(sections: list[Section], costs: pd.DataFrame, image: Path | No
 
 
 def advice_block(sections: list[Section]) -> str:
-    """The recommendations for few trainings."""
-    found = [each for each in advised(sections) if each.budget == BUDGETS[0]]
-    return "\n".join([f"{in_short(found)}\n", *grid(ADVICE, advice_rows(found))])
+    """The advice in a sentence, and the rows for few trainings."""
+    found = advised(sections)
+    few = [each for each in found if each.budget == BUDGETS[0]]
+    return "\n".join([f"{in_short(found)}\n", *grid(ADVICE, advice_rows(few))])
 
 
 def slug(text: str) -> str:
@@ -240,7 +234,7 @@ def _table(advices: list[Advice]) -> list[str]:
     rows = []
     for row in advices:
         field = row.field
-        what = f"{field.title}, {field.name}: {field.extent}"
+        what = f"{field.title}, {shown(field.name)}: {field.extent}"
         cells = [row.cells[budget].short if budget in row.cells else "" for budget in after]
         rows.append([escaped(cell) for cell in [what, *cells]])
     return grid(["tasks", *(f"after {budget:g} trainings" for budget in after)], rows)

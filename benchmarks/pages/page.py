@@ -10,17 +10,10 @@ import pandas as pd
 from benchmarks.pages import figures, tables
 from benchmarks.pages.efficiency import SHORT, SHORTLY, efficiencies, first_of_each, short_table
 from benchmarks.pages.markdown import BEFORE, slug
-from benchmarks.pages.overview import (
-    ADVICE,
-    STRATEGIES,
-    TERMS,
-    advice_rows,
-    advised,
-    in_short,
-    losses,
-    strategy_table,
-)
+from benchmarks.pages.overview import STRATEGIES, WHERE, WHERE_HOW, losses, strategy_table, terms
 from benchmarks.pages.sentences import advice, budgets, findings, spent
+from benchmarks.pages.situations import ADVICE, advice_rows, advised, in_short
+from benchmarks.pages.words import KINDS, shown
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from benchmarks.scoring.leaderboard import Section
@@ -54,13 +47,15 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["shown"] = shown
     by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
     return environment.get_template("leaderboard.html.j2").render(
-        terms=TERMS,
+        terms=terms(len(made["beaten"])),
         in_short=in_short(found) if (found := advised(sections)) else "",
         advice=(ADVICE, advice_rows(found)),
         strategies=(STRATEGIES, *strategy_table(sections, all_costs)),
-        losses=losses(sections),
+        losses=(WHERE, WHERE_HOW, losses(sections)),
+        kinds=KINDS,
         needs=(SHORTLY, short_table(needs), [(each.title, each.section.field.extent) for each in needs]),
         by_suite=by_suite,
         by_kind=by_kind,

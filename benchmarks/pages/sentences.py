@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from automl.tuning.recommend import probability
-from benchmarks.scoring.certainty import FEWEST, MARGIN
+from benchmarks.scoring.certainty import FEWEST, MARGIN, MOST_UNITS
 from benchmarks.scoring.cohorts import EVERY_SUITE, Field, counted
 from benchmarks.scoring.comparison import AHEAD, AMONG, BEST, EQUAL, FEW, NOTHING, UNKNOWN, WORSE, Comparison
 from benchmarks.scoring.leaderboard import Section
@@ -29,7 +29,7 @@ class Finding:
     verdict: str
     leaders: tuple[str, ...]  # the lowest mean first, then those that may be as good
     detail: str
-    brief: str  # for an index: who leads, who may be as good, how many are worse
+    brief: str  # for an index: who leads, and its probability
 
     @property
     def text(self) -> str:
@@ -80,21 +80,14 @@ def _finding(section: Section, standing: Standing, budget: float, clock: str) ->
         detail = _few(comparison, standing, budget)
     else:
         detail = _decided(comparison, standing, budget)
-    brief = _brief(comparison) if comparison.decided else verdict
+    brief = _leader(comparison) if comparison.decided else verdict
     return Finding(budget, f"After {spent(budget, clock)}", verdict, leaders, detail, brief)
 
 
-def _brief(comparison: Comparison) -> str:
-    """For example ``auto (0.99), equal: bo, perhaps: ga; 11 worse``."""
-    first, pairs = comparison.leaders[0], comparison.pairs
-    words = {EQUAL: "equal", UNKNOWN: "perhaps"}
-    parts = [f"{first} ({probability(float(comparison.chances['probability'][first]))})"]
-    for word, said in words.items():
-        names = [str(name) for name in pairs.loc[pairs["word"] == word, "b"]]
-        more = [f"{len(names) - N_NAMED} more"] if len(names) > N_NAMED else []
-        parts += [f"{said}: {listed([*names[:N_NAMED], *more])}"] if names else []
-    n_worse = int((pairs["word"] == WORSE).sum())
-    return ", ".join(parts) + (f"; {n_worse} worse" if n_worse else "")
+def _leader(comparison: Comparison) -> str:
+    """For example ``auto (0.99)``."""
+    first = comparison.leaders[0]
+    return f"{first} ({probability(float(comparison.chances['probability'][first]))})"
 
 
 def _nothing(section: Section, *, last: bool) -> str:
@@ -122,12 +115,24 @@ def _decided(comparison: Comparison, standing: Standing, budget: float) -> str:
         parts.append(f"Practically equal: {listed(_with(equal, 'equal'))}.")
     if len(unknown):
         parts.append(f"Not known yet, with the probability of being worse: {listed(_with(unknown, 'worse'))}.")
+        parts.append(to_know(comparison))
     if len(worse):
         of = "all others" if len(worse) == len(pairs) else f"{len(worse)} of the {len(pairs)} others"
         lowest = float(worse["worse"].min())
         more = "" if lowest > 0.99 else " or more"
         parts.append(f"Worse: {of}, each with probability {probability(lowest)}{more}.")
     return " ".join([*parts, _speed(standing, budget, first)]).rstrip()
+
+
+def to_know(comparison: Comparison) -> str:
+    """For example ``It would take about 36 tasks like these to decide on ga, more than 200 on tpe.``"""
+    noun = comparison.size.split()[-1]  # of "12 tasks" or "36 tasks of 12 functions"
+    by_number: dict[str, list[str]] = {}
+    for name, n in comparison.needed.items():
+        by_number.setdefault(f"more than {MOST_UNITS}" if n is None else f"about {n}", []).append(name)
+    (first, names), *rest = by_number.items()
+    more = "".join(f", {n} on {listed(others)}" for n, others in rest)
+    return f"It would take {first} {noun} like these to decide on {listed(names)}{more}."
 
 
 def _with(pairs: pd.DataFrame, column: str) -> list[str]:

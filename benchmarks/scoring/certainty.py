@@ -8,6 +8,7 @@ do not depend on which weaker ones took part.
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ SURE = 0.9  # probability from which a statement is made
 FEWEST, FEW = 5, 15  # units: with fewer than FEWEST no interval, with fewer than FEW Student's t
 PRIOR = 0.5  # weight of a pseudo-observation of no difference, beside one of each unit
 N_POSTERIOR = 10_000
+N_ROUGH = 2_000  # draws for a rough estimate
+MOST_UNITS = 200  # the largest number of units that is asked for
 
 
 def expected(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -55,16 +58,19 @@ class Versus:
         return max(self.better, self.equal, self.worse) >= SURE
 
 
-def versus(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, seed: int = 0) -> Versus:
+def versus(
+    a: np.ndarray, b: np.ndarray, margin: float = MARGIN, seed: int = 0, times: int = 1, n_draws: int = N_POSTERIOR
+) -> Versus:
     """The Bayesian signed-rank test of paired mean regrets of units, both (n,): lower is better.
 
     The distribution of the differences is a Dirichlet process with a pseudo-observation of 0. For each draw from its
     posterior, the chances that the mean of two random differences lies below, within and above the margin are compared;
-    the probability of a region is the share of draws in which it has the highest chance (section 4.2.1).
+    the probability of a region is the share of draws in which it has the highest chance (section 4.2.1). ``times``: as
+    if there were so many units with each of the differences.
     """
     z = np.concatenate([[0.0], a - b])
     pairs = z[:, None] + z  # twice the means of two
-    draws = np.random.default_rng(seed).dirichlet([PRIOR, *[1.0] * len(a)], N_POSTERIOR)
+    draws = np.random.default_rng(seed).dirichlet([PRIOR, *[float(times)] * len(a)], n_draws)
 
     def chance(region: np.ndarray) -> np.ndarray:
         return np.asarray(np.einsum("si,ij,sj->s", draws, region.astype(float), draws, optimize=True))
@@ -90,15 +96,19 @@ def among_best(table: pd.DataFrame, margin: float = MARGIN, seed: int = 0) -> pd
     return pd.DataFrame(columns, index=table.columns)
 
 
-def units_needed(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, most: int = 200) -> int | None:
+def units_needed(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, most: int = MOST_UNITS) -> int | None:
     """The number of units like these from which ``versus`` would be sure, None if more than ``most``.
 
-    The units seen so far are repeated, so it is a rough estimate.
+    A rough estimate: the units seen so far are repeated.
     """
-    for times in range(2, most // len(a) + 1):
-        if versus(np.tile(a, times), np.tile(b, times), margin).sure:
-            return times * len(a)
-    return None
+
+    def sure(times: int) -> bool:
+        return versus(a, b, margin, times=times, n_draws=N_ROUGH).sure
+
+    last = most // len(a)
+    if last < 2 or not sure(last):
+        return None
+    return (2 + bisect.bisect_left(range(2, last), True, key=sure)) * len(a)
 
 
 def _means(values: np.ndarray, n_draws: int, seed: int) -> np.ndarray:

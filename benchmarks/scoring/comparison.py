@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE, Versus, among_best, versus
+from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE, Versus, among_best, units_needed, versus
 from benchmarks.scoring.regret import ranks
 from benchmarks.scoring.statistics import against, friedman
 
-BEST, AMONG, UNKNOWN = "best", "practically equal", "not known yet"
+BEST, AMONG, UNKNOWN = "best", "among the best, practically equal", "not known yet"
 FEW, ALONE = "too few tasks", "nothing to compare"
 NOTHING = "no training worked"  # for any strategy within the budget
 AHEAD = "ahead on this task"  # on a single task, by its seeds
 WORSE, EQUAL = "worse", "practically equal"  # of a strategy, compared with the leader
+N_ASKED = 2  # undecided rivals for which the number of units is estimated
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The results at one budget.
 
-    ``chances``: of each strategy, as ``certainty.among_best``. ``pairs``: the leader ``a`` against each other strategy
-    ``b``, empty with too few units: the probabilities that ``b`` is ``better``, ``equal`` or ``worse``, the ``word``
-    for it, and Wilcoxon's signed-rank test with Holm's correction. ``leaders``: the strategy with the lowest mean, then
-    those that may be as good.
+    ``table``: mean regrets, units x strategies. ``chances``: of each strategy, as ``certainty.among_best``. ``pairs``:
+    the leader ``a`` against each other strategy ``b``, empty with too few units: the probabilities that ``b`` is
+    ``better``, ``equal`` or ``worse``, the ``word`` for it, and Wilcoxon's signed-rank test with Holm's correction.
+    ``leaders``: the strategy with the lowest mean, then those that may be as good.
     """
 
+    table: pd.DataFrame
     means: pd.Series  # ascending
     mean_ranks: pd.Series
     n_units: int
@@ -42,6 +45,16 @@ class Comparison:
         """Whether there are enough units to say something of tasks like these."""
         return self.verdict in (BEST, AMONG, UNKNOWN)
 
+    @functools.cached_property
+    def needed(self) -> dict[str, int | None]:
+        """For the undecided rivals with the lowest means, about how many units like these would decide; None if too
+        many. See ``certainty.units_needed``."""
+        undecided = self.pairs.loc[self.pairs["word"] == UNKNOWN, ["a", "b"]].head(N_ASKED)
+        return {
+            str(b): units_needed(self.table[b].to_numpy(), self.table[a].to_numpy())
+            for a, b in undecided.itertuples(index=False, name=None)
+        }
+
 
 def compare(table: pd.DataFrame, size: str = "", margin: float = MARGIN) -> Comparison:
     """Compare the strategy with the lowest mean with each of the others. ``size``: the number of tasks, as text."""
@@ -50,7 +63,8 @@ def compare(table: pd.DataFrame, size: str = "", margin: float = MARGIN) -> Comp
     first, *others = map(str, means.index)
     if not others or len(table) < FEWEST:
         verdict = ALONE if not others else FEW
-        return Comparison(means, mean_ranks, len(table), size, verdict, (first, *others), no_chances(), no_pairs())
+        leaders = (first, *others)
+        return Comparison(table, means, mean_ranks, len(table), size, verdict, leaders, no_chances(), no_pairs())
     pairs = against(table, first)
     found = [versus(table[b].to_numpy(), table[first].to_numpy(), margin) for b in pairs["b"]]
     for name in ("better", "equal", "worse"):
@@ -59,13 +73,14 @@ def compare(table: pd.DataFrame, size: str = "", margin: float = MARGIN) -> Comp
     verdict = UNKNOWN if (pairs["word"] == UNKNOWN).any() else BEST if (pairs["word"] == WORSE).all() else AMONG
     leaders = (first, *pairs.loc[pairs["word"] != WORSE, "b"])
     p = friedman(table) if others[1:] else None
-    return Comparison(means, mean_ranks, len(table), size, verdict, leaders, among_best(table, margin), pairs, p)
+    chances = among_best(table, margin)
+    return Comparison(table, means, mean_ranks, len(table), size, verdict, leaders, chances, pairs, p)
 
 
 def nothing(table: pd.DataFrame, size: str) -> Comparison:
     """The comparison if no strategy has a successful training: there is no leader."""
     none = pd.Series(float("nan"), index=table.columns)
-    return Comparison(none, none, len(table), size, NOTHING, (), no_chances(), no_pairs())
+    return Comparison(table, none, none, len(table), size, NOTHING, (), no_chances(), no_pairs())
 
 
 def no_chances() -> pd.DataFrame:

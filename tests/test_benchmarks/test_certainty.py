@@ -54,6 +54,34 @@ def test_one_unit_by_hand():
     assert found.equal == pytest.approx(1 - worse, abs=0.01)
 
 
+@pytest.mark.parametrize("lead", [-0.03, -0.008, 0.0, 0.02])
+def test_the_probabilities_are_those_of_the_definition(lead):
+    """Draws of the weights by gamma variables, and the mean of each two differences one by one."""
+    rng = np.random.default_rng(5)
+    b = regrets(rng, 9)
+    a = b + lead + rng.normal(0, 0.03, 9)
+    z, n_draws, wins = [0.0, *(a - b)], 3000, np.zeros(3)
+    for _ in range(n_draws):
+        weights = np.array([rng.gamma(0.5), *(rng.gamma(1.0) for _ in range(9))])
+        weights /= weights.sum()
+        chances = np.zeros(3)
+        for first, weight in zip(z, weights, strict=True):
+            for second, other in zip(z, weights, strict=True):
+                mean = (first + second) / 2
+                chances[0 if mean < -MARGIN else 2 if mean > MARGIN else 1] += weight * other
+        wins[chances.argmax()] += 1
+    found = versus(a, b)
+    assert [found.better, found.equal, found.worse] == pytest.approx(wins / n_draws, abs=0.03)
+
+
+def test_units_seen_several_times_have_the_weight_of_their_number():
+    rng = np.random.default_rng(6)
+    b = regrets(rng, 6)
+    a = b + rng.normal(0.01, 0.03, 6)
+    found, tiled = versus(a, b, times=4), versus(np.tile(a, 4), np.tile(b, 4))
+    assert (found.better, found.equal, found.worse) == pytest.approx((tiled.better, tiled.equal, tiled.worse), abs=0.02)
+
+
 def test_better_equal_and_worse():
     rng = np.random.default_rng(0)
     b = regrets(rng, 15)

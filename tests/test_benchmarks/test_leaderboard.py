@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from automl.errors import UserError
 from benchmarks.pages import markdown, page
 from benchmarks.pages import tables as cells
-from benchmarks.pages.sentences import Finding, evidence, findings
+from benchmarks.pages.sentences import Finding, evidence, findings, to_know
 from benchmarks.report import known_constants, main, never_worked, read_runs
 from benchmarks.scoring import comparison
 from benchmarks.scoring.cohorts import EVERY_SUITE, fields
@@ -99,7 +100,7 @@ def test_a_known_best_is_found_and_its_sentence_has_the_numbers_of_the_tables():
     assert rows[["better", "equal", "worse"]].sum(axis=1).tolist() == pytest.approx([1.0, 1.0])
     assert (rows["p_holm"] < 0.001).all()
     assert "Worse: all others, each with probability over 0.99" in found.text
-    assert found.brief == "good (over 0.99); 2 worse"
+    assert found.brief == "good (over 0.99)"
     table = board([section]).query("clock == 'trainings' and budget == 20").set_index("strategy")
     good = table.loc["good"]
     assert good["low95"] < good["low80"] < good["regret"] < good["high80"] < good["high95"]
@@ -115,7 +116,7 @@ def test_equal_strategies_are_practically_equal():
     found = [last(section) for section in sections(table, constants(TASKS))]
     assert all(finding.verdict == comparison.AMONG for finding in found)
     assert all("Practically equal: " in finding.text for finding in found)
-    assert all(", equal: " in finding.brief and "worse" not in finding.brief for finding in found)
+    assert all(finding.short.startswith("among the best, practically equal: ") for finding in found)
 
 
 def test_a_difference_below_the_margin_does_not_count():
@@ -133,6 +134,30 @@ def test_a_lead_due_to_one_task_is_not_known():
     found = comparison.compare(table)
     assert found.means.index[0] == "lucky"
     assert found.verdict == comparison.UNKNOWN
+
+
+def test_what_it_would_take_to_know_is_estimated_for_the_undecided_with_the_lowest_means():
+    base = np.linspace(0.1, 0.2, 8)
+    wiggle = np.array([0.05, -0.04] * 4)
+    table = pd.DataFrame(
+        {"leads": base, "third": base + 2 * wiggle, "near": base + wiggle, "fourth": base + 3 * wiggle}
+    )
+    found = comparison.compare(table.assign(far=base + 0.5))
+    assert found.verdict == comparison.UNKNOWN
+    assert list(found.needed) == ["near", "third"]
+    assert all(n is None or n in range(16, 201, 8) for n in found.needed.values())
+
+
+@pytest.mark.parametrize(
+    ("needed", "words"),
+    [
+        ({"ga": 36, "tpe": None}, "about 36 functions like these to decide on ga, more than 200 on tpe."),
+        ({"auto": 48, "bo": 48}, "about 48 functions like these to decide on auto and bo."),
+        ({"ga": None}, "more than 200 functions like these to decide on ga."),
+    ],
+)
+def test_what_it_would_take_to_know_in_words(needed, words):
+    assert to_know(SimpleNamespace(size="36 tasks of 12 functions", needed=needed)) == f"It would take {words}"
 
 
 def test_a_weak_strategy_does_not_change_what_is_said_of_the_others():

@@ -1,44 +1,52 @@
-"""The first table of the leaderboard: what to use, in words."""
-
-from dataclasses import replace
-from types import SimpleNamespace
+"""The first screen of the leaderboard below the advice."""
 
 import pandas as pd
-import pytest
+from test_leaderboard import TASKS, constants, runs
 
-from benchmarks.pages.overview import CLOCK, Advised, in_short
+from benchmarks.pages.overview import losses, strategy_table, terms
+from benchmarks.scoring.cohorts import EVERY_SUITE
+from benchmarks.scoring.leaderboard import sections
 
-
-def advised(chances: dict[str, float]) -> Advised:
-    """The advice where strategies have these probabilities of being among the best."""
-    comparison = SimpleNamespace(
-        chances=pd.DataFrame({"probability": chances}), means=pd.Series(0.1, index=list(chances))
-    )
-    section = SimpleNamespace(standings={CLOCK: SimpleNamespace(comparisons={20.0: comparison})})
-    return Advised("numbers only", 20.0, "auto", {"holdout": section})
+NO_COSTS = pd.DataFrame(columns=["strategy", "n_dimensions", "n_trials", "seconds"])
 
 
-@pytest.mark.parametrize(
-    ("chances", "ours", "library"),
-    [
-        ({"auto": 0.99, "bo": 0.97, "tpe": 0.4}, "**auto** or **bo**", ""),
-        ({"auto": 0.96, "raw-nevergrad": 0.99}, "**auto**", ""),
-        ({"auto": 0.8, "bo": 0.97}, "**auto**", ""),
-        ({"auto": 0.43, "raw-nevergrad": 0.87}, "**auto**", "nevergrad (0.87): 0.100"),
-        ({"auto": 0.43, "raw-nevergrad": 0.2}, "**auto**", ""),
-    ],
-)
-def test_a_row_names_the_best_of_ours_and_a_library_that_is_likelier_the_best(chances, ours, library):
-    found = advised(chances)
-    assert (found.ours, found.about_library) == (ours, library)
+def test_where_a_library_is_likelier_the_best_held_out_tasks_of_all_suites_come_first():
+    held = [f"h{i:02d}" for i in range(11)]
+    qualities = (("random", 0.5), ("auto", 0.3), ("raw-nevergrad", 0.1))
+    parts = [runs(name, quality, TASKS) for name, quality in qualities]
+    parts += [runs(name, quality, held, split="holdout") for name, quality in qualities]
+    found = losses(sections(pd.concat(parts), constants([*TASKS, *held])))
+    assert [line.partition(": ")[0] for line in found] == ["numbers only, held out", "s, held out", "s"]
+    assert ": after 20: nevergrad 0.1" in found[0]
 
 
-def test_the_advice_in_a_sentence_names_the_situations_in_which_it_is_another():
-    usual, sure = advised({"auto": 0.43, "raw-nevergrad": 0.87}), advised({"auto": 0.99})
-    assert in_short([sure, sure]) == "Use `auto`."
-    crew = replace(sure, situation="4 workers", strategy="bo+hyperband")
-    crew.first.chances.loc["bo+hyperband"] = 0.8
-    assert in_short([usual, usual, sure, crew]) == (
-        "Use `auto`, with these exceptions: numbers only: the library nevergrad is more likely the best; "
-        "4 workers: `bo+hyperband`."
-    )
+def test_one_strategy_of_ours_is_compared_with_the_library_the_likeliest():
+    """The lowest mean is not always the likeliest: one bad task can hide that a strategy is mostly better."""
+    tasks = [f"t{i:02d}" for i in range(20)]
+    parts = [runs(name, quality, tasks) for name, quality in (("raw-nevergrad", 0.1), ("bo", 0.2), ("tpe", 0.3))]
+    (section,) = (each for each in sections(pd.concat(parts), constants(tasks)) if each.field.suite != EVERY_SUITE)
+    comparison = section.standings["trainings"].comparisons[20.0]
+    comparison.chances["probability"] = pd.Series({"raw-nevergrad": 0.8, "bo": 0.1, "tpe": 0.3})
+    (line,) = losses([section])
+    assert line.endswith(f"tpe {comparison.means['tpe']:.3f} (0.30)")
+
+
+def test_strategies_are_compared_by_kind_of_space_and_suite_with_a_blank_where_runs_are_missing():
+    suites = {
+        suite: [runs(name, 0.3, TASKS, suite=suite) for name in ("random", "auto")] for suite in ("yahpo", "fields")
+    }
+    table = pd.concat([*suites["yahpo"], *suites["fields"], runs("ga", 0.2, TASKS, suite="yahpo")])
+    both = pd.concat([constants(TASKS, suite) for suite in suites])
+    header, rows = strategy_table(sections(table, both), NO_COSTS)
+    assert header[1:] == [
+        "numbers only, 20",
+        "learning curves, 20",
+        "real, one of each field, 20",
+        "time of a suggestion",
+    ]
+    assert [cell != "" for cell in next(row for row in rows if row[0] == "`ga`")[1:]] == [False, True, False, False]
+
+
+def test_regret_is_said_to_be_negative_where_a_run_beat_the_best_known_loss():
+    assert "0 is the best known loss of a task, negative where a run beat it (11 tasks)" in dict(terms(11))["Regret"]
+    assert "negative" not in dict(terms(0))["Regret"]

@@ -21,7 +21,7 @@ def record(budget=20, *, regrets=None, chances=None, kind="numeric", **other) ->
 
 
 def recommended(*records: dict, n_trials=20, kind="numeric"):
-    return recommend(as_records({"records": list(records)}), kind, n_trials)
+    return recommend(as_records({"margin": 0.01, "records": list(records)}), kind, n_trials)
 
 
 def test_the_most_likely_of_ours_is_recommended_with_the_evidence():
@@ -37,11 +37,12 @@ def test_the_most_likely_of_ours_is_recommended_with_the_evidence():
     assert "53 tasks of 29 units of development (synthetic 36, yahpo 17), seeds: 20, trainings: 20" in text
 
 
-@pytest.mark.parametrize(("chance", "strategy"), [(0.92, "auto"), (0.85, "bo")])
-def test_auto_is_recommended_where_it_is_about_as_likely(chance, strategy):
-    regrets = {"bo": 0.2, "auto": 0.2, "tpe": 0.4}
-    found = recommended(record(regrets=regrets, chances={"bo": 0.95, "auto": chance, "tpe": 0.0}))
+@pytest.mark.parametrize(("regret", "strategy"), [(0.195, "auto"), (0.209, "auto"), (0.22, "bo")])
+def test_auto_is_recommended_unless_it_is_expected_to_cost_more_than_the_margin(regret, strategy):
+    regrets = {"bo": 0.2, "auto": regret, "tpe": 0.4}
+    found = recommended(record(regrets=regrets, chances={"bo": 0.8, "auto": 0.5, "tpe": 0.0}))
     assert found.strategy == strategy
+    assert f"{'bo 0.80' if strategy == 'auto' else 'auto 0.50'}, tpe" in " ".join(found.details)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,246 @@
+"""What to use in each situation: the first table of the leaderboard, and its sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from automl.tuning.recommend import preferred, probability
+from benchmarks.opponents import OPPONENTS
+from benchmarks.pages.sentences import number
+from benchmarks.pages.words import KINDS
+from benchmarks.scoring.certainty import MARGIN
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
+from benchmarks.scoring.comparison import Comparison
+from benchmarks.scoring.leaderboard import Section
+
+CLOCK = "trainings"
+BUDGETS = (20.0, 50.0)  # few trainings, many trainings
+SURE = 0.95  # probability of being among the best
+SITUATIONS = {  # (suite, field, workers) -> in words
+    **{(EVERY_SUITE, f"{kind} spaces", 1): words for kind, words in KINDS.items()},
+    ("yahpo", "all tasks", 1): "learning curves",
+    ("yahpo", "all tasks", 4): "learning curves, 4 workers",
+    ("real", "all tasks", 1): "real, images and signals",
+    ("fields", "all tasks", 1): "real, one of each field",
+}
+SPLITS = {"holdout": "held out", DEVELOPMENT: "development"}  # the former first
+
+
+@dataclass(frozen=True)
+class Likelier:
+    """A strategy or library that is more likely among the best than the recommended one. ``extent``: the part of the
+    tasks on which it ran; empty if these are all."""
+
+    name: str
+    comparison: Comparison
+    extent: str = ""
+
+    @property
+    def said(self) -> str:
+        """Its name: a library's plain, one of ours as code."""
+        return plain(self.name) if self.name in OPPONENTS else f"`{self.name}`"
+
+
+@dataclass(frozen=True)
+class Advised:
+    """A recommendation for a situation.
+
+    ``measured``: the sections by split; the first decides on the strategy. ``part``: the part of its tasks and seeds on
+    which slow libraries ran too, if there is one.
+    """
+
+    situation: str
+    budget: float
+    strategy: str
+    measured: Mapping[str, Section]
+    part: Section | None = None
+
+    def comparison(self, split: str) -> Comparison:
+        """The comparison on the tasks of a split."""
+        return self.measured[split].standings[CLOCK].comparisons[self.budget]
+
+    @property
+    def first(self) -> Comparison:
+        """The comparison that decides."""
+        return self.comparison(next(iter(self.measured)))
+
+    @property
+    def ours(self) -> str:
+        """The recommended strategy, and others of ours if all of them are surely among the best."""
+        chances = self.first.chances["probability"].drop([*OPPONENTS], errors="ignore")
+        equal = chances[chances >= SURE].drop(self.strategy, errors="ignore").index
+        return " or ".join(
+            f"**{name}**" for name in (self.strategy, *(equal if chances[self.strategy] >= SURE else ()))
+        )
+
+    @property
+    def likelier(self) -> Likelier | None:
+        """The likeliest of those that are more likely among the best; without one, a slow library on a part of the
+        tasks."""
+        name = likeliest(self.first, self.strategy)
+        if name:
+            return Likelier(name, self.first)
+        comparison = None if self.part is None else self.part.standings[CLOCK].comparisons.get(self.budget)
+        if self.part is None or comparison is None or not comparison.decided:
+            return None
+        name = likeliest(comparison, self.strategy)
+        known = not name or name in self.first.means.index
+        return None if known else Likelier(name, comparison, self.part.field.extent)
+
+    @property
+    def about_likelier(self) -> str:
+        """Its name, probability and regret; on a part of the tasks, also those of the recommended strategy."""
+        found = self.likelier
+        if found is None:
+            return ""
+        theirs = f"{found.said} {_chance_and_mean(found.comparison, found.name)}"
+        ours = f"; `{self.strategy}` {_chance_and_mean(found.comparison, self.strategy)}"
+        return f"on {found.extent}: {theirs}{ours}" if found.extent else theirs
+
+    @property
+    def random(self) -> str:
+        """The regret of random search; empty if it did not run."""
+        return number(self.first.means["random"]) if "random" in self.first.means.index else ""
+
+    def chance(self, split: str) -> str:
+        """The probability that the strategy is among the best of a split; empty if it was not measured."""
+        if split not in self.measured or self.strategy not in self.comparison(split).means.index:
+            return ""
+        return probability(chance(self.comparison(split), self.strategy))
+
+    def regret(self, split: str) -> str:
+        """The strategy's expected regret on a split with the 80% interval."""
+        board = self.measured[split].standings[CLOCK].board
+        row = board[(board["budget"] == self.budget) & (board["strategy"] == self.strategy)].iloc[0]
+        return f"{number(row['regret'])} ({number(row['low80'])} to {number(row['high80'])})"
+
+
+def advised(sections: Iterable[Section]) -> list[Advised]:
+    """The advice for each situation and budget that was measured on enough tasks, from held-out ones if possible."""
+    known = list(sections)
+    places = {(each.field.suite, each.field.name, each.field.n_workers, each.field.split): each for each in known}
+    found = []
+    for key, situation in SITUATIONS.items():
+        there = [
+            section for section in known if (section.field.suite, section.field.name, section.field.n_workers) == key
+        ]
+        for budget in BUDGETS:
+            measured = {
+                split: section
+                for split in SPLITS
+                for section in there
+                if section.field.split == split and _decided(section, budget)
+            }
+            if measured:
+                first = next(iter(measured.values())).standings[CLOCK].comparisons[budget]
+                ours = first.chances.drop([*OPPONENTS], errors="ignore")
+                strategy = preferred(_numbers(ours["probability"]), _numbers(ours["loss"]), MARGIN)
+                suite, name, n_workers = key
+                subset = name.replace("all tasks", "subset") if suite != EVERY_SUITE else f"{name}, subset"
+                place = (suite, subset, n_workers, next(iter(measured)))
+                found.append(Advised(situation, budget, strategy, measured, places.get(place)))
+    return found
+
+
+def _numbers(column: pd.Series) -> dict[str, float]:
+    return {str(name): float(value) for name, value in column.items()}
+
+
+def _decided(section: Section, budget: float) -> bool:
+    standing = section.standings.get(CLOCK)
+    return standing is not None and budget in standing.comparisons and standing.comparisons[budget].decided
+
+
+def in_short(found: Sequence[Advised]) -> str:
+    """The advice in a sentence, with probabilities: the strategy that most rows recommend, the situations with another
+    one, and those in which another one is more likely among the best."""
+    usual, _ = Counter(each.strategy for each in found).most_common(1)[0]
+    others = _by_words((f"{each.situation}: `{each.strategy}`", each) for each in found if each.strategy != usual)
+    exceptions = [f"{words} ({_between(_chances(rows))})" for words, rows in others.items()]
+    likelier = _by_words((f"{each.situation}: {each.likelier.said}", each) for each in found if each.likelier)
+    n_rows = Counter(each.situation for each in found)
+    more = [f"{words} ({_how_likely(rows, n_rows[rows[0].situation])})" for words, rows in likelier.items()]
+    text = f"Use `{usual}` (among the best with probability {_between(_chances(found, usual))})"
+    text += f", with these exceptions: {'; '.join(exceptions)}." if exceptions else "."
+    return text + (f" More likely the best: {'; '.join(more)}." if more else "")
+
+
+def _by_words(rows: Iterable[tuple[str, Advised]]) -> dict[str, list[Advised]]:
+    found: dict[str, list[Advised]] = {}
+    for words, each in rows:
+        found.setdefault(words, []).append(each)
+    return found
+
+
+def _chances(rows: Iterable[Advised], strategy: str | None = None) -> list[float]:
+    """The probabilities of the recommended strategy where it is this one; of each if none is given."""
+    return [chance(each.first, each.strategy) for each in rows if strategy in (None, each.strategy)]
+
+
+def _how_likely(rows: Sequence[Advised], n_rows: int) -> str:
+    """The probabilities of a likelier strategy; on a part of the tasks, also that of the recommended one. With the
+    budget if it is not likelier in all rows of the situation."""
+    found = [each.likelier for each in rows if each.likelier]
+    text, last = _between(chance(each.comparison, each.name) for each in found), found[-1]
+    if last.extent:
+        text += f" against {probability(chance(last.comparison, rows[-1].strategy))} on {last.extent}"
+    return text if len(rows) == n_rows else f"{text}, after {rows[-1].budget:g} trainings"
+
+
+def _between(chances: Iterable[float]) -> str:
+    """For example ``0.35 to over 0.99``."""
+    ordered = sorted(chances)
+    return " to ".join(dict.fromkeys([probability(ordered[0]), probability(ordered[-1])]))
+
+
+def chance(comparison: Comparison, name: str) -> float:
+    """The probability that a strategy is among the best; 0 with too few tasks to say."""
+    return float(comparison.chances["probability"].get(name, 0.0))
+
+
+def _chance_and_mean(comparison: Comparison, name: str) -> str:
+    return f"({probability(chance(comparison, name))}): {number(comparison.means[name])}"
+
+
+def likeliest(comparison: Comparison, strategy: str) -> str:
+    """The one that is more likely among the best than a strategy; empty if none is, or the strategy surely is."""
+    chances = comparison.chances["probability"]
+    ours = float(chances.get(strategy, 0.0))
+    return str(chances.idxmax()) if ours < SURE and chances.max() > ours else ""
+
+
+def plain(library: str) -> str:
+    """The name of a library that the benchmarks call directly."""
+    return library.removeprefix("raw-")
+
+
+def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
+    """A row per situation and budget."""
+    rows = []
+    for each in found:
+        first = next(iter(each.measured))
+        extent = each.measured[first].field.extent
+        rows.append(
+            [
+                each.situation,
+                f"{each.budget:g}",
+                each.ours,
+                each.chance(first),
+                each.regret(first),
+                each.about_likelier,
+                each.random,
+                f"{SPLITS[first]}: {extent}",
+                each.chance(DEVELOPMENT) if first != DEVELOPMENT else "",
+            ]
+        )
+    return rows
+
+
+ADVICE = [
+    "situation", "trainings", "best of automl", "sure", "regret (80% interval)",
+    "more likely the best (sure): regret", "random search", "measured on", "sure on development tasks",
+]  # fmt: skip
