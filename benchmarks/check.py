@@ -23,6 +23,7 @@ from benchmarks.suites import load_suite
 
 TOLERANCE = 2e-5  # relative: the table has six digits
 RUN = ["suite", "task", "seed"]
+PLANLESS = "random"  # never scored by runs of its own for a budget
 
 
 def main(
@@ -63,16 +64,17 @@ def check_regrets(folders: list[Path], leaderboard: Path, suites: set[str]) -> t
     differences = []
     for (suite, split, name, n_workers), part in table.groupby(["suite", "split", "field", "n_workers"]):
         own = rows[(rows["split"] == split) & (rows["n_workers"] == n_workers)]
-        own = own[own["n_trials"] >= part["budget"].max()]
         if suite != EVERY_SUITE:
             own = own[own["suite"] == suite]
         else:
             own = own[own["kind"] == next(kind for kind in KINDS if str(name).startswith(kind))]
         own = own[own["strategy"].isin(part["strategy"])]
+        own = own.assign(most=own.groupby([*RUN, "strategy"])["n_trials"].transform("max"))
+        own = own[own["most"] >= part["budget"].max()]
         shared = own.drop_duplicates([*RUN, "strategy"]).groupby(RUN).size()
         shared = shared[shared == part["strategy"].nunique()]
         own = own.merge(shared.index.to_frame(index=False), on=RUN)
-        found = regrets(own, sorted(part["budget"].unique()))
+        found = with_given(own, sorted(part["budget"].unique()), len(shared))
         for strategy, budget, expected in zip(part["strategy"], part["budget"], part["regret"], strict=True):
             value = found[strategy, budget]
             if not np.isclose(value, expected, rtol=TOLERANCE, atol=1e-9, equal_nan=True):
@@ -104,9 +106,26 @@ def check_losses(folders: list[Path], n_rows: int | None) -> tuple[int, list[str
     return n_checked, differences
 
 
-def regrets(rows: pd.DataFrame, budgets: list[float]) -> dict[tuple[str, float], float]:
-    """Mean regret by strategy and budget: over seeds, then the tasks of a unit, then units."""
-    last = max(budgets)
+def with_given(rows: pd.DataFrame, budgets: list[float], n_pairs: int) -> dict[tuple[str, float], float]:
+    """Mean regret by strategy and budget: of the longest runs, ``most`` trainings, or at a budget of those given just
+    that, for a strategy with one for each of the ``n_pairs`` tasks and seeds."""
+    longest = rows[rows["n_trials"] == rows["most"]]
+    found = regrets(longest, budgets, budgets[-1])
+    for budget in budgets:
+        given = rows[(rows["n_trials"] == budget) & (rows["strategy"] != PLANLESS)]
+        counts = given.drop_duplicates([*RUN, "strategy"])["strategy"].value_counts()
+        given = given[given["strategy"].isin(counts.index[counts == n_pairs])]
+        if (given["most"] > budget).any():
+            others = longest[~longest["strategy"].isin(given["strategy"].unique())]
+            found |= regrets(pd.concat([others, given]), [budget], budgets[-1])
+    return found
+
+
+def regrets(rows: pd.DataFrame, budgets: list[float], last: float) -> dict[tuple[str, float], float]:
+    """Mean regret by strategy and budget: over seeds, then the tasks of a unit, then units.
+
+    ``last``: the budget that is scored with fresh seeds.
+    """
     worths: list[tuple[Any, ...]] = []
     for (suite, task), of_task in rows.groupby(["suite", "task"]):
         best, reference = of_task[["best", "reference"]].iloc[0]

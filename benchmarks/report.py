@@ -23,6 +23,7 @@ from benchmarks.runner.results import COMMITTED, read_rows
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KEY, titled
 from benchmarks.scoring.leaderboard import Section, board, reliability, sections
 from benchmarks.scoring.regret import beaten
+from benchmarks.scoring.told import longest
 from benchmarks.scoring.verdicts import standing_json
 from benchmarks.suites.base import constants
 
@@ -68,12 +69,13 @@ def main(
     found = sections(table, facts)
     crashes = table[table["crash"].notna()]
     beats = _best_known_beaten(table, facts)
+    main_runs = longest(table)
     made = {
         "versions": page.listed_versions(attributes),
         "crashes": crashes[["suite", "task", "strategy", "seed", "crash"]].values.tolist(),
         "runs": _what_was_run(table),
-        "reliability": reliability(table),
-        "failed": never_worked(table),
+        "reliability": reliability(main_runs),
+        "failed": never_worked(main_runs),
         "beaten": beats,
         "mixed": page.mixed_commits(table),
     }
@@ -115,7 +117,7 @@ def committed() -> list[Path]:
 def read_runs(*folders: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """All rows, and the attributes of each file (versions and commits).
 
-    If a run occurs more than once, the one with the largest budget is used, then one whose config was retrained.
+    If a run occurs more than once with the same budget, one whose config was retrained is used, else the first.
     """
     for folder in folders:
         if not folder.is_dir():
@@ -140,10 +142,10 @@ def read_runs(*folders: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
         rows[column] = tasks[column].transform("first").fillna(default)  # one file with the value is enough
     rows["is_default"] = rows["is_default"].where(rows["is_default"].notna(), rows["trial"] == 0).astype(bool)
     rows["failed"] = rows["failed"].astype(bool)
-    rows = rows[rows["n_trials"] == rows.groupby(KEY)["n_trials"].transform("max")]
-    is_fresh = rows["returned"].notna().groupby([rows[name] for name in (*KEY, "file")]).transform("any")
+    run = [*KEY, "n_trials"]
+    is_fresh = rows["returned"].notna().groupby([rows[name] for name in (*run, "file")]).transform("any")
     order = rows["file"] + len(tables) * ~is_fresh
-    rows = rows[order == order.groupby([rows[name] for name in KEY]).transform("min")]
+    rows = rows[order == order.groupby([rows[name] for name in run]).transform("min")]
     return rows.drop(columns="file").reset_index(drop=True), attributes
 
 
@@ -207,13 +209,13 @@ def _best_known_beaten(table: pd.DataFrame, facts: pd.DataFrame) -> list[tuple[s
 
 
 def _what_was_run(table: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """A row per suite, number of workers and strategy: tasks, seeds, budget, runs and crashed runs."""
+    """A row per suite, number of workers, strategy and budget: tasks, seeds, budget, runs and crashed runs."""
     names = [titled(suite, split) for suite, split in zip(table["suite"], table["split"], strict=True)]
-    groups = table.groupby([pd.Series(names, index=table.index), "n_workers", "strategy"])
+    groups = table.groupby([pd.Series(names, index=table.index), "n_workers", "strategy", "n_trials"])
     return [
-        (*key, part["task"].nunique(), part["seed"].nunique(), int(part["n_trials"].max()),
+        (*key, part["task"].nunique(), part["seed"].nunique(), int(part["n_trials"].iloc[0]),
          len(part.drop_duplicates(KEY)), int(part["crash"].notna().sum()))
-        for key, part in groups
+        for (*key, _), part in groups
     ]  # fmt: skip
 
 

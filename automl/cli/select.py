@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ConfigSpace import ConfigurationSpace
 
+    from strategies.encoding import Encoding
     from strategies.fidelity import Fidelity
     from strategies.types import Config
 
@@ -30,6 +31,7 @@ def main(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of a full training. [default: the task's, or 1]")
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Trainings to run in parallel.")] = 1,
 ) -> None:
     """Show which strategy the recorded benchmarks recommend for a task, and what `auto` would do."""
     from rich.console import Console
@@ -44,19 +46,29 @@ def main(
     console = Console()
     of = f" of {length} epochs" if length > 1 else ""
     n = len(encoding.dimensions)
-    show_line(
-        console, f"{name}: {n} hyperparameter{'s' * (n != 1)}, a {encoding.kind} space; {trials} full trainings{of}"
-    )
-    recommendation = recommend(standing(), encoding.kind, trials)
+    curves = _has_curves(encoding, fidelity, length)
+    parts = [f"{n} hyperparameter{'s' * (n != 1)}, a {encoding.kind} space"]
+    parts.append(f"{trials} full trainings{of}{', with learning curves' * curves}")
+    parts += [f"{workers} workers"] if workers > 1 else []
+    show_line(console, f"{name}: {'; '.join(parts)}")
+    recommendation = recommend(standing(), encoding.kind, trials, curves=curves, n_workers=workers)
     console.print(recommendation.headline, style="bold", markup=False, highlight=False, soft_wrap=True)
     for detail in recommendation.details:
         show_line(console, f"- {detail}")
     if recommendation.records:
-        show_line(console, f"recorded on {encoding.kind} spaces (the recommendation rests on the first):")
+        show_line(console, "recorded on tasks like this one (the recommendation rests on the first):")
     for record in recommendation.records:
         show_line(console, f"- {record.text}")
     auto = make_strategy("auto", found, seed=0, n_trials=trials, max_epochs=length, fidelity=fidelity)
     show_line(console, f"auto here: {auto.why()}")
+
+
+def _has_curves(encoding: Encoding, fidelity: Callable[[Config], Fidelity] | None, max_epochs: int) -> bool:
+    """Whether trainings shorter than full ones can be compared; without a task, trainings are taken to be resumable."""
+    from strategies._halving import levels_of
+    from strategies.fidelity import Fidelity
+
+    return len(levels_of(encoding, fidelity or (lambda config: Fidelity("resume")), max_epochs)) > 1
 
 
 def _searched(

@@ -1,4 +1,4 @@
-"""Recommendation of a strategy from recorded benchmarks, by kind of space and budget.
+"""Recommendation of a strategy from recorded benchmarks: by learning curves or kind of space, workers and budget.
 
 ``standing.json`` is written by ``python -m benchmarks.report --standing`` from the same numbers as the leaderboard.
 """
@@ -12,18 +12,20 @@ from importlib.resources import files
 from typing import Any
 
 DEFAULT = "auto"  # recommended unless it is expected to be worse than another by more than the margin
+CURVES = "curves"  # instead of a kind of space: tasks on which short trainings can be compared
+SPLITS = {"holdout": "held out", "development": "development"}
 
 
 @dataclass(frozen=True)
 class Record:
-    """One comparison of strategies on tasks with one kind of space, after ``budget`` trainings.
+    """One comparison of strategies after ``budget`` trainings, on tasks with one kind of space or with learning curves.
 
     ``regrets``: the means, the lowest first. ``chances``: the probability that a strategy's expected regret on tasks
     like these is practically the lowest, and ``losses``: how far above the lowest it is expected to be. ``margin``:
     smaller differences in mean regret do not matter in practice.
     """
 
-    kind: str
+    kind: str  # of the spaces, or CURVES
     field: str
     split: str
     budget: int
@@ -36,6 +38,7 @@ class Record:
     losses: Mapping[str, float]
     others: tuple[str, ...]  # raw libraries, compared but never recommended
     margin: float
+    n_workers: int = 1  # trainings at a time
 
     @property
     def ours(self) -> list[str]:
@@ -44,14 +47,21 @@ class Record:
         return sorted(names, key=lambda name: (-self.chances[name], self.regrets[name]))
 
     @property
+    def tasks(self) -> str:
+        """How many tasks of what sort, whether held out, from which suites, and the number of workers."""
+        like = "learning curves" if self.kind == CURVES else f"{self.kind} spaces"
+        suites = ", ".join(f"{suite} {n}" for suite, n in self.suites.items())
+        workers = f", {self.n_workers} workers" if self.n_workers > 1 else ""
+        return f"{self.size} with {like}, {SPLITS.get(self.split, self.split)} ({suites}){workers}"
+
+    @property
     def text(self) -> str:
         """The tasks, the budget and the result, in words."""
-        suites = ", ".join(f"{suite} {n}" for suite, n in self.suites.items())
         best = ", ".join(
             f"{name} {probability(self.chances[name])} ({self.regrets[name]:.2g})" for name in self.ours[:3]
         )
         return (
-            f"{self.size} of {self.split} ({suites}), seeds: {self.n_seeds}, trainings: {self.budget}; "
+            f"{self.tasks}, seeds: {self.n_seeds}, trainings: {self.budget}; "
             f"probability of being among the best, and mean regret: {best}"
         )
 
@@ -64,7 +74,7 @@ class Recommendation:
     headline: str
     details: tuple[str, ...]
     basis: Record | None
-    records: tuple[Record, ...]  # all of this kind and budget
+    records: tuple[Record, ...]  # all of this sort of tasks, number of workers and budget
 
 
 def standing() -> list[Record]:
@@ -78,13 +88,15 @@ def as_records(content: Mapping[str, Any]) -> list[Record]:
     return [Record(**{**record, "others": tuple(record["others"]), "margin": margin}) for record in content["records"]]
 
 
-def recommend(records: Sequence[Record], kind: str, n_trials: int) -> Recommendation:
-    """Recommend by the records of this kind of space at the largest budget at or below ``n_trials``.
+def recommend(
+    records: Sequence[Record], kind: str, n_trials: int, *, curves: bool = False, n_workers: int = 1
+) -> Recommendation:
+    """Recommend by the records of tasks like this one (see ``alike``) at the largest budget at or below ``n_trials``.
 
     Held-out tasks come first, since nothing was designed with them in view; then comparisons with more of our
     strategies, then those with more tasks.
     """
-    known = [record for record in records if record.kind == kind]
+    known = alike(records, kind, curves=curves, n_workers=n_workers)
     if not known:
         return Recommendation(DEFAULT, f"nothing recorded on {kind} spaces: use {DEFAULT}", (), None, ())
     budgets = sorted({record.budget for record in known})
@@ -101,15 +113,29 @@ def recommend(records: Sequence[Record], kind: str, n_trials: int) -> Recommenda
     )
     left_out = sorted({name for record in known for name in record.ours} - set(basis.ours))
     details = [
-        f"Its mean regret is {basis.regrets[strategy]:.2g} (0: the best known loss, 1: a median random config), over "
-        f"{basis.size} of {basis.split}; choosing it is expected to cost {basis.losses[strategy]:.2g} against the best "
-        "of those compared.",
+        f"This rests on {basis.tasks}.",
+        f"Its mean regret is {basis.regrets[strategy]:.2g} (0: the best known loss, 1: a median random config); "
+        f"choosing it is expected to cost {basis.losses[strategy]:.2g} against the best of those compared.",
         _rivals(basis, strategy),
         _others(basis, strategy),
         f"Not compared there: {', '.join(left_out)}." if left_out else "",
         _budget(budgets, n_trials),
+        _workers(basis.n_workers, n_workers),
     ]
     return Recommendation(strategy, headline, tuple(filter(None, details)), basis, tuple(there))
+
+
+def alike(records: Sequence[Record], kind: str, *, curves: bool, n_workers: int) -> list[Record]:
+    """The records of tasks with learning curves, if asked for and known, else of the kind of space.
+
+    Of these, those with several workers if more than one is asked for, as near as possible, else those with one.
+    """
+    wanted = (CURVES, kind) if curves else (kind,)
+    found = next(filter(None, ([record for record in records if record.kind == each] for each in wanted)), [])
+    counts = {record.n_workers for record in found}
+    like = [n for n in counts if (n > 1) == (n_workers > 1)] or counts
+    nearest = min(like, key=lambda n: (abs(n - n_workers), n), default=1)
+    return [record for record in found if record.n_workers == nearest]
 
 
 def preferred(chances: Mapping[str, float], losses: Mapping[str, float], margin: float) -> str:
@@ -141,3 +167,9 @@ def _budget(budgets: Sequence[int], n_trials: int) -> str:
     if n_trials > budgets[-1]:
         return f"Nothing is recorded beyond {budgets[-1]} trainings; the order may differ for {n_trials}."
     return ""
+
+
+def _workers(recorded: int, n_workers: int) -> str:
+    if recorded == n_workers:
+        return ""
+    return f"The searches had {recorded} worker{'s' * (recorded > 1)}; the order may differ with {n_workers}."

@@ -3,7 +3,7 @@
 The leaderboard compares strategies on the runs common to all, which are few with slow strategies; here each pair uses
 all seeds and tasks that it shares. Regrets are means over seeds, the tasks of a unit, and units; intervals are for
 tasks like these. In suites with test sets they are those of the returned configs, retrained with fresh seeds, if both
-strategies have these.
+strategies have these. A strategy with runs given just the budget, on all that a row compares, is scored by these.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from benchmarks.scoring import regret
 from benchmarks.scoring.certainty import expected
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, counted
 from benchmarks.scoring.statistics import unit_keys
+from benchmarks.scoring.told import UNPLANNED, longest
 
 BUDGETS = (20, 50)  # full trainings
 PAIR = ["suite", "task", "seed"]
@@ -63,11 +64,13 @@ def all_duels(runs: Path, strategy: str, seeds: int, split: str) -> pd.DataFrame
 
 
 def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) -> list[dict[str, Any]]:
-    """A row for all suites and one per suite, for each other strategy with this budget."""
-    rows = table[table["n_trials"] >= budget]
-    before = regret.before_any(rows, facts)
-    along = regret.filled(regret.at_budgets(rows, facts, [budget]), before)[budget].unstack("strategy")
-    ends = regret.at_end(rows, facts, budget, before).unstack("strategy")
+    """A row for all suites and one per suite, for each other strategy with this budget. ``told``: of the two, those
+    scored by runs given just this budget."""
+    rows = longest(table[table["n_trials"] >= budget])
+    exact = table[(table["n_trials"] == budget) & ~table["strategy"].isin(UNPLANNED)]
+    before = pd.concat([regret.before_any(own, facts) for own in (rows, exact)], axis=1).max(axis=1)
+    along, ends = _scores(rows, facts, budget, before)
+    given = _scores(exact, facts, budget, before)
     units = table.drop_duplicates(["suite", "task"]).set_index(["suite", "task"])["unit"]
     found = []
     for rival in along.columns.drop(strategy, errors="ignore"):
@@ -84,10 +87,31 @@ def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) 
         if len(suites) > 1:
             groups = {EVERY_SUITE: {*suites}} | groups
         for suite, members in groups.items():
-            own = both[_of(both, members)]
+            own, told = _with_told(both[_of(both, members)], *given, judged)
             key = {"strategy": strategy, "rival": rival, "suite": suite, "budget": budget}
-            found.append({**key, **_duel(own, units), "fresh_tasks": own[_of(own, judged)].groupby(PAIR[:2]).ngroups})
+            n_fresh = own[_of(own, judged)].groupby(PAIR[:2]).ngroups
+            found.append({**key, **_duel(own, units), "fresh_tasks": n_fresh, "told": " ".join(told)})
     return found
+
+
+def _scores(
+    rows: pd.DataFrame, facts: pd.DataFrame, budget: int, before: pd.Series
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Regrets along the runs, and with fresh seeds at the budget: (suite, task, seed) x strategies."""
+    along = regret.filled(regret.at_budgets(rows, facts, [budget]), before)[budget].unstack("strategy")
+    return along, regret.at_end(rows, facts, budget, before).unstack("strategy")
+
+
+def _with_told(
+    both: pd.DataFrame, along: pd.DataFrame, ends: pd.DataFrame, judged: set[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The regrets of the two, by told runs for those that have one in every row, and the names of these.
+
+    ``along``, ``ends``: those of told runs. ``judged``: the suites scored with fresh seeds.
+    """
+    values = pd.concat([along[~_of(along, judged)], ends[_of(ends, judged)]]).reindex(both.index)
+    told = [str(name) for name in both if name in values and values[name].notna().all()]
+    return both.assign(**{name: values[name] for name in told}), told
 
 
 def _tested(rows: pd.DataFrame) -> pd.MultiIndex:

@@ -25,6 +25,7 @@ from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
 from benchmarks.scoring.statistics import LEVEL, Units, resamples, unit_keys
+from benchmarks.scoring.told import at_budget
 
 SELECTOR = "auto"
 BUDGETS = (20, 50, 100)  # full trainings
@@ -81,7 +82,7 @@ def evaluate(table: pd.DataFrame, facts: pd.DataFrame, budget: int) -> pd.DataFr
     if pairs.get_level_values("suite").nunique() < 2:
         raise UserError(f"no strategy shares runs of {budget} trainings, two seeds and two suites with {SELECTOR}")
     part = table[table["strategy"].isin([SELECTOR, *strategies]) & (table["n_trials"] >= budget)]
-    part = part[pd.MultiIndex.from_frame(part[PAIR]).isin(pairs)]
+    part = at_budget(part[pd.MultiIndex.from_frame(part[PAIR]).isin(pairs)], budget)
     raw = regret.at_budgets(part, facts, [budget])
     wide = regret.filled(raw, regret.before_any(part, facts))[budget].unstack("strategy")
     tasks = part.drop_duplicates(["suite", "task"])

@@ -66,7 +66,7 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
     leaders = {*list(standing.comparisons.values())[-1].means.index[:3], "random"}
     bands: list[Figure] = []
     lines: list[Figure] = []
-    for name, rows in standing.board.dropna(subset=[measure]).groupby("strategy"):
+    for name, rows in standing.curves.dropna(subset=[measure]).groupby("strategy"):
         style = looks[str(name)]
         budgets, values = rows["budget"].to_list(), rows[measure].to_numpy()
         ends = np.concatenate([rows[high].to_numpy(), rows[low].to_numpy()[::-1]])
@@ -96,7 +96,7 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
     title = f"mean {word}" + (", 1 is best" if measure == "rank" else "" if normalised else ", lower is better")
     axis: Figure = {"title": {"text": title}}
     if log:
-        means = standing.board["regret"].clip(FLOOR)
+        means = standing.curves["regret"].clip(FLOOR)
         ends = np.log10([0.8 * means.min(), min(1.15 * means.max(), CEILING)])
         ticks = {"tickvals": REGRET_TICKS, "ticktext": [f"{tick:g}" for tick in REGRET_TICKS]}
         axis |= {"type": "log", "range": _short(ends), **ticks}

@@ -41,7 +41,8 @@ the run would return at that budget, without the noise of its trainings where th
 are chosen by noisy losses, regret can rise. Above 1 is worse than a median random config. On tasks with a test set, the
 largest budget is scored, if all strategies have it, by the mean test loss of three trainings of the returned config
 with fresh seeds; returned is the best of the run's top configs and the default on validation with these seeds. Curves,
-areas and speed-ups use the losses along the run.
+areas and speed-ups use the losses along the run. A strategy that also has runs given just a budget, on all tasks and
+seeds of a comparison, is scored by these at that budget, else by its longest runs.
 {BEFORE}
 `raw-NAME` is the library of this name called directly; `one-epoch` trains random configs for one epoch each, then the
 best of them fully. A **subset** has the tasks and seeds on which the slow strategies were run too. **Budgets** are in

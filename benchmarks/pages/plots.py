@@ -33,7 +33,7 @@ def regret_over_budget(standing: Standing, looks: dict[str, dict[str, str]], fil
 
     figure, axes = plt.subplots(figsize=(9, 5.2), layout="constrained")
     normalised = word == "regret"
-    board = standing.board.set_index("strategy")
+    board = standing.curves.set_index("strategy")
     final = board[board["budget"] == board["budget"].max()]["regret"].sort_values(kind="stable")
     competitors = [name for name in final.index if name not in REFERENCE_DASHES]
     names = [*competitors, *(name for name in REFERENCE_DASHES if name in final.index)]

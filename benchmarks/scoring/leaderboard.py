@@ -15,6 +15,7 @@ from benchmarks.scoring.cohorts import KEY, REFERENCES, Field, fields, with_refe
 from benchmarks.scoring.efficiency import medians, needed
 from benchmarks.scoring.generalisation import GENERALISATION, generalisation, shared
 from benchmarks.scoring.standings import BASELINE, Standing, standing_of
+from benchmarks.scoring.told import Told, longest, told_of
 
 CLOCKS = {"trainings": "at_epochs", "seconds": "at_seconds"}
 
@@ -37,7 +38,12 @@ class Section:
 
 
 def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
-    """The sections for all runs. ``constants``: best, reference and seconds by (suite, task)."""
+    """The sections for all runs. ``constants``: best, reference and seconds by (suite, task).
+
+    Fields and curves are those of the longest runs; ``told`` says which other ones count at a budget.
+    """
+    every, table = table, longest(table)
+    asked = every.drop_duplicates([*KEY, "n_trials"])
     facts = pd.concat([constants.assign(floor=1.0), _own_constants(table, constants)])
     rows = with_references(table)
     rows["run"] = rows.groupby(KEY, sort=False).ngroup()
@@ -48,15 +54,18 @@ def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
         member = np.zeros(len(runs), dtype=bool)
         member[_members(runs, field)] = True
         part = rows[member[rows["run"]]]
+        told = told_of(every, asked, field)
         standings = {}
         for clock, values in regrets[field.n_workers].items():
-            standing = standing_of(field, values, _ends(part, field, facts, clock), part, facts, clock)
+            given = told if clock == "trainings" else Told()
+            standing = standing_of(field, values, _ends(part, field, facts, clock), part, facts, clock, given)
             if standing is not None:
                 standings[clock] = standing
         word = "regret" if field.normalised else "test loss" if part["test"].notna().any() else "loss"
         epochs = part.groupby(["suite", "task"])["max_epochs"].first()
         own = needed(field, regrets[field.n_workers], regret.before_any(part, facts), epochs)
-        found.append(Section(field, standings, _generalisation(part, field, facts), reliability(part), word, own))
+        counted = told.counted(part, field.n_trials)
+        found.append(Section(field, standings, _generalisation(counted, field, facts), reliability(part), word, own))
     return found
 
 

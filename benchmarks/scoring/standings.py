@@ -12,6 +12,7 @@ from benchmarks.scoring.certainty import expected
 from benchmarks.scoring.cohorts import REFERENCES, Field
 from benchmarks.scoring.comparison import NOTHING, Comparison, compare, nothing
 from benchmarks.scoring.statistics import of_these, paired_interval
+from benchmarks.scoring.told import UNPLANNED, Told
 
 CURVE = (1, 2, 3, 5, 7, 10, 14, 20, 30, 50, 70, 100, 140, 200, 300, 500, 700, 1000)  # budgets of the curves
 SHOWN = (10, 20, 50, 100, 200, 500, 1000)  # budgets of the verdicts
@@ -22,19 +23,29 @@ BASELINE = "random"
 class Standing:
     """The results of a field under one clock. Budgets are in full trainings, or in the mean time of one."""
 
-    board: pd.DataFrame  # a row per strategy and budget: regret, its intervals, rank, area, speed_up
+    board: pd.DataFrame  # a row per strategy and budget: regret, its intervals, rank, area, speed_up, told
+    curves: pd.DataFrame  # the same regrets, intervals and ranks, but all of the longest runs
     comparisons: dict[float, Comparison]  # by shown budget
     duels: pd.DataFrame  # the leader against every other strategy on each task, if there are too few for a test
     reached: pd.DataFrame  # ECDF: share of targets, strategy x budgets; empty without random search
     by_task: pd.DataFrame  # a row per task and strategy at the largest budget: regret with its interval over seeds
     regrets: pd.DataFrame  # of each run of the compared strategies at the shown budgets: the data behind the verdicts
-    scored: str = ""  # how the largest budget was scored, if test losses are known
+    scored: str = ""  # what was scored by the test set, and by which runs, in words
 
 
 def standing_of(
-    field: Field, regrets: pd.DataFrame, longest: float, part: pd.DataFrame, facts: pd.DataFrame, clock: str
+    field: Field,
+    regrets: pd.DataFrame,
+    longest: float,
+    part: pd.DataFrame,
+    facts: pd.DataFrame,
+    clock: str,
+    told: Told,
 ) -> Standing | None:
-    """The results at budgets up to ``longest``; None if the first one is larger."""
+    """The results at budgets up to ``longest``; None if the first one is larger.
+
+    ``regrets`` and ``part``: of the longest runs. ``told``: the runs that count instead of these at their own budget.
+    """
     dense = [float(budget) for budget in regrets.columns if float(budget) <= longest]
     if not dense:
         return None
@@ -43,17 +54,16 @@ def standing_of(
         [(suite, task, name, seed) for name in names for suite, task, seed in field.pairs], names=regret.RUN
     )
     raw = regrets.loc[index, dense]
+    tested = clock == "trainings" and bool(part["test"].notna().any())
     before = regret.before_any(part, facts)
     values = regret.filled(raw, before)
-    scores, scored = values, ""
-    if clock == "trainings" and part["test"].notna().any():
-        scores, scored = _with_fresh_seeds(field, values, regret.at_end(part, facts, dense[-1], before))
-    worked = raw[raw.index.get_level_values("strategy").isin(field.strategies)].notna().any()
+    known, scores, scored = _scores(field, raw, before, part, facts, told, tested=tested)
+    worked = known[known.index.get_level_values("strategy").isin(field.strategies)].notna().any()
     scale = dense[0]
     curve = [budget for budget in dense if round(budget / scale) in CURVE or budget == dense[-1]]
     shown = [b for b in dense if (round(b / scale) in SHOWN and 1.2 * b < dense[-1]) or b == dense[-1]]
-    competitors = scores.drop(index=[*REFERENCES], level="strategy", errors="ignore")
-    tables = {budget: _compared(regret.by_unit(competitors, budget, field.units)) for budget in curve}
+    competitors = _competitors(scores)
+    tables = _tables(field, scores, curve)
     comparisons = {
         budget: compare(tables[budget], field.size) if worked[budget] else nothing(tables[budget], field.size)
         for budget in shown
@@ -63,11 +73,60 @@ def standing_of(
     if compared:
         random = part[part["strategy"] == BASELINE]
         reached = targets.ecdf(values, targets.random_targets(random, facts), field.units)
-    board = _board(field, scores, values, tables, shown)
+    curves = board = _board(field, scores, values, tables, shown)
+    if told.rows:
+        read_off = _scores(field, raw, before, part, facts, Told(), tested=tested)[1]
+        curves = _board(field, read_off, values, _tables(field, read_off, curve), shown)
+    keys = zip(board["budget"], board["strategy"], strict=True)
+    board = board.assign(told=[strategy in told.strategies.get(budget, ()) for budget, strategy in keys])
     if compared:
         board = board.join(_speed_ups(values, shown, field.units), on=["budget", "strategy"])
     duels = _duels(scores, comparisons)
-    return Standing(board, comparisons, duels, reached, _by_task(scores[dense[-1]]), competitors[shown], scored)
+    by_task, said = _by_task(scores[dense[-1]]), " ".join(filter(None, [scored, _given(field, told, shown)]))
+    return Standing(board, curves, comparisons, duels, reached, by_task, competitors[shown], said)
+
+
+def _scores(
+    field: Field, raw: pd.DataFrame, before: pd.Series, part: pd.DataFrame, facts: pd.DataFrame, told: Told, *,
+    tested: bool,
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:  # fmt: skip
+    """The regrets by which runs are compared, run x budget, of told runs at their budgets.
+
+    NaN before the first outcome; then the same without NaN and, if ``tested``, with fresh seeds at the largest budget;
+    then a sentence about these. ``raw``, ``before`` and ``part``: regrets and rows of the longest runs.
+    """
+    known, values, worst = raw.copy(), regret.filled(raw, before), before
+    for budget in sorted({*told.rows} & {*raw}):
+        own = regret.at_budgets(told.rows[budget], facts, [budget])
+        known.loc[own.index, budget] = own[budget]
+        worst = regret.before_any(told.counted(part, budget), facts)
+        values[[budget]] = regret.filled(known[[budget]], worst)
+    if not tested:
+        return known, values, ""
+    last = float(raw.columns[-1])
+    ends = regret.at_end(told.counted(part, last), facts, last, worst if last in told.rows else before)
+    return known, *_with_fresh_seeds(field, values, ends)
+
+
+def _given(field: Field, told: Told, shown: list[float]) -> str:
+    """A sentence on which strategies are scored by runs given just a budget, where they or others have longer ones."""
+    parts = []
+    for budget in shown:
+        names = told.strategies.get(budget, ())
+        if names and (budget in told.rows or {*field.strategies} - {*names, *UNPLANNED}):
+            parts.append(f"after {budget:g}, {', '.join(names)}")
+    start = "Scored by runs that were given just that budget, not by the start of longer ones: "
+    return f"{start}{'; '.join(parts)}." if parts else ""
+
+
+def _competitors(scores: pd.DataFrame) -> pd.DataFrame:
+    return scores.drop(index=[*REFERENCES], level="strategy", errors="ignore")
+
+
+def _tables(field: Field, scores: pd.DataFrame, budgets: list[float]) -> dict[float, pd.DataFrame]:
+    """By budget, the mean regrets of the compared strategies: units x strategies."""
+    competitors = _competitors(scores)
+    return {budget: _compared(regret.by_unit(competitors, budget, field.units)) for budget in budgets}
 
 
 def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tuple[pd.DataFrame, str]:

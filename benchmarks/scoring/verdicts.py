@@ -1,4 +1,4 @@
-"""automl/tuning/standing.json: what the leaderboard says about our own strategies, by kind of space and budget."""
+"""automl/tuning/standing.json: what the leaderboard says about our own strategies, by sort of tasks and budget."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from automl.tuning.recommend import CURVES
 from benchmarks.opponents import OPPONENTS
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import EVERY_SUITE
+from benchmarks.scoring.cohorts import EVERY_SUITE, Field
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 
 CLOCK = "trainings"
+WITH_CURVES = ("yahpo", "all tasks")  # suite and field of networks with learning curves
 
 
 def standing_json(sections: Iterable[Section]) -> str:
@@ -24,11 +26,12 @@ def standing_json(sections: Iterable[Section]) -> str:
 
 
 def records(sections: Iterable[Section]) -> list[dict[str, Any]]:
-    """A record per shown budget, kind of space and split, over all suites, with one worker."""
+    """A record per shown budget and split: for each kind of space over all suites, with one worker; and for tasks with
+    learning curves, for each number of workers."""
     return [
         _record(section, budget, comparison)
         for section in sections
-        if section.field.suite == EVERY_SUITE
+        if kind_of(section.field)
         for clock, standing in section.standings.items()
         if clock == CLOCK
         for budget, comparison in standing.comparisons.items()
@@ -39,7 +42,7 @@ def records(sections: Iterable[Section]) -> list[dict[str, Any]]:
 def _record(section: Section, budget: float, comparison: Comparison) -> dict[str, Any]:
     field, chances = section.field, comparison.chances
     return {
-        "kind": field.name.partition(" ")[0],
+        "kind": kind_of(field),
         "field": field.name,
         "split": field.split,
         "budget": round(budget),
@@ -51,7 +54,15 @@ def _record(section: Section, budget: float, comparison: Comparison) -> dict[str
         "chances": {str(name): _rounded(chances.loc[name, "probability"]) for name in comparison.means.index},
         "losses": {str(name): _rounded(chances.loc[name, "loss"]) for name in comparison.means.index},
         "others": [name for name in comparison.means.index if name in OPPONENTS],
+        "n_workers": field.n_workers,
     }
+
+
+def kind_of(field: Field) -> str:
+    """The kind of space of a field over all suites, CURVES if its tasks have learning curves, else empty."""
+    if field.suite == EVERY_SUITE:
+        return field.name.partition(" ")[0]
+    return CURVES if (field.suite, field.name) == WITH_CURVES else ""
 
 
 def _ours(comparison: Comparison) -> list[str]:

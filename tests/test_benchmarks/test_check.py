@@ -20,6 +20,8 @@ def compared(tmp_path, monkeypatch):
     noisy["repeats"] = np.where(noisy["trial"] % 5 == 4, noisy["trial"] - 1.0, np.nan)  # some trained again
     parts = [runs("random", 0.5, TASKS, n_trials=40), noisy, crashed(runs("good", 0.1, TASKS), "t03", 1)]
     parts += [failed(runs("bad", 0.1, TASKS[:7])), runs("bad", 0.4, TASKS[7:])]
+    given = crashed(runs("good", 0.05, TASKS, n_trials=10), "t05", 2)
+    parts += [given, runs("noisy", 0.05, TASKS[1:], n_trials=10)]  # the latter not on all tasks
     table = pd.concat(parts, ignore_index=True)
     table["unit"] = table["task"].str[:2]
     save(tmp_path / "runs", table)

@@ -54,6 +54,23 @@ def test_a_duel_uses_only_shared_runs_and_weights_tasks_equally():
     assert found["r"]["difference"] == pytest.approx(0.4)
 
 
+def test_a_row_uses_runs_given_just_the_budget_if_it_has_one_for_all():
+    tasks = [("s", "a"), ("s", "b"), ("r", "c")]
+    names = {"bo": 0.3, "tpe": 0.4}
+    long = runs({(*task, name, 0): loss for task in tasks for name, loss in names.items()}).assign(n_trials=50)
+    short = runs({("s", "a", "tpe", 0): 0.1, ("s", "b", "tpe", 0): 0.1, ("s", "a", "bo", 0): 0.1})
+    index = pd.MultiIndex.from_tuples(tasks, names=["suite", "task"])
+    facts = pd.DataFrame({"best": 0.0, "reference": 1.0, "seconds": 1.0, "floor": 1.0}, index=index)
+    found = {row["suite"]: row for row in duels(pd.concat([long, short]), facts, "bo", 20)}
+    assert (found["s"]["regret"], found["s"]["rival_regret"]) == pytest.approx((0.3, 0.1))
+    assert found["s"]["told"] == "tpe"
+    for suite in ("r", EVERY_SUITE):  # not all of these were run with the smaller budget
+        assert (found[suite]["regret"], found[suite]["rival_regret"]) == pytest.approx((0.3, 0.4))
+        assert found[suite]["told"] == ""
+    for row in duels(pd.concat([long, short]), facts, "bo", 50):
+        assert (row["regret"], row["rival_regret"]) == pytest.approx((0.3, 0.4))
+
+
 def test_real_trainings_have_a_row_without_recorded_ones():
     worths = {
         (suite, "a", name, 0): loss

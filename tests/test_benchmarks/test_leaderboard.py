@@ -17,6 +17,7 @@ from benchmarks.report import known_constants, main, never_worked, read_runs
 from benchmarks.scoring import comparison
 from benchmarks.scoring.cohorts import EVERY_SUITE, fields
 from benchmarks.scoring.leaderboard import Section, board, sections
+from benchmarks.scoring.told import longest
 
 EVIL = "<img src=x onerror=alert(1)>|task"
 
@@ -246,6 +247,70 @@ def test_early_stopping_is_compared_by_epochs():
     standing = section.standings["trainings"].board.set_index(["budget", "strategy"])["regret"]
     assert standing[1.0, "asha"] == pytest.approx(0.1 + 0.9 / 81, rel=0.11)  # after 9 trials, not after 1
     assert standing[20.0, "asha"] == pytest.approx(0.1, rel=0.11)
+
+
+LONG = [
+    runs("random", 0.5, TASKS, n_trials=100),
+    *(runs(n, q, TASKS, n_trials=50) for n, q in (("a", 0.3), ("b", 0.4))),
+]
+
+
+def test_runs_given_just_a_budget_are_used_at_it_and_nowhere_else():
+    short = runs("b", 0.1, TASKS)
+    plain = sections(pd.concat(LONG), constants(TASKS))[0]
+    section = sections(pd.concat([*LONG, short]), constants(TASKS))[0]
+    assert section.field == plain.field
+    before, after = plain.standings["trainings"], section.standings["trainings"]
+    assert (before.comparisons[20.0].means.index[0], after.comparisons[20.0].means.index[0]) == ("a", "b")
+    ends = short.groupby(["task", "seed"])["loss"].min()
+    assert after.comparisons[20.0].means["b"] == pytest.approx(ends.mean())
+    keys = ["budget", "strategy"]
+    old, new = before.board.set_index(keys), after.board.set_index(keys)
+    assert new.index[new["told"]].tolist() == [(20.0, "b"), (50.0, "a"), (50.0, "b")]
+    others = old.index.get_level_values("budget") != 20
+    pd.testing.assert_frame_equal(new[others].drop(columns="told"), old[others].drop(columns="told"))
+    along = ["area", "speed_up", "low_speed_up", "high_speed_up"]
+    pd.testing.assert_frame_equal(new[along], old[along])
+    assert new.loc[(20.0, "a"), "regret"] == old.loc[(20.0, "a"), "regret"]
+    pd.testing.assert_frame_equal(after.curves, before.curves)
+    pd.testing.assert_frame_equal(after.reached, before.reached)
+    pd.testing.assert_frame_equal(section.standings["seconds"].board, plain.standings["seconds"].board)
+    assert before.scored == ""
+    assert after.scored == (
+        "Scored by runs that were given just that budget, not by the start of longer ones: after 20, b."
+    )
+    both = sections(pd.concat([*LONG, short, runs("a", 0.2, TASKS)]), constants(TASKS))[0]
+    assert both.standings["trainings"].scored.endswith(": after 20, a, b.")
+
+
+def test_runs_given_just_a_budget_for_only_some_seeds_or_tasks_are_not_used():
+    short = runs("b", 0.1, TASKS)
+    plain = board(sections(pd.concat(LONG), constants(TASKS)))
+    for some in (short[short["seed"] > 0], short[short["task"] != "t00"]):
+        pd.testing.assert_frame_equal(board(sections(pd.concat([*LONG, some]), constants(TASKS))), plain)
+
+
+def test_a_strategy_with_the_smaller_budget_for_some_and_the_larger_for_others_is_compared_by_the_smaller():
+    few = LONG[2].query("seed == 0")
+    table = pd.concat([*LONG[:2], few, runs("b", 0.1, TASKS)])
+    section = next(s for s in sections(table, constants(TASKS)) if "b" in s.field.strategies and s.field.suite == "s")
+    assert (section.field.n_trials, section.field.n_seeds) == (20, "3")
+    means = section.standings["trainings"].comparisons[20.0].means
+    assert means["b"] < 0.12  # by all three seeds, those of the longer run too
+    assert "after 20, b." in section.standings["trainings"].scored
+
+
+def test_the_largest_budget_of_a_subset_is_scored_by_runs_given_it():
+    slow = runs("slow", 0.2, TASKS[:11], n_seeds=2)
+    short = runs("a", 0.05, TASKS)
+    table = pd.concat([*LONG, slow, short], ignore_index=True).assign(test=lambda rows: rows["loss"])
+    is_end = table["at_epochs"] == 20
+    table.loc[is_end, "returned"] = table["strategy"].map({"a": 0.3, "slow": 0.4, "b": 0.5, "random": 0.6})
+    table.loc[is_end & (table["n_trials"] == 20) & (table["strategy"] == "a"), "returned"] = 0.2
+    subset = next(s for s in sections(table, constants(TASKS)) if s.field.name == "subset")
+    standing = subset.standings["trainings"]
+    assert standing.comparisons[20.0].means.to_dict() == pytest.approx({"a": 0.2, "slow": 0.4, "b": 0.5, "random": 0.6})
+    assert standing.scored.endswith("after 20, a, slow.")
 
 
 def test_each_number_of_workers_is_a_separate_field():
@@ -480,7 +545,9 @@ def test_older_files_are_read_and_the_run_with_the_larger_budget_is_used(tmp_pat
     ]  # fmt: skip
     old.drop(columns=new).to_parquet(file, index=False)
     save(tmp_path, runs("tpe", 0.1, TASKS[:2], n_trials=30))
-    table, _ = read_runs(tmp_path)
+    every, _ = read_runs(tmp_path)
+    assert set(every.loc[every["task"] == "t00", "n_trials"]) == {10, 30}
+    table = longest(every)
     budgets = table.drop_duplicates(["task", "seed"]).set_index(["task", "seed"])["n_trials"]
     assert budgets["t00", 0] == 30
     assert budgets["t05", 0] == 10

@@ -100,6 +100,16 @@ def test_runs_are_compared_after_equal_epochs():
     assert (every["n_tasks"], every["min_seeds"], every["strategies"]) == (4, 3, "bo random")
 
 
+def test_auto_is_judged_at_a_budget_by_runs_given_just_this_one():
+    long, short = two_suites(*THREE, n_trials=50), two_suites(("auto", 0.01), n_trials=20)
+    before, after = evaluate(long, FACTS, 20), evaluate(pd.concat([long, short]), FACTS, 20)
+    assert (after["auto"] < before["auto"]).all()
+    assert after["sbs"].tolist() == before["sbs"].tolist()
+    few = pd.concat([long, short[short["seed"] == 0]])
+    assert evaluate(few, FACTS, 20).equals(before)
+    assert evaluate(pd.concat([long, short]), FACTS, 50).equals(evaluate(long, FACTS, 50))
+
+
 def test_strategies_with_few_or_shorter_runs_are_dropped():
     table = pd.concat([two_suites(*THREE), runs("skopt", 0.01, ["x"], suite="s")])
     names, pairs = shared(table.drop_duplicates(["strategy", "suite", "task", "seed"]))

@@ -52,6 +52,31 @@ def test_holdout_tasks_have_records_of_their_own_and_parallel_runs_have_none():
     assert {record["split"] for record in found} == {"development", "holdout"}
 
 
+def test_tasks_with_learning_curves_have_records_for_each_number_of_workers():
+    tables = [
+        runs(name, quality, TASKS, suite="yahpo", n_workers=n, max_epochs=9)
+        for name, quality in (("random", 0.5), ("auto", 0.1))
+        for n in (1, 4)
+    ]
+    found = records(sections(pd.concat(tables, ignore_index=True), constants(TASKS, "yahpo")))
+    assert [(each["kind"], each["field"], each["n_workers"], each["budget"]) for each in found] == [
+        ("curves", "all tasks", 1, 10), ("curves", "all tasks", 1, 20),
+        ("curves", "all tasks", 4, 10), ("curves", "all tasks", 4, 20),
+        ("numeric", "numeric spaces", 1, 10), ("numeric", "numeric spaces", 1, 20),
+    ]  # fmt: skip
+    four = recommend(as_records({"records": found}), "numeric", 20, curves=True, n_workers=4)
+    assert four.basis.tasks == "14 tasks with learning curves, development (yahpo 14), 4 workers"
+
+
+def test_runs_given_just_a_budget_decide_at_it():
+    short = runs("tpe", 0.01, TASKS, n_trials=10)
+    first, last = records(sections(table(short), constants(TASKS)))
+    before, same = records(sections(table(), constants(TASKS)))
+    assert first["regrets"]["tpe"] < before["regrets"]["tpe"]
+    assert last == same
+    assert recommend(as_records({"records": [first, last]}), "numeric", 10).strategy == "tpe"
+
+
 def test_a_single_strategy_of_ours_is_not_a_comparison():
     alone = pd.concat([runs("random", 0.5, TASKS), runs("raw-optuna", 0.1, TASKS)])
     assert records(sections(alone, constants(TASKS))) == []
