@@ -64,7 +64,7 @@ def test_tasks_with_learning_curves_have_records_for_each_number_of_workers():
         ("curves", "all tasks", 4, 10), ("curves", "all tasks", 4, 20),
         ("numeric", "numeric spaces", 1, 10), ("numeric", "numeric spaces", 1, 20),
     ]  # fmt: skip
-    four = recommend(as_records({"records": found}), "numeric", 20, curves=True, n_workers=4)
+    four = recommend(as_records({"margin": 0.01, "records": found}), "numeric", 20, curves=True, n_workers=4)
     assert four.basis.tasks == "14 tasks with learning curves, development (yahpo 14), 4 workers"
 
 
@@ -74,7 +74,7 @@ def test_runs_given_just_a_budget_decide_at_it():
     before, same = records(sections(table(), constants(TASKS)))
     assert first["regrets"]["tpe"] < before["regrets"]["tpe"]
     assert last == same
-    assert recommend(as_records({"records": [first, last]}), "numeric", 10).strategy == "tpe"
+    assert recommend(as_records({"margin": 0.01, "records": [first, last]}), "numeric", 10).strategy == "tpe"
 
 
 def test_a_single_strategy_of_ours_is_not_a_comparison():
