@@ -95,7 +95,8 @@ def products_of(results: Path) -> list[str]:
     lines = [*held_out(rows), "", *quotients(rows), "", *lost(rows)]
     lines += [
         "",
-        f"The {latest['table'].nunique()} tables of the R package modeldata were added last, and measured with two versions:",
+        f"The {latest['table'].nunique()} tables of the R package modeldata were added last, and measured with two "
+        "versions:",
     ]
     lines += ["", *quotients(latest)]
     if len(longer):
