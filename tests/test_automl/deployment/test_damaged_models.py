@@ -16,7 +16,7 @@ import automl
 from automl.data.inputs import Columns, Texts, text_array
 from automl.data.targets import Classes
 from automl.errors import UserError
-from automl.models.learners import forests, learner_class
+from automl.models.learners import learner_class
 from automl.models.learners.base import Rows
 from automl.models.trained import Preprocessing, TrainedLearner
 
@@ -47,19 +47,17 @@ def learners(tmp_path_factory):
     columns = np.column_stack([rng.normal(size=(80, 2)), rng.integers(0, 4, 80), rng.integers(1, 80, 80)])
     texts = text_array([f"it was {('awful', 'superb')[label]} and {rng.choice(['long', 'short'])}" for label in y])
     found = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forests, "N_TREES", 20)
-        for family, change in LEARNERS.items():
-            kind = learner_class(family)
-            x, inputs = columns.astype(np.float32), Columns.of(columns, (4, 80))
-            if family in OF_TEXTS:
-                x, inputs = kind.read(texts), Texts()
-            space = kind.space(classes=True, with_levels=True)
-            config = {name: entry["default"] for name, entry in space.items()} | change
-            learner = kind(config, inputs, target, 0)
-            learner.fit(Rows(x, y), rounds=(2,))
-            found[family] = tmp_path_factory.mktemp(family) / "model"
-            TrainedLearner(learner, config, Preprocessing("small", family, inputs, target)).save(found[family])
+    for family, change in LEARNERS.items():
+        kind = learner_class(family)
+        x, inputs = columns.astype(np.float32), Columns.of(columns, (4, 80))
+        if family in OF_TEXTS:
+            x, inputs = kind.read(texts), Texts()
+        space = kind.space(classes=True, with_levels=True)
+        config = {name: entry["default"] for name, entry in space.items()} | change
+        learner = kind(config, inputs, target, 0)
+        learner.fit(Rows(x, y), rounds=(30 if family == "extra_trees" else 2,))
+        found[family] = tmp_path_factory.mktemp(family) / "model"
+        TrainedLearner(learner, config, Preprocessing("small", family, inputs, target)).save(found[family])
     return found
 
 
