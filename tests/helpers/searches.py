@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 
+from automl.tasks.registry import load_task
 from strategies import make_strategy
 from strategies.base import Proposal, Strategy
 
 SPACE = {"x": {"float": [-5, 5]}, "n": {"int": [1, 9]}}
 FINITE = {"n": {"int": [1, 4]}, "kind": {"choice": ["a", "b"]}}
 BOWL = {"x": {"float": [0, 1]}, "y": {"float": [0, 1]}}
+DIGITS = load_task("digits-cnn", train_size=200)
 
 
 def loss(config: dict) -> float:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from searches import DIGITS
 
 import automl
 from automl.space.parse import load_space
@@ -164,6 +165,6 @@ def test_trainings_that_cannot_pause_are_stopped_at_the_rungs():
 
 
 def test_a_task_that_can_pause_is_tuned_with_pauses():
-    result = automl.tune("digits-cnn", strategy="tpe+asha", n_trials=2, max_epochs=6)
+    result = automl.tune(DIGITS, strategy="tpe+asha", n_trials=2, max_epochs=6)
     assert {trial.epochs for trial in result.trials} > {1}
     assert sum(trial.epochs for trial in result.trials) <= 2 * 6 + 6

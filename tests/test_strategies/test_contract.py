@@ -118,7 +118,7 @@ def test_exhaustion_includes_pending_proposals(name):
 
 @pytest.mark.slow
 @every_strategy
-@every_space
+@pytest.mark.parametrize("space_name", ["numeric", "mixed", "constants", "finite"])  # the others: across processes
 def test_the_same_seed_is_reproducible_and_another_differs(name, space_name):
     def configs(seed):
         return [p.config for p in run(make(name, space_name, seed=seed), 14)]
