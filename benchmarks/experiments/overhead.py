@@ -48,7 +48,7 @@ SLOW = {
     "raw-syne-tune",
 }  # hundreds of trials take minutes
 MAX_OBSERVATIONS = 100  # for the slow ones
-NEED_EPOCHS = {"raw-dehb", "raw-neps"}  # without epochs, the first does not work and the second is another method
+NEED_EPOCHS = {"raw-dehb", "raw-neps", "raw-neps-hyperband"}  # without epochs these fail or are other methods
 MAX_EPOCHS = 27  # for these two; the others are measured with trainings of one epoch
 N_AVERAGED = 8  # suggestions to average for an opponent: SMAC refits at every eighth
 COLUMNS = "strategy,n_dimensions,n_trials,seconds"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from automl.errors import UserError
 from strategies.base import Outcome, Proposal, Strategy
 from strategies.encoding import Dimension, Encoding
 from strategies.types import Config, Value
@@ -120,6 +121,12 @@ class Isolated:
         finally:
             self._inside = np.random.get_state()  # noqa: NPY002
             np.random.set_state(outside)  # noqa: NPY002
+
+
+def need_epochs(name: str, max_epochs: int) -> None:
+    """Raise UserError if a library that stops trainings early is used where there is nothing to stop."""
+    if max_epochs == 1:
+        raise UserError(f"{name} needs trainings of several epochs, but this task has one; leave it out")
 
 
 class FailuresAsWorst(Opponent):

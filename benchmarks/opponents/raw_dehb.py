@@ -12,8 +12,7 @@ from typing import Any
 from dehb import DEHB
 from loguru import logger
 
-from automl.errors import UserError
-from benchmarks.opponents.base import FailuresAsWorst, Isolated
+from benchmarks.opponents.base import FailuresAsWorst, Isolated, need_epochs
 from strategies.base import Proposal
 from strategies.types import Config
 
@@ -24,8 +23,7 @@ class RawDEHB(FailuresAsWorst):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.max_epochs == 1:
-            raise UserError("raw-dehb needs trainings of several epochs, but this task has one; leave it out")
+        need_epochs("raw-dehb", self.max_epochs)
         self._isolated = Isolated(self.seed)
         self._trials: dict[int, tuple[int, int]] = {}  # by DEHB's config id: trial and epochs
         with self._isolated(), tempfile.TemporaryDirectory(prefix="dehb-") as folder:

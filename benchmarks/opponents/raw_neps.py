@@ -13,7 +13,7 @@ from typing import Any
 import neps
 import torch
 
-from benchmarks.opponents.base import Isolated, Opponent
+from benchmarks.opponents.base import Isolated, Opponent, need_epochs
 from strategies.base import Proposal
 from strategies.encoding import Dimension
 from strategies.types import Config
@@ -41,11 +41,12 @@ class RawNePS(Opponent):
             parameters[EPOCHS] = neps.IntegerFidelity(1, self.max_epochs)
         space = type("Space", (neps.PipelineSpace,), parameters)()
         with self._with_torch_state():
-            if self.max_epochs > 1:
-                optimizer: Any = neps.algorithms.priorband(space, sample_prior_first="highest_fidelity")
-            else:
-                optimizer = neps.algorithms.pibo(space, sample_prior_first=True)
-        self._neps = neps.AskAndTell(optimizer)
+            self._neps = neps.AskAndTell(self._optimizer(space))
+
+    def _optimizer(self, space: neps.PipelineSpace) -> Any:
+        if self.max_epochs > 1:
+            return neps.algorithms.priorband(space, sample_prior_first="highest_fidelity")
+        return neps.algorithms.pibo(space, sample_prior_first=True)
 
     @contextmanager
     def _with_torch_state(self) -> Iterator[None]:
@@ -68,6 +69,15 @@ class RawNePS(Opponent):
 
     def _tell(self, asked: neps.Trial, loss: float | None) -> None:
         self._neps.tell(asked, RuntimeError("it failed") if loss is None else loss)
+
+
+class RawNePSHyperband(RawNePS):
+    """Its default for a space with epochs and no prior: Hyperband with configs drawn uniformly, after the default
+    config."""
+
+    def _optimizer(self, space: neps.PipelineSpace) -> Any:
+        need_epochs("raw-neps-hyperband", self.max_epochs)
+        return neps.algorithms.hyperband(space, sampler="uniform", sample_prior_first="highest_fidelity")
 
 
 def _parameter(dim: Dimension) -> Any:

@@ -25,6 +25,7 @@ NEED_CURVES = (  # without curves these are different methods
     "one-epoch",
     "raw-dehb",
     "raw-neps",
+    "raw-neps-hyperband",
     "raw-optuna-hyperband",
     "raw-smac-hyperband",
     "raw-syne-tune",

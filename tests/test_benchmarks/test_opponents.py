@@ -44,9 +44,10 @@ SPACE = load_space(
 )
 N_TRIALS = 11  # one more than scikit-optimize draws at random; SMAC draws a quarter of its budget
 
-OWN_ENVIRONMENT = {"raw-neps"}  # it needs an older pandas than others; tested where it is installed
+OWN_ENVIRONMENT = {"raw-neps", "raw-neps-hyperband"}  # NePS needs an older pandas; tested where it is installed
 HERE = [name for name in OPPONENTS if name not in OWN_ENVIRONMENT or name in installed()]
-NEED_EPOCHS = {"raw-dehb"}
+NEED_EPOCHS = {"raw-dehb", "raw-neps-hyperband"}
+LENGTHS = (1, 3, 9, 27)  # epochs of a training in these
 NO_DEFAULT = {"raw-dehb"}  # cannot be given the default config
 
 every_opponent = pytest.mark.parametrize("name", HERE)
@@ -63,7 +64,7 @@ def told(proposal: Proposal, failed: bool = False) -> Outcome:
 
 
 def fewest_epochs(name: str) -> int:
-    return 27 if name in NEED_EPOCHS else 1
+    return LENGTHS[-1] if name in NEED_EPOCHS else 1
 
 
 def run(name: str, failures: tuple[int, ...] = (0, 3, 9), seed: int = 3) -> list[Proposal]:
@@ -100,7 +101,7 @@ def test_configs_are_legal_and_plain(twice):
         Configuration(SPACE, values=proposal.config)  # raises for illegal, inactive, missing or forbidden values
         assert {type(value) for value in proposal.config.values()} <= {bool, int, float, str}
         assert list(proposal.config) == [name for name in Encoding(SPACE).names if name in proposal.config]
-        assert proposal.epochs == 1
+        assert proposal.epochs in LENGTHS
     assert [proposal.trial for proposal in twice[0]] == list(range(N_TRIALS))
 
 
@@ -241,13 +242,16 @@ def test_syne_tune_stops_the_bad_ones_early():
     assert np.median(whole) < np.median([trial.losses[0] for trial in study.trials.values()])
 
 
-def test_without_epochs_dehb_is_rejected_in_one_line():
-    with pytest.raises(UserError, match=r"^raw-dehb needs trainings of several epochs"):
-        make("raw-dehb", RAMP.space, seed=0)
+@pytest.mark.parametrize("name", [name for name in HERE if name in NEED_EPOCHS])
+def test_without_epochs_hyperband_alone_is_rejected_in_one_line(name):
+    with pytest.raises(UserError, match=rf"^{name} needs trainings of several epochs"):
+        make(name, RAMP.space, seed=0)
 
 
 @pytest.mark.parametrize("resumable", [True, False])
-@pytest.mark.parametrize("name", [name for name in ("raw-smac-hyperband", "raw-dehb", "raw-neps") if name in HERE])
+@pytest.mark.parametrize(
+    "name", [name for name in ("raw-smac-hyperband", "raw-dehb", *OWN_ENVIRONMENT) if name in HERE]
+)
 def test_the_best_are_trained_longer(name, resumable):
     opponent = make(name, RAMP.space, seed=0, n_trials=8, max_epochs=RAMP.max_epochs, n_workers=2, resumable=resumable)
     study = Study(RAMP.space, RAMP.max_epochs)
