@@ -52,7 +52,7 @@ def terms(n_beaten: int) -> list[tuple[str, str]]:
             "Learning curves",
             "of networks; `auto` and Hyperband stop trainings early and try more configs at equal cost.",
         ),
-        ("Real trainings", "networks on small data sets of nine fields, 9 or 18 epochs, about a second each."),
+        ("Real trainings", "networks on small data sets of nine fields, 10 or 18 epochs, about a second each."),
     ]
 
 

@@ -12,7 +12,7 @@ SMALL = {"batch_size": SMALL_BATCHES}
 TASKS = {
     "digits-cnn": Shortened(18, 600),  # image recognition
     "reuters52-cnn": Shortened(  # text classification
-        9, 600, 300, 1_000,
+        10, 600, 300, 1_000,
         {
             **SMALL,
             "length": {"ordinal": [32, 64], "default": 64},
@@ -21,12 +21,12 @@ TASKS = {
         },
     ),
     "g2p-rnn": Shortened(  # sequence to sequence: letters to phones
-        9, 20_000,
+        10, 20_000,
         space={**SMALL, "width": {"ordinal": [32, 64], "default": 64}},
         changes={"epoch_size": 800, "valid_size": 100, "test_size": 300},
     ),
     "kjv-transformer": Shortened(  # language modelling
-        9,
+        10,
         space={
             "batch_size": {"ordinal": [4, 8, 16], "default": 8},
             "context": {"ordinal": [32, 64], "default": 64},
@@ -36,16 +36,16 @@ TASKS = {
         changes={"epoch_size": 6_000, "valid_size": 3_000, "test_size": 10_000},
     ),
     "chembl234-mlp": Shortened(18, 1_000),  # drug discovery
-    "sp500-rnn": Shortened(9, 600, 250, space={**SMALL, "width": {"ordinal": [8, 16, 32], "default": 16}}),  # finance
+    "sp500-rnn": Shortened(10, 600, 250, space={**SMALL, "width": {"ordinal": [8, 16, 32], "default": 16}}),  # finance
     "sp500-transformer": Shortened(
-        9, 1_000, 250,
+        10, 1_000, 250,
         space={
             **SMALL,
             "patch": {"ordinal": [2, 3, 6, 11], "default": 3},
             "width": {"ordinal": [16, 32], "default": 32},
         },
     ),
-    "vowels-rnn": Shortened(9),  # time series
+    "vowels-rnn": Shortened(10),  # time series
     "osuleaf-cnn": Shortened(18),
     "letter-mlp": Shortened(18, 2_000),  # tables
 }  # fmt: skip

@@ -11,12 +11,12 @@ KEPT = Path("runs/trainings/real")  # each training is run once and shared by al
 SMALL = {"batch_size": SMALL_BATCHES}
 TASKS = {
     "mnist1d-cnn": Shortened(18, 1_000),
-    "mnist1d-rnn": Shortened(9, 600, space=SMALL),
-    "mnist1d-transformer": Shortened(9, 600, space=SMALL),
-    "fashion-cnn": Shortened(9, 600, 500, 2_000, {**SMALL, "width": {"ordinal": [8, 12, 16], "default": 16}}),
-    "fashion-rnn": Shortened(9, 600, 500, 2_000, {**SMALL, "width": {"ordinal": [32, 48, 64], "default": 64}}),
+    "mnist1d-rnn": Shortened(10, 600, space=SMALL),
+    "mnist1d-transformer": Shortened(10, 600, space=SMALL),
+    "fashion-cnn": Shortened(10, 600, 500, 2_000, {**SMALL, "width": {"ordinal": [8, 12, 16], "default": 16}}),
+    "fashion-rnn": Shortened(10, 600, 500, 2_000, {**SMALL, "width": {"ordinal": [32, 48, 64], "default": 64}}),
     "fashion-transformer": Shortened(
-        9, 600, 500, 2_000,
+        10, 600, 500, 2_000,
         {**SMALL, "patch": {"ordinal": [7, 14], "default": 7}, "width": {"ordinal": [16, 24, 32], "default": 32}},
     ),
 }  # fmt: skip

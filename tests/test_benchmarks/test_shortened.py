@@ -36,4 +36,4 @@ def test_the_data_are_written_once(tmp_path):
 def test_short_trainings_are_possible_in_all_live_tasks():
     shortened = {**real.TASKS, **fields.TASKS}
     assert len(shortened) == 16
-    assert min(short.epochs for short in shortened.values()) == 9
+    assert min(short.epochs for short in shortened.values()) == 10
