@@ -41,6 +41,7 @@ SPACE = {
     "optimizer": {"choice": ["sgd", "adamw"]},
 }
 SLOW = {
+    "raw-ax",
     "raw-optuna-gp",
     "raw-skopt",
     "raw-smac",
@@ -49,7 +50,7 @@ SLOW = {
 }  # hundreds of trials take minutes
 MAX_OBSERVATIONS = 100  # for the slow ones
 NEED_EPOCHS = {"raw-dehb", "raw-neps", "raw-neps-hyperband"}  # without epochs these fail or are other methods
-MAX_EPOCHS = 27  # for these two; the others are measured with trainings of one epoch
+MAX_EPOCHS = 27  # for these; the others are measured with trainings of one epoch
 N_AVERAGED = 8  # suggestions to average for an opponent: SMAC refits at every eighth
 COLUMNS = "strategy,n_dimensions,n_trials,seconds"
 

@@ -6,14 +6,12 @@ https://automl.github.io/neps/latest/reference/optimizers/
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import neps
-import torch
 
-from benchmarks.opponents.base import Isolated, Opponent, need_epochs
+from benchmarks.opponents.base import Opponent, need_epochs
+from benchmarks.opponents.isolated_torch import IsolatedTorch
 from strategies.base import Proposal
 from strategies.encoding import Dimension
 from strategies.types import Config
@@ -33,14 +31,13 @@ class RawNePS(Opponent):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._isolated = Isolated(self.seed)
-        self._torch_state = torch.Generator().manual_seed(self.seed).get_state()
+        self._isolated = IsolatedTorch(self.seed)
         self._trials: dict[str, int] = {}  # by NePS's trial id
         parameters = {dim.name: _parameter(dim) for dim in self.dimensions}
         if self.max_epochs > 1:
             parameters[EPOCHS] = neps.IntegerFidelity(1, self.max_epochs)
         space = type("Space", (neps.PipelineSpace,), parameters)()
-        with self._with_torch_state():
+        with self._isolated():
             self._neps = neps.AskAndTell(self._optimizer(space))
 
     def _optimizer(self, space: neps.PipelineSpace) -> Any:
@@ -48,16 +45,8 @@ class RawNePS(Opponent):
             return neps.algorithms.priorband(space, sample_prior_first="highest_fidelity")
         return neps.algorithms.pibo(space, sample_prior_first=True)
 
-    @contextmanager
-    def _with_torch_state(self) -> Iterator[None]:
-        """Like ``Isolated``, with its own state of torch's global generator as well."""
-        with self._isolated(), torch.random.fork_rng(devices=[]):
-            torch.set_rng_state(self._torch_state)
-            yield
-            self._torch_state = torch.get_rng_state()
-
     def _ask(self) -> tuple[Config, neps.Trial]:
-        with self._with_torch_state():
+        with self._isolated():
             trial = self._neps.ask()
         return self.config(trial.config), trial
 

@@ -44,7 +44,7 @@ SPACE = load_space(
 )
 N_TRIALS = 11  # one more than scikit-optimize draws at random; SMAC draws a quarter of its budget
 
-OWN_ENVIRONMENT = {"raw-neps", "raw-neps-hyperband"}  # NePS needs an older pandas; tested where it is installed
+OWN_ENVIRONMENT = {"raw-ax", "raw-neps", "raw-neps-hyperband"}  # tested where they are installed
 HERE = [name for name in OPPONENTS if name not in OWN_ENVIRONMENT or name in installed()]
 NEED_EPOCHS = {"raw-dehb", "raw-neps-hyperband"}
 LENGTHS = (1, 3, 9, 27)  # epochs of a training in these
@@ -250,7 +250,7 @@ def test_without_epochs_hyperband_alone_is_rejected_in_one_line(name):
 
 @pytest.mark.parametrize("resumable", [True, False])
 @pytest.mark.parametrize(
-    "name", [name for name in ("raw-smac-hyperband", "raw-dehb", *OWN_ENVIRONMENT) if name in HERE]
+    "name", [name for name in ("raw-smac-hyperband", "raw-dehb", "raw-neps", "raw-neps-hyperband") if name in HERE]
 )
 def test_the_best_are_trained_longer(name, resumable):
     opponent = make(name, RAMP.space, seed=0, n_trials=8, max_epochs=RAMP.max_epochs, n_workers=2, resumable=resumable)
