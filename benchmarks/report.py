@@ -21,7 +21,7 @@ from benchmarks.pages.sentences import evidence, number
 from benchmarks.runner.costs import COSTS
 from benchmarks.runner.results import COMMITTED, read_rows
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KEY, titled
-from benchmarks.scoring.leaderboard import Section, board, reliability, sections
+from benchmarks.scoring.leaderboard import Section, board, needs, reliability, sections
 from benchmarks.scoring.regret import beaten
 from benchmarks.scoring.told import longest
 from benchmarks.scoring.verdicts import standing_json
@@ -62,7 +62,7 @@ def main(
         typer.Option(help="Also write the data behind automl select: automl/tuning/standing.json."),
     ] = None,
 ) -> None:
-    """Write OUT.html, OUT.md and a page per suite, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two plots per suite."""
+    """Write OUT.html, OUT.md and a page per suite, OUT.csv and three more tables, and two plots per suite."""
     table, attributes = read_runs(*(runs or committed()))
     costs = pd.read_csv(COSTS)
     facts = known_constants(table)
@@ -89,6 +89,7 @@ def main(
         out.with_name(f"{out.name}.html"): page.render(found, costs, made),
         out.with_name(page.PLOTLY): plots.plotly_source(),
         out.with_name(f"{out.name}.csv"): board(found).to_csv(index=False, float_format="%.6g"),
+        out.with_name(f"{out.name}-efficiency.csv"): needs(found).to_csv(index=False, float_format="%.6g"),
         out.with_name(f"{out.name}-tests.csv"): evidence(found).to_csv(index=False, float_format="%.6g"),
         out.with_name(f"{out.name}-tasks.csv"): _by_task(found).to_csv(index=False, float_format="%.6g"),
     }

@@ -166,8 +166,32 @@ def board(sections: list[Section]) -> pd.DataFrame:
                 suite=field.suite, split=field.split, field=field.name, n_workers=field.n_workers, clock=clock,
                 n_tasks=len(field.tasks), n_units=field.n_units, n_seeds=field.n_seeds,
             )  # fmt: skip
+            part = part.join(_chances(standing), on=["budget", "strategy"])
             part = part.join(section.reliability.rename(columns={"n_trials": "n_trials_in_all"}), on="strategy")
             parts.append(part if section.generalisation.empty else part.join(section.generalisation, on="strategy"))
     table = pd.concat(parts, ignore_index=True)
     first = ["suite", "split", "field", "n_workers", "clock", "budget", "strategy", "n_tasks", "n_units", "n_seeds"]
     return table[[*first, *(name for name in table.columns if name not in first)]]
+
+
+def _chances(standing: Standing) -> pd.DataFrame:
+    """By budget and strategy, the probability of being among the best and the expected loss."""
+    return pd.concat(
+        {budget: comparison.chances for budget, comparison in standing.comparisons.items()},
+        names=["budget", "strategy"],
+    )  # fmt: skip
+
+
+def needs(sections: list[Section]) -> pd.DataFrame:
+    """leaderboard-efficiency.csv: what each strategy needs to reach the results of the references, in all fields."""
+    places = ["suite", "split", "field", "n_workers"]
+    parts = [pd.DataFrame(columns=[*places, "clock", "strategy"])]
+    for section in sections:
+        field, found = section.field, section.needs if len(section.needed) else pd.DataFrame()
+        parts.append(
+            pd.DataFrame(
+                dict(zip(places, (field.suite, field.split, field.name, field.n_workers), strict=True)),
+                index=found.index,
+            ).join(found)
+        )
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)

@@ -1,5 +1,8 @@
 """The leaderboard recomputed from the rows: equal to it, and any difference is found."""
 
+import re
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,26 +13,36 @@ from benchmarks import check
 from benchmarks.runner.plan import TaskSource
 from benchmarks.runner.results import Results, read_rows
 from benchmarks.runner.simulate import Run, simulate
-from benchmarks.scoring.leaderboard import board, sections
+from benchmarks.scoring.leaderboard import board, needs, sections
 
 
-@pytest.fixture
-def compared(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A folder with runs of every kind, and their leaderboard."""
-    noisy = runs("noisy", 0.2, TASKS)
+    folder = tmp_path_factory.mktemp("compared")
+    noisy = runs("noisy", 0.2, TASKS, n_trials=60)
     noisy["repeats"] = np.where(noisy["trial"] % 5 == 4, noisy["trial"] - 1.0, np.nan)  # some trained again
-    parts = [runs("random", 0.5, TASKS, n_trials=40), noisy, crashed(runs("good", 0.1, TASKS), "t03", 1)]
-    parts += [failed(runs("bad", 0.1, TASKS[:7])), runs("bad", 0.4, TASKS[7:])]
+    parts = [runs("random", 0.5, TASKS, n_trials=120), noisy, crashed(runs("good", 0.1, TASKS, n_trials=60), "t03", 1)]
+    parts += [failed(runs("bad", 0.1, TASKS[:7], n_trials=60)), runs("bad", 0.4, TASKS[7:], n_trials=60)]
     given = crashed(runs("good", 0.05, TASKS, n_trials=10), "t05", 2)
     parts += [given, runs("noisy", 0.05, TASKS[1:], n_trials=10)]  # the latter not on all tasks
     table = pd.concat(parts, ignore_index=True)
-    table["unit"] = table["task"].str[:2]
-    save(tmp_path / "runs", table)
+    table["unit"] = "u" + (table["task"].str[1:].astype(int) // 2).astype(str)
+    save(folder / "runs", table)
     facts = constants(TASKS)
-    monkeypatch.setattr(check, "known_constants", lambda rows: facts)
-    file = tmp_path / "leaderboard.csv"
-    board(sections(table, facts)).to_csv(file, index=False, float_format="%.6g")
-    return tmp_path / "runs", file
+    file = folder / "leaderboard.csv"
+    found = sections(table, facts)
+    board(found).to_csv(file, index=False, float_format="%.6g")
+    needs(found).to_csv(folder / "leaderboard-efficiency.csv", index=False, float_format="%.6g")
+    return folder
+
+
+@pytest.fixture
+def compared(made, tmp_path, monkeypatch):
+    """A copy of it: the folder of the runs, and the table."""
+    monkeypatch.setattr(check, "known_constants", lambda rows: constants(TASKS))
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "runs", tmp_path / "leaderboard.csv"
 
 
 def checked(runs_folder, file, **options):
@@ -43,19 +56,38 @@ def checked(runs_folder, file, **options):
 
 def test_the_same_numbers_come_out(compared, capsys):
     assert not checked(*compared)
-    assert "regrets checked, 0 differ" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert re.match(
+        r"\d+ regrets, \d+ ends of intervals, \d+ probabilities and losses, \d+ needed trainings checked", out
+    )
+    assert ", 0 differ" in out
+    assert not re.search(r"\b0 (regrets|ends|probabilities|needed)", out)
 
 
-def test_a_changed_number_is_found(compared, capsys):
+@pytest.mark.parametrize(("column", "factor"), [("regret", 1.001), ("low80", 0.99), ("high95", 1.01), ("loss", 1.5)])
+def test_a_changed_number_is_found(compared, capsys, column, factor):
     runs_folder, file = compared
     table = pd.read_csv(file)
-    place = table.index[(table["strategy"] == "good") & (table["clock"] == "trainings") & (table["budget"] == 20)][0]
-    table.loc[place, "regret"] *= 1.001
+    place = table.index[(table["strategy"] == "random") & (table["clock"] == "trainings") & (table["budget"] == 20)][0]
+    table.loc[place, column] *= factor
     table.to_csv(file, index=False)
     assert checked(runs_folder, file)
     out = capsys.readouterr().out
-    assert "s, development, all tasks: good after 20" in out
+    assert "s, development, all tasks: random after 20" in out
     assert "1 differ" in out
+
+
+@pytest.mark.parametrize("column", ["median", "reached", "low80", "high95"])
+def test_a_changed_need_is_found(compared, capsys, column):
+    runs_folder, file = compared
+    beside = file.with_name("leaderboard-efficiency.csv")
+    table = pd.read_csv(beside)
+    wanted = (table["strategy"] == "noisy") & (table["clock"] == "trainings")
+    place = table.index[wanted & np.isfinite(table[column])][0]
+    table.loc[place, column] += 1
+    table.to_csv(beside, index=False)
+    assert checked(runs_folder, file)
+    assert f"noisy to random after {table.loc[place, 'after']:g}, {column}: " in capsys.readouterr().out
 
 
 def rows_with_configurations(folder):

@@ -1,0 +1,214 @@
+"""The numbers of the leaderboard by separate and shorter code, for ``benchmarks.check``.
+
+Of the other modules here it only shares the names of suites and kinds: not the incumbents, means, intervals,
+probabilities or fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS, LIVE_SUITES
+
+RUN = ["suite", "task", "seed"]
+PLANLESS = "random"  # never scored by runs of its own for a budget
+FEWEST, FEW = 5, 15  # units: no interval below the first, drawn ones from the second on
+N_DRAWS, SEED = 20_000, 20_261_128
+MARGIN = 0.01  # of being among the best
+ENDS = {"low80": 0.1, "high80": 0.9, "low95": 0.025, "high95": 0.975}
+
+Means = dict[tuple[str, float], pd.Series]  # by strategy and budget: the regret of each (suite, unit), NaN if unknown
+
+Kept = dict[tuple[Any, ...], list[tuple[float, float]]]  # the incumbents of each run, computed once
+
+
+@dataclass(frozen=True)
+class TaskRuns:
+    """All runs of a task, by strategy and seed. ``curves``: (trainings spent, regret of the incumbent), from the start
+    on. ``ends``: the regret of the returned config with fresh seeds, None if unknown."""
+
+    suite: str
+    unit: str
+    curves: dict[tuple[str, int], list[tuple[float, float]]]
+    ends: dict[tuple[str, int], float | None]
+
+    def of(self, strategy: str) -> list[list[tuple[float, float]]]:
+        """The curves of a strategy."""
+        return [curve for (name, _), curve in self.curves.items() if name == strategy]
+
+
+def members(rows: pd.DataFrame, place: tuple[Any, ...], strategies: Iterable[str], least: float) -> pd.DataFrame:
+    """The rows of some strategies in a field, on the tasks and seeds on which all have runs of ``least`` trainings.
+
+    ``place``: suite, split, name of the field and number of workers. ``most``: the largest budget of each run.
+    """
+    (suite, split, name, n_workers), names = place, set(strategies)
+    own = rows[(rows["split"] == split) & (rows["n_workers"] == n_workers) & rows["strategy"].isin(names)]
+    if suite != EVERY_SUITE:
+        own = own[own["suite"] == suite]
+    else:
+        kind = next((kind for kind in KINDS if str(name).startswith(kind)), None)
+        own = own[own["suite"].isin(LIVE_SUITES) if kind is None else own["kind"] == kind]
+    own = own.assign(most=own.groupby([*RUN, "strategy"])["n_trials"].transform("max"))
+    own = own[own["most"] >= least]
+    shared = own.drop_duplicates([*RUN, "strategy"]).groupby(RUN).size()
+    found: pd.DataFrame = own.merge(shared[shared == len(names)].index.to_frame(index=False), on=RUN)
+    return found
+
+
+def regrets(rows: pd.DataFrame, budgets: list[float], kept: Kept) -> Means:
+    """By the longest runs or, at a budget, by those given just that, for a strategy with one for each task and seed."""
+    longest, n_pairs = rows[rows["n_trials"] == rows["most"]], rows.groupby(RUN).ngroups
+    found = _means(list(task_runs(longest, budgets[-1], kept)), budgets, budgets[-1])
+    for budget in budgets:
+        given = rows[(rows["n_trials"] == budget) & (rows["strategy"] != PLANLESS)]
+        counts = given.drop_duplicates([*RUN, "strategy"])["strategy"].value_counts()
+        given = given[given["strategy"].isin(counts.index[counts == n_pairs])]
+        if (given["most"] > budget).any():
+            others = longest[~longest["strategy"].isin(given["strategy"].unique())]
+            tasks = list(task_runs(pd.concat([others, given]), budgets[-1], kept))
+            found |= _means(tasks, [budget], budgets[-1])
+    return found
+
+
+def task_runs(rows: pd.DataFrame, last: float, kept: Kept) -> Iterable[TaskRuns]:
+    """The runs of each task. ``last``: the budget that is scored with fresh seeds."""
+    for (suite, _), of_task in rows.groupby(["suite", "task"]):
+        best, reference = of_task[["best", "reference"]].iloc[0]
+        runs: dict[Any, pd.DataFrame] = dict(list(of_task.groupby(["strategy", "seed"])))
+        worths = {key: _known(run, kept) for key, run in runs.items()}
+        default = of_task.loc[of_task["is_default"] & ~of_task["failed"], "worth"].max()
+        worst = np.nanmax([reference, default, *(worth for curve in worths.values() for _, worth in curve)])
+        ends: dict[tuple[str, int], float | None] = {}
+        for key, run in runs.items():
+            end = _end(run, last)
+            ends[key] = None if end is None else ((end if np.isfinite(end) else worst) - best) / (reference - best)
+        curves = {
+            key: [(spent, (worth - best) / (reference - best)) for spent, worth in [(0.0, worst), *curve]]
+            for key, curve in worths.items()
+        }
+        yield TaskRuns(str(suite), str(of_task["unit"].iloc[0]), curves, ends)
+
+
+def _known(run: pd.DataFrame, kept: Kept) -> list[tuple[float, float]]:
+    key = tuple(run[["suite", "task", "strategy", "seed", "n_workers", "n_trials"]].iloc[0])
+    if key not in kept:
+        kept[key] = incumbents(run)
+    return kept[key]
+
+
+def incumbents(run: pd.DataFrame) -> list[tuple[float, float]]:
+    """(trainings spent, worth of the incumbent) after each outcome of a run that changed it."""
+    by_config: dict[float, dict[float, list[float]]] = {}
+    found, best = [], (0.0, 0, np.inf)
+    worth = np.nan
+    for row in run.sort_values("at_epochs", kind="stable").to_dict("records"):
+        if row["failed"] or np.isnan(row["loss"]):
+            continue
+        config = row["trial"] if np.isnan(row["repeats"]) else row["repeats"]
+        losses = by_config.setdefault(config, {}).setdefault(row["epochs"], [])
+        losses.append(row["loss"])
+        mine = (-row["epochs"], -len(losses), float(np.mean(losses)))
+        if np.isnan(worth) or mine < best:
+            best, worth = mine, row["worth"]
+        found.append((row["at_epochs"] / row["max_epochs"], worth))
+    return found
+
+
+def _end(run: pd.DataFrame, budget: float) -> float | None:
+    """The worth of the returned config with fresh seeds, for a run that ends at this budget; None if unknown."""
+    ended = run[run["at_epochs"] >= budget * run["max_epochs"] * (1 - 1e-9)]
+    values = ended["returned"].dropna()
+    return float(values.iloc[0]) if len(values) else None
+
+
+def _means(tasks: list[TaskRuns], budgets: list[float], last: float) -> Means:
+    """Over seeds, then the tasks of a unit."""
+    values: list[tuple[Any, ...]] = []
+    for i, task in enumerate(tasks):
+        lacking = {strategy for (strategy, _), end in task.ends.items() if end is None}
+        fresh = len({strategy for strategy, _ in task.ends} - lacking) > 1
+        for (strategy, seed), curve in task.curves.items():
+            for budget in budgets:
+                value = at(curve, budget)
+                if budget == last and fresh:
+                    end = task.ends[strategy, seed]
+                    value = np.nan if strategy in lacking or end is None else end
+                values.append((strategy, budget, task.suite, task.unit, i, value))
+    columns = ["strategy", "budget", "suite", "unit", "task", "regret"]
+    by_task = pd.DataFrame(values, columns=columns).groupby(columns[:-1])["regret"].apply(_mean)
+    by_unit = by_task.groupby(columns[:-2]).apply(_mean)
+    found: Means = {}
+    for strategy, budget in dict.fromkeys((strategy, budget) for strategy, budget, *_ in by_unit.index):
+        found[strategy, budget] = by_unit.loc[strategy, budget]
+    return found
+
+
+def _mean(values: pd.Series) -> float:
+    """NaN if any value is."""
+    return float(values.mean(skipna=False))
+
+
+def at(curve: list[tuple[float, float]], budget: float) -> float:
+    """The regret after a budget."""
+    return next(regret for spent, regret in reversed(curve) if spent <= budget * (1 + 1e-9))
+
+
+def intervals(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """The ends of the intervals of the means over units: Student's t, or the Bayesian bootstrap."""
+    n = len(table)
+    if n < FEWEST:
+        return dict.fromkeys(ENDS, pd.Series(np.nan, index=table.columns))
+    if n < FEW:
+        return {end: table.mean() + stats.t.ppf(p, n - 1) * table.sem() for end, p in ENDS.items()}
+    draws = pd.DataFrame(_weights(n) @ table.to_numpy(), columns=table.columns)
+    return {end: draws.quantile(p) for end, p in ENDS.items()}
+
+
+def chances(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """By strategy, the probability that its mean is within the margin of the lowest, and its expected distance."""
+    if len(table) < FEW:
+        scale = table.cov().to_numpy() / len(table)
+        drawn = stats.multivariate_t(table.mean(), scale, len(table) - 1, allow_singular=True, seed=SEED).rvs(N_DRAWS)
+        draws = np.asarray(drawn).reshape(N_DRAWS, -1)
+    else:
+        draws = _weights(len(table)) @ table.to_numpy()
+    above = draws - draws.min(axis=1)[:, None]
+    probabilities, losses = (above <= MARGIN).mean(axis=0), above.mean(axis=0)
+    return {str(name): (float(probabilities[i]), float(losses[i])) for i, name in enumerate(table.columns)}
+
+
+def _weights(n_units: int) -> np.ndarray:
+    drawn = np.random.default_rng(SEED).exponential(size=(N_DRAWS, n_units))
+    return np.asarray(drawn / drawn.sum(axis=1)[:, None])
+
+
+def needs(tasks: list[TaskRuns], strategy: str, reference: str, after: float, most: float) -> dict[str, float]:
+    """The whole trainings, at most ``most``, after which a strategy is as good as a reference after a budget: the
+    ``median`` over units with the exact ends of its intervals, and the share of runs that ``reached`` it."""
+    units: dict[tuple[str, str], list[float]] = {}
+    for task in tasks:
+        target = float(np.mean([at(curve, after) for curve in task.of(reference)]))
+        for curve in task.of(strategy):
+            spent = next((spent for spent, regret in curve if regret <= target + 1e-12), np.inf)
+            needed = max(1.0, np.ceil(spent * (1 - 1e-9)))
+            units.setdefault((task.suite, task.unit), []).append(needed if needed <= most else np.inf)
+    ordered = np.sort([np.median(values) for values in units.values()])
+    found = {
+        "median": float(np.median(ordered)),
+        "reached": float(np.mean([np.isfinite(values).mean() for values in units.values()])),
+    }
+    for level in (80, 95):
+        tail = (1 - level / 100) / 2 + 1e-12
+        places = [i for i in range(len(ordered)) if stats.binom.cdf(i, len(ordered), 0.5) <= tail]
+        known = bool(places) and len(ordered) >= FEWEST
+        found[f"low{level}"], found[f"high{level}"] = (
+            (float(ordered[places[-1]]), float(ordered[-1 - places[-1]])) if known else (np.nan, np.nan)
+        )
+    return found
