@@ -50,9 +50,9 @@ def terms(n_beaten: int) -> list[tuple[str, str]]:
         ("Trainings", "mostly the first of 100 that a run was given; if given fewer, a strategy may plan better."),
         (
             "Learning curves",
-            "of networks; `auto` and Hyperband stop trainings early and try more configs at equal cost.",
+            "of networks, by a surrogate; `auto` and Hyperband stop trainings early and so try more configs.",
         ),
-        ("Real trainings", "networks on small data sets of nine fields, 10 or 18 epochs, about a second each."),
+        ("Real trainings", "of networks on small data, 3 to 10 epochs."),
     ]
 
 

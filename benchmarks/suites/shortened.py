@@ -1,4 +1,4 @@
-"""Built-in tasks cut down so that a training takes about a second on one core, with 10 or 18 epochs."""
+"""Built-in tasks cut down so that a training takes a second or two on one core."""
 
 from __future__ import annotations
 

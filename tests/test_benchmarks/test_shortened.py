@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from automl.data.datasets.registry import load_data
-from benchmarks.suites import fields, real
+from benchmarks.suites import networks
 from benchmarks.suites.shortened import Shortened
 from strategies.encoding import Encoding
 
@@ -34,6 +34,5 @@ def test_the_data_are_written_once(tmp_path):
 
 
 def test_short_trainings_are_possible_in_all_live_tasks():
-    shortened = {**real.TASKS, **fields.TASKS}
-    assert len(shortened) == 16
-    assert min(short.epochs for short in shortened.values()) == 10
+    assert len(networks.TASKS) == 16
+    assert min(short.epochs for short in networks.TASKS.values()) == 10
