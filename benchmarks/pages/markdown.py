@@ -137,7 +137,7 @@ def summary(sections: list[Section], costs: pd.DataFrame, n_beaten: int) -> list
     if not found:
         return _table(advice(sections, kinds=False))
     lines = ["## What to use\n", f"{in_short(found)}\n", *grid(ADVICE, advice_rows(found)), ""]
-    lines += [f"- **{term}**: {words}" for term, words in terms(n_beaten)]
+    lines += [f"- **{term}**: {words}" for term, words in terms(n_beaten, found)]
     where = losses(sections)
     if where:
         lines += ["", f"## {WHERE}\n", f"{WHERE_HOW}\n", *(f"- {escaped(line)}" for line in where)]

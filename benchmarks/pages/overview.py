@@ -9,7 +9,7 @@ import pandas as pd
 from automl.tuning.recommend import probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
-from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, SPLITS, chance, plain
+from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, SPLITS, Advised, chance, plain
 from benchmarks.pages.tables import duration
 from benchmarks.pages.words import KINDS, shown
 from benchmarks.scoring.certainty import MARGIN
@@ -31,8 +31,10 @@ WHERE = "Where another library is more likely the best"
 WHERE_HOW = "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (sure)."
 
 
-def terms(n_beaten: int) -> list[tuple[str, str]]:
+def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
     """The words of the first screen. ``n_beaten``: the tasks on which a run beat the best known loss."""
+    exceptions = dict.fromkeys(f"{plain(name)} on {each.situation}" for each in found for name in each.read_off)
+    also = f"; so are {', '.join(exceptions)}, which plan by it" if exceptions else ""
     below = f", negative where a run beat it ({counted(n_beaten, 'task')})" if n_beaten else ""
     return [
         ("Regret", f"lower is better; 0 is the best known loss of a task{below}, 1 that of a median random config."),
@@ -47,7 +49,7 @@ def terms(n_beaten: int) -> list[tuple[str, str]]:
         ),
         ("Unit", "a task, or its variants, such as a function in several dimensions, counted once."),
         ("Subset", "the tasks and seeds on which slow strategies ran too."),
-        ("Trainings", "mostly the first of 100 that a run was given; if given fewer, a strategy may plan better."),
+        ("Trainings", f"what a run was given; strategies that ignore it are read off longer runs{also}."),
         (
             "Learning curves",
             "of networks, by a surrogate; `auto` and Hyperband stop trainings early and so try more configs.",

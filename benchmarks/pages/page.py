@@ -50,8 +50,8 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
     environment.filters["shown"] = shown
     by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
     return environment.get_template("leaderboard.html.j2").render(
-        terms=terms(len(made["beaten"])),
-        in_short=in_short(found) if (found := advised(sections)) else "",
+        terms=terms(len(made["beaten"]), found := advised(sections)),
+        in_short=in_short(found) if found else "",
         advice=(ADVICE, advice_rows(found)),
         strategies=(STRATEGIES, *strategy_table(sections, all_costs)),
         losses=(WHERE, WHERE_HOW, losses(sections)),

@@ -16,6 +16,7 @@ from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, LIVE
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
+from benchmarks.scoring.told import PLANNED
 
 CLOCK = "trainings"
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
@@ -104,6 +105,13 @@ class Advised:
     def random(self) -> str:
         """The regret of random search; empty if it did not run."""
         return number(self.first.means["random"]) if "random" in self.first.means.index else ""
+
+    @property
+    def read_off(self) -> list[str]:
+        """The strategies that plan by their budget, but are scored by the start of runs with a larger one."""
+        board = next(iter(self.measured.values())).standings[CLOCK].board
+        own = board[(board["budget"] == self.budget) & board["strategy"].isin(PLANNED) & ~board["told"]]
+        return sorted(own["strategy"])
 
     def chance(self, split: str) -> str:
         """The probability that the strategy is among the best of a split; empty if it was not measured."""

@@ -16,6 +16,7 @@ import pandas as pd
 from benchmarks.scoring.cohorts import KEY, REFERENCES, Field
 
 UNPLANNED = ("random", *REFERENCES)  # do not depend on the budget
+PLANNED = ("auto", "raw-nevergrad", "raw-smac", "raw-smac-hyperband")  # plan by the budget
 
 
 @dataclass(frozen=True)

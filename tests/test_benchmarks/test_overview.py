@@ -4,6 +4,7 @@ import pandas as pd
 from test_leaderboard import TASKS, constants, runs
 
 from benchmarks.pages.overview import losses, strategy_table, terms
+from benchmarks.pages.situations import advised
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from benchmarks.scoring.leaderboard import sections
 
@@ -49,5 +50,18 @@ def test_strategies_are_compared_by_kind_of_space_and_suite_with_a_blank_where_r
 
 
 def test_regret_is_said_to_be_negative_where_a_run_beat_the_best_known_loss():
-    assert "0 is the best known loss of a task, negative where a run beat it (11 tasks)" in dict(terms(11))["Regret"]
-    assert "negative" not in dict(terms(0))["Regret"]
+    assert (
+        "0 is the best known loss of a task, negative where a run beat it (11 tasks)" in dict(terms(11, []))["Regret"]
+    )
+    assert "negative" not in dict(terms(0, []))["Regret"]
+
+
+def test_strategies_that_plan_by_the_budget_are_named_where_they_are_read_off_longer_runs():
+    def trainings(*more):
+        table = pd.concat([runs("random", 0.5, TASKS, n_trials=140), runs("auto", 0.1, TASKS, n_trials=70), *more])
+        return dict(terms(0, advised(sections(table, constants(TASKS)))))["Trainings"]
+
+    assert "so are auto on numbers only, which plan by it" in trainings()
+    given = [runs("auto", 0.1, TASKS, n_trials=budget) for budget in (20, 50)]
+    assert "so are auto" in trainings(given[0])
+    assert "so are" not in trainings(*given)
