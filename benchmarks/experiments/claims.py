@@ -9,10 +9,11 @@ import pandas as pd
 import typer
 
 from benchmarks.command import run_command
+from benchmarks.experiments.duels import LIVE
 from benchmarks.experiments.products_summary import TOLERATED, behind, duel_of, geometric_of, held_out
 from benchmarks.experiments.streams import gaps
 from benchmarks.pages.markdown import grid, put
-from benchmarks.scoring.cohorts import LIVE, counted
+from benchmarks.scoring.cohorts import counted
 from benchmarks.suites.product_tables import OF_MODELDATA
 
 PRODUCTS_FILE = "products.csv"

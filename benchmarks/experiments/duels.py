@@ -24,12 +24,13 @@ from benchmarks.pages.markdown import grid, put
 from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret
 from benchmarks.scoring.certainty import expected
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, LIVE, LIVE_SUITES, counted
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, counted
 from benchmarks.scoring.statistics import unit_keys
 from benchmarks.scoring.told import UNPLANNED, longest
 
 BUDGETS = (20, 50)  # full trainings
 PAIR = ["suite", "task", "seed"]
+LIVE, TRAINED = "real and fields", {"real", "fields"}  # suites of trainings, not of recorded ones
 BLOCK = "duels"
 
 
@@ -81,8 +82,8 @@ def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) 
         both = pd.concat([both[~_of(both, judged)], fresh[_of(fresh, judged)]])
         suites = list(both.index.get_level_values("suite").unique())
         groups = {suite: {suite} for suite in suites}
-        if {*suites} > LIVE_SUITES:
-            groups = {LIVE: LIVE_SUITES} | groups
+        if {*suites} > TRAINED:
+            groups = {LIVE: TRAINED} | groups
         if len(suites) > 1:
             groups = {EVERY_SUITE: {*suites}} | groups
         for suite, members in groups.items():

@@ -13,14 +13,13 @@ from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, SPLITS, Advi
 from benchmarks.pages.tables import duration
 from benchmarks.pages.words import KINDS, shown
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, LIVE, LIVE_SUITES, Field, counted
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, Field, counted
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 
 COLUMNS = (  # suite, field, in words
     *((EVERY_SUITE, f"{kind} spaces", KINDS[kind]) for kind in ("numeric", "mixed")),
-    ("yahpo", "all tasks", SITUATIONS["yahpo", "all tasks", 1]),
-    (EVERY_SUITE, LIVE, LIVE),
+    *((suite, "all tasks", SITUATIONS[suite, "all tasks", 1]) for suite in ("yahpo", "real", "fields")),
 )
 STRATEGIES = (
     "Expected regret (sure, from 0.01). raw-NAME is a library called directly. Blank: some runs, or trainings with "
@@ -54,7 +53,7 @@ def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
             "Learning curves",
             "of networks, by a surrogate; `auto` and Hyperband stop trainings early and so try more configs.",
         ),
-        ("Real trainings", "of networks on small data, 3 to 10 epochs."),
+        ("Real", "trainings of networks on small data, 3 to 10 epochs."),
     ]
 
 
@@ -74,17 +73,14 @@ def losses(sections: Iterable[Section]) -> list[str]:
 
 def _wanted(field: Field) -> bool:
     """Whether a comparison is not a part of another one that is listed."""
-    if field.suite == EVERY_SUITE:
-        whole = field.name == LIVE or (field.split != DEVELOPMENT and "subset" not in field.name)
-    else:
-        whole = field.suite not in LIVE_SUITES
+    whole = field.suite != EVERY_SUITE or (field.split != DEVELOPMENT and "subset" not in field.name)
     return field.normalised and whole
 
 
 def _title(field: Field) -> str:
     """For example ``numbers only, held out`` or ``yahpo, subset``."""
     if field.suite == EVERY_SUITE:
-        return shown(field.name) + (f", {SPLITS[field.split]}" if field.split != DEVELOPMENT else "")
+        return f"{shown(field.name)}, {SPLITS[field.split]}"
     title = field.title.replace("holdout", "held out")
     return title if field.name == "all tasks" else f"{title}, {field.name}"
 

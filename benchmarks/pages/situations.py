@@ -13,7 +13,7 @@ from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.pages.words import KINDS
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, LIVE
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.told import PLANNED
@@ -25,7 +25,8 @@ SITUATIONS = {  # (suite, field, workers) -> in words
     **{(EVERY_SUITE, f"{kind} spaces", 1): words for kind, words in KINDS.items()},
     ("yahpo", "all tasks", 1): "learning curves",
     ("yahpo", "all tasks", 4): "learning curves, 4 workers",
-    (EVERY_SUITE, LIVE, 1): LIVE,
+    ("real", "all tasks", 1): "real, images and signals",
+    ("fields", "all tasks", 1): "real, one of each field",
 }
 SPLITS = {"holdout": "held out", DEVELOPMENT: "development"}  # the former first
 

@@ -2,7 +2,7 @@
 
 Slow strategies are run on fewer tasks, with fewer seeds and a smaller budget. So a suite has up to two fields: the
 strategies with the largest coverage, and all strategies on what they share. Each number of workers and the holdout
-tasks are separate fields; so are the tasks of all suites with one kind of space, and those of all live suites.
+tasks are separate fields; so are the tasks of all suites with one kind of space.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from benchmarks.suites import SUITES
 REFERENCES = ("random x2", "default")  # references: plotted and listed, never tested
 EVERY_SUITE = "every suite"
 KINDS = ("numeric", "mixed", "discrete")
-LIVE, LIVE_SUITES = "real trainings", {"real", "fields"}  # networks trained for the comparison
 DEVELOPMENT = "development"
 ENOUGH_SEEDS = 5  # seeds per task with which a strategy is compared with those that have more
 
@@ -107,13 +106,9 @@ def fields(runs: pd.DataFrame, known: pd.Index[Any]) -> list[Field]:
             found += _fields_of(part, str(suite), ("all tasks", "subset"), normalised=True)
     for (suite, task, _, _), part in runs[~has_constants].groupby(["suite", "task", "split", "n_workers"]):
         found += _fields_of(part, str(suite), (str(task), f"{task}, subset"), normalised=False)
-    alone = rated[rated["n_workers"] == 1]
-    across = {f"{kind} spaces": alone[alone["kind"] == kind] for kind in KINDS}
-    if set(alone["suite"]) >= LIVE_SUITES:
-        across[LIVE] = alone[alone["suite"].isin(LIVE_SUITES)]
-    for name, own in across.items():
-        for _, part in own.groupby("split"):
-            found += _fields_of(part, EVERY_SUITE, (name, f"{name}, subset"), normalised=True)
+    for kind in KINDS:
+        for _, part in runs[has_constants & (runs["kind"] == kind) & (runs["n_workers"] == 1)].groupby("split"):
+            found += _fields_of(part, EVERY_SUITE, (f"{kind} spaces", f"{kind} spaces, subset"), normalised=True)
     return found
 
 

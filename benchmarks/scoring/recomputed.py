@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS, LIVE_SUITES
+from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS
 
 RUN = ["suite", "task", "seed"]
 PLANLESS = "random"  # never scored by runs of its own for a budget
@@ -53,8 +53,7 @@ def members(rows: pd.DataFrame, place: tuple[Any, ...], strategies: Iterable[str
     if suite != EVERY_SUITE:
         own = own[own["suite"] == suite]
     else:
-        kind = next((kind for kind in KINDS if str(name).startswith(kind)), None)
-        own = own[own["suite"].isin(LIVE_SUITES) if kind is None else own["kind"] == kind]
+        own = own[own["kind"] == next(kind for kind in KINDS if str(name).startswith(kind))]
     own = own.assign(most=own.groupby([*RUN, "strategy"])["n_trials"].transform("max"))
     own = own[own["most"] >= least]
     shared = own.drop_duplicates([*RUN, "strategy"]).groupby(RUN).size()

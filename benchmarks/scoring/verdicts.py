@@ -11,7 +11,7 @@ from typing import Any
 from automl.tuning.recommend import CURVES
 from benchmarks.opponents import OPPONENTS
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS, Field
+from benchmarks.scoring.cohorts import EVERY_SUITE, Field
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 
@@ -61,8 +61,7 @@ def _record(section: Section, budget: float, comparison: Comparison) -> dict[str
 def kind_of(field: Field) -> str:
     """The kind of space of a field over all suites, CURVES if its tasks have learning curves, else empty."""
     if field.suite == EVERY_SUITE:
-        kind = field.name.partition(" ")[0]
-        return kind if kind in KINDS else ""
+        return field.name.partition(" ")[0]
     return CURVES if (field.suite, field.name) == WITH_CURVES else ""
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.experiments.duels import as_table, duels
-from benchmarks.scoring.cohorts import EVERY_SUITE, LIVE
+from benchmarks.experiments.duels import LIVE, as_table, duels
+from benchmarks.scoring.cohorts import EVERY_SUITE
 
 
 def runs(worths):

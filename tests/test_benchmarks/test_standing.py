@@ -7,7 +7,6 @@ import pytest
 from test_leaderboard import constants, runs
 
 from automl.tuning.recommend import as_records, recommend
-from benchmarks.scoring.cohorts import LIVE
 from benchmarks.scoring.leaderboard import board, sections
 from benchmarks.scoring.verdicts import records, standing_json
 
@@ -51,17 +50,6 @@ def test_holdout_tasks_have_records_of_their_own_and_parallel_runs_have_none():
         sections(table(), constants(TASKS))
     )
     assert {record["split"] for record in found} == {"development", "holdout"}
-
-
-def test_the_comparison_of_all_real_trainings_is_no_kind_of_space():
-    live = [
-        runs(name, quality, TASKS, suite=suite)
-        for suite in ("real", "fields")
-        for name, quality in (("random", 0.5), ("auto", 0.1))
-    ]
-    found = sections(pd.concat(live), pd.concat([constants(TASKS, suite) for suite in ("real", "fields")]))
-    assert LIVE in {section.field.name for section in found}
-    assert {record["kind"] for record in records(found)} == {"numeric"}
 
 
 def test_tasks_with_learning_curves_have_records_for_each_number_of_workers():
