@@ -9,7 +9,7 @@ import pandas as pd
 from automl.tuning.recommend import probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
-from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, SPLITS, Advised, chance, plain
+from benchmarks.pages.situations import BUDGETS, CLOCK, NOTABLE, SITUATIONS, SPLITS, Advised, chance, plain
 from benchmarks.pages.tables import duration
 from benchmarks.pages.words import KINDS, shown
 from benchmarks.scoring.certainty import MARGIN
@@ -27,7 +27,10 @@ STRATEGIES = (
 )
 SUBSET = ", subset"
 WHERE = "Where another library is more likely the best"
-WHERE_HOW = "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (sure)."
+WHERE_HOW = (
+    "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (sure). Suites: synthetic: "
+    "functions; tables: lists of values; yahpo: learning curves; fields: real trainings."
+)
 
 
 def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
@@ -89,7 +92,7 @@ def _loss(budget: float, comparison: Comparison) -> str:
     """For example ``after 20: nevergrad 0.131 (0.99), bo 0.150 (0.23)``; empty if ours is ahead."""
     chances, means = comparison.chances["probability"], comparison.means
     theirs, ours = chances[chances.index.isin(OPPONENTS)], chances[~chances.index.isin(OPPONENTS)]
-    if theirs.empty or theirs.max() <= ours.max():
+    if theirs.empty or theirs.max() <= ours.max() + NOTABLE:
         return ""
     pair = [str(theirs.idxmax()), str(ours.idxmax())]
     texts = [f"{plain(name)} {number(means[name])} ({probability(chance(comparison, name))})" for name in pair]

@@ -21,6 +21,7 @@ from benchmarks.scoring.told import PLANNED
 CLOCK = "trainings"
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
 SURE = 0.95  # probability of being among the best
+NOTABLE = 0.05  # smaller differences between probabilities are not mentioned
 SITUATIONS = {  # (suite, field, workers) -> in words
     **{(EVERY_SUITE, f"{kind} spaces", 1): words for kind, words in KINDS.items()},
     ("yahpo", "all tasks", 1): "learning curves",
@@ -215,10 +216,11 @@ def _chance_and_mean(comparison: Comparison, name: str) -> str:
 
 
 def likeliest(comparison: Comparison, strategy: str) -> str:
-    """The one that is more likely among the best than a strategy; empty if none is, or the strategy surely is."""
+    """The one that is notably more likely among the best than a strategy; empty if none is, or the strategy surely
+    is."""
     chances = comparison.chances["probability"]
     ours = float(chances.get(strategy, 0.0))
-    return str(chances.idxmax()) if ours < SURE and chances.max() > ours else ""
+    return str(chances.idxmax()) if ours < SURE and chances.max() > ours + NOTABLE else ""
 
 
 def plain(library: str) -> str:

@@ -627,8 +627,9 @@ def test_the_command_writes_page_markdown_plots_and_tables(tmp_path):
     summary.write_text("before\n<!-- leaderboard -->\nold\n<!-- /leaderboard -->\nafter\n")
     main([tmp_path / "runs"], tmp_path / "new" / "leaderboard", summary)
     written = {file.name for file in (tmp_path / "new").iterdir()}
-    suffixes = (".html", ".md", ".csv", "-tests.csv", "-tasks.csv", "-own-img-src-x-onerror-alert-1-task.png")
-    assert written == {page.PLOTLY, *(f"leaderboard{suffix}" for suffix in suffixes)}
+    suffixes = (".html", ".md", ".csv", "-efficiency.csv", "-tests.csv", "-tasks.csv")
+    picture = "leaderboard-own-img-src-x-onerror-alert-1-task.png"
+    assert written == {page.PLOTLY, picture, *(f"leaderboard{suffix}" for suffix in suffixes)}
     for name in ("leaderboard.html", "leaderboard.md"):
         text = (tmp_path / "new" / name).read_text()
         assert EVIL not in text
@@ -645,7 +646,7 @@ def test_a_dot_in_the_output_name_is_kept(tmp_path):
     save(tmp_path / "runs", runs("random", 0.5, ["mine"], suite="own"), failed(runs("tpe", 0.5, ["mine"], suite="own")))
     main([tmp_path / "runs"], tmp_path / "lb.v2", None)
     written = {file.name for file in tmp_path.iterdir() if file.is_file()}
-    ends = (".html", ".md", ".csv", "-tests.csv", "-tasks.csv", "-own-mine.png")
+    ends = (".html", ".md", ".csv", "-efficiency.csv", "-tests.csv", "-tasks.csv", "-own-mine.png")
     assert written == {page.PLOTLY, *(f"lb.v2{end}" for end in ends)}
     assert "lb.v2.html shows the same results" in (tmp_path / "lb.v2.md").read_text()
 

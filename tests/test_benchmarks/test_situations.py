@@ -30,6 +30,7 @@ def advised(chances: dict[str, float]) -> Advised:
         ({"auto": 0.8, "bo": 0.97}, "**auto**", "`bo` (0.97): 0.100"),
         ({"auto": 0.43, "raw-nevergrad": 0.87}, "**auto**", "nevergrad (0.87): 0.100"),
         ({"auto": 0.43, "raw-nevergrad": 0.2}, "**auto**", ""),
+        ({"auto": 0.48, "raw-optuna-gp": 0.52}, "**auto**", ""),
     ],
 )
 def test_a_row_names_the_best_of_ours_and_one_that_is_likelier_the_best(chances, ours, likelier):
