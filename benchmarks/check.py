@@ -26,7 +26,9 @@ TOLERANCE = 2e-5  # relative: the tables have six digits
 OF_WIDTH = 0.05  # tolerance of a drawn end of an interval and of an expected loss, as a share of the widest interval
 OF_CHANCE = 0.03  # tolerance of a probability
 PLACE = ["suite", "split", "field", "n_workers"]
-COUNTED = ("regrets", "ends of intervals", "probabilities and losses", "needed trainings")
+COUNTED = REGRETS, ENDS, CHANCES, NEEDS = (
+    "regrets", "ends of intervals", "probabilities and losses", "needed trainings",
+)  # fmt: skip
 
 Check = tuple[str, str, float, float, float]  # one of COUNTED, name, value, expected value, absolute tolerance
 
@@ -103,25 +105,25 @@ def _of_board(part: pd.DataFrame, found: recomputed.Means) -> Iterator[Check]:
         for row in rows.to_dict("records"):
             name = row["strategy"]
             label = f"{name} after {budget:g}"
-            yield COUNTED[0], label, float(table[name].mean(skipna=False)), row["regret"], 1e-9
+            yield REGRETS, label, float(table[name].mean(skipna=False)), row["regret"], 1e-9
             if name not in known:
                 continue
             exact = len(known) < recomputed.FEW
             for end, values in ends.items():
-                yield COUNTED[1], f"{label}, {end}", values[name], row[end], 1e-9 if exact else near
+                yield ENDS, f"{label}, {end}", values[name], row[end], 1e-9 if exact else near
             if name in chances:
                 probability, loss = chances[name]
-                yield COUNTED[2], f"{label}, probability", probability, row["probability"], OF_CHANCE
-                yield COUNTED[2], f"{label}, loss", loss, row["loss"], near
+                yield CHANCES, f"{label}, probability", probability, row["probability"], OF_CHANCE
+                yield CHANCES, f"{label}, loss", loss, row["loss"], near
 
 
 def _of_efficiency(part: pd.DataFrame, rows: pd.DataFrame, most: float, kept: recomputed.Kept) -> Iterator[Check]:
-    tasks = list(recomputed.task_runs(rows[rows["n_trials"] == rows["most"]], most, kept))
+    tasks = recomputed.task_runs(rows[rows["n_trials"] == rows["most"]], most, kept)
     for row in part.to_dict("records"):
         found = recomputed.needs(tasks, row["strategy"], row["reference"], row["after"], most)
         for what, value in found.items():
             label = f"{row['strategy']} to {row['reference']} after {row['after']:g}, {what}"
-            yield COUNTED[3], label, value, row[what], 1e-9
+            yield NEEDS, label, value, row[what], 1e-9
 
 
 def check_losses(folders: list[Path], n_rows: int | None) -> tuple[int, list[str]]:

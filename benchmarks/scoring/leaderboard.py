@@ -184,14 +184,16 @@ def _chances(standing: Standing) -> pd.DataFrame:
 
 def needs(sections: list[Section]) -> pd.DataFrame:
     """leaderboard-efficiency.csv: what each strategy needs to reach the results of the references, in all fields."""
-    places = ["suite", "split", "field", "n_workers"]
-    parts = [pd.DataFrame(columns=[*places, "clock", "strategy"])]
-    for section in sections:
-        field, found = section.field, section.needs if len(section.needed) else pd.DataFrame()
-        parts.append(
-            pd.DataFrame(
-                dict(zip(places, (field.suite, field.split, field.name, field.n_workers), strict=True)),
-                index=found.index,
-            ).join(found)
+    parts = [
+        section.needs.assign(
+            suite=section.field.suite, split=section.field.split, field=section.field.name,
+            n_workers=section.field.n_workers,
         )
-    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+        for section in sections
+        if len(section.needed)
+    ]  # fmt: skip
+    first = ["suite", "split", "field", "n_workers", "reference", "after", "clock", "strategy"]
+    if not parts:
+        return pd.DataFrame(columns=first)
+    table = pd.concat(parts, ignore_index=True)
+    return table[[*first, *(name for name in table.columns if name not in first)]]

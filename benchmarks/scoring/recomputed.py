@@ -64,20 +64,21 @@ def members(rows: pd.DataFrame, place: tuple[Any, ...], strategies: Iterable[str
 def regrets(rows: pd.DataFrame, budgets: list[float], kept: Kept) -> Means:
     """By the longest runs or, at a budget, by those given just that, for a strategy with one for each task and seed."""
     longest, n_pairs = rows[rows["n_trials"] == rows["most"]], rows.groupby(RUN).ngroups
-    found = _means(list(task_runs(longest, budgets[-1], kept)), budgets, budgets[-1])
+    found = _means(task_runs(longest, budgets[-1], kept), budgets, budgets[-1])
     for budget in budgets:
         given = rows[(rows["n_trials"] == budget) & (rows["strategy"] != PLANLESS)]
         counts = given.drop_duplicates([*RUN, "strategy"])["strategy"].value_counts()
         given = given[given["strategy"].isin(counts.index[counts == n_pairs])]
         if (given["most"] > budget).any():
             others = longest[~longest["strategy"].isin(given["strategy"].unique())]
-            tasks = list(task_runs(pd.concat([others, given]), budgets[-1], kept))
+            tasks = task_runs(pd.concat([others, given]), budgets[-1], kept)
             found |= _means(tasks, [budget], budgets[-1])
     return found
 
 
-def task_runs(rows: pd.DataFrame, last: float, kept: Kept) -> Iterable[TaskRuns]:
+def task_runs(rows: pd.DataFrame, last: float, kept: Kept) -> list[TaskRuns]:
     """The runs of each task. ``last``: the budget that is scored with fresh seeds."""
+    found = []
     for (suite, _), of_task in rows.groupby(["suite", "task"]):
         best, reference = of_task[["best", "reference"]].iloc[0]
         runs: dict[Any, pd.DataFrame] = dict(list(of_task.groupby(["strategy", "seed"])))
@@ -92,7 +93,8 @@ def task_runs(rows: pd.DataFrame, last: float, kept: Kept) -> Iterable[TaskRuns]
             key: [(spent, (worth - best) / (reference - best)) for spent, worth in [(0.0, worst), *curve]]
             for key, curve in worths.items()
         }
-        yield TaskRuns(str(suite), str(of_task["unit"].iloc[0]), curves, ends)
+        found.append(TaskRuns(str(suite), str(of_task["unit"].iloc[0]), curves, ends))
+    return found
 
 
 def _known(run: pd.DataFrame, kept: Kept) -> list[tuple[float, float]]:

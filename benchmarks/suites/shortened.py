@@ -37,7 +37,8 @@ class Shortened:
         narrowed = load_space(merge(task.space, self.space)) if self.space else task.space
         task = replace(task, space=narrowed, max_epochs=self.epochs, **self.changes)
         if self.valid is not None or self.test is not None:
-            task = replace(task, data=str(self._written(task.data, kept / "data" / name)))
+            sizes = "-".join(str(size or "all") for size in (self.train, self.valid, self.test))
+            task = replace(task, data=str(self._written(task.data, kept / "data" / f"{name}-{sizes}")))
         return LiveTask.of(suite, name, task, kept)
 
     def _written(self, data: str, folder: Path) -> Path:

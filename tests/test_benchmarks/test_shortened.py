@@ -26,11 +26,11 @@ def test_the_sets_of_a_shortened_task_are_stratified_samples(tmp_path):
 def test_the_data_are_written_once(tmp_path):
     short = Shortened(2, 100, 50)
     first = short.of("real", "digits-cnn", tmp_path)
-    folder = tmp_path / "data" / "digits-cnn"
+    folder = tmp_path / "data" / "digits-cnn-100-50-all"
     before = (folder / "x_valid.npy").stat().st_mtime_ns
     assert short.of("real", "digits-cnn", tmp_path).live.data == first.live.data == str(folder)
     assert (folder / "x_valid.npy").stat().st_mtime_ns == before
-    assert [path.name for path in folder.parent.iterdir()] == ["digits-cnn"]
+    assert [path.name for path in folder.parent.iterdir()] == ["digits-cnn-100-50-all"]
 
 
 def test_short_trainings_are_possible_in_all_live_tasks():
