@@ -41,7 +41,6 @@ SPACE = {
     "optimizer": {"choice": ["sgd", "adamw"]},
 }
 SLOW = {
-    "raw-ax",
     "raw-optuna-gp",
     "raw-skopt",
     "raw-smac",

@@ -32,7 +32,6 @@ OPPONENTS: dict[str, tuple[str, str, str | None]] = {
     "raw-dehb": ("raw_dehb:RawDEHB", "DEHB: differential evolution in Hyperband's brackets", "dehb"),
     "raw-neps": ("raw_neps:RawNePS", "NePS: PriorBand around the default config", "neps"),
     "raw-neps-hyperband": ("raw_neps:RawNePSHyperband", "NePS: Hyperband, without a prior", "neps"),
-    "raw-ax": ("raw_ax:RawAx", "Ax with its defaults", "ax"),
     "raw-nevergrad": ("raw_nevergrad:RawNevergrad", "Nevergrad's NGOpt", "nevergrad"),
     "one-epoch": ("one_epoch:OneEpoch", "random configs for one epoch each, then the best of them fully", None),
 }
