@@ -1,11 +1,12 @@
 """How sure a comparison is: coverage of intervals, and probabilities under equality and under a known difference."""
 
+import baycomp
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmarks.scoring.certainty import MARGIN, SURE, among_best, expected, units_needed, versus
+from benchmarks.scoring.certainty import MARGIN, PRIOR, SURE, among_best, expected, units_needed, versus
 
 
 def regrets(rng, n):
@@ -55,23 +56,14 @@ def test_one_unit_by_hand():
 
 
 @pytest.mark.parametrize("lead", [-0.03, -0.008, 0.0, 0.02])
-def test_the_probabilities_are_those_of_the_definition(lead):
-    """Draws of the weights by gamma variables, and the mean of each two differences one by one."""
+def test_the_probabilities_are_those_of_the_authors(lead):
+    """baycomp is by the authors of the paper; its first probability is that the left scores are higher."""
     rng = np.random.default_rng(5)
     b = regrets(rng, 9)
     a = b + lead + rng.normal(0, 0.03, 9)
-    z, n_draws, wins = [0.0, *(a - b)], 3000, np.zeros(3)
-    for _ in range(n_draws):
-        weights = np.array([rng.gamma(0.5), *(rng.gamma(1.0) for _ in range(9))])
-        weights /= weights.sum()
-        chances = np.zeros(3)
-        for first, weight in zip(z, weights, strict=True):
-            for second, other in zip(z, weights, strict=True):
-                mean = (first + second) / 2
-                chances[0 if mean < -MARGIN else 2 if mean > MARGIN else 1] += weight * other
-        wins[chances.argmax()] += 1
+    worse, equal, better = baycomp.SignedRankTest.probs(a, b, MARGIN, prior=PRIOR, nsamples=5_000, random_state=0)
     found = versus(a, b)
-    assert [found.better, found.equal, found.worse] == pytest.approx(wins / n_draws, abs=0.03)
+    assert (found.better, found.equal, found.worse) == pytest.approx((better, equal, worse), abs=0.02)
 
 
 def test_units_seen_several_times_have_the_weight_of_their_number():
