@@ -71,14 +71,16 @@ def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) 
     before = pd.concat([regret.before_any(own, facts) for own in (rows, exact)], axis=1).max(axis=1)
     along, ends = _scores(rows, facts, budget, before)
     given = _scores(exact, facts, budget, before)
+    scored = ends.combine_first(given[1])  # of the longest run if that was scored at the budget
+    tested = _tested(rows).append(_tested(exact)).unique()
     units = table.drop_duplicates(["suite", "task"]).set_index(["suite", "task"])["unit"]
     found = []
     for rival in along.columns.drop(strategy, errors="ignore"):
         if strategy not in along:
             break
-        fresh, both = ends[[strategy, rival]].dropna(), along[[strategy, rival]].dropna()
+        fresh, both = scored[[strategy, rival]].dropna(), along[[strategy, rival]].dropna()
         # A crashed run has both values; in a suite without test sets, no other run has one with fresh seeds.
-        judged = set(fresh.index[fresh.index.isin(_tested(rows))].get_level_values("suite"))
+        judged = set(fresh.index[fresh.index.isin(tested)].get_level_values("suite"))
         both = pd.concat([both[~_of(both, judged)], fresh[_of(fresh, judged)]])
         suites = list(both.index.get_level_values("suite").unique())
         groups = {suite: {suite} for suite in suites}

@@ -6,6 +6,7 @@ https://facebookresearch.github.io/nevergrad/optimization.html
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import nevergrad as ng
@@ -32,19 +33,33 @@ class RawNevergrad(FailuresAsWorst):
             parametrization.random_state = np.random.RandomState(self.seed)
             self._optimizer = ng.optimizers.NGOpt(parametrization, budget=self.n_trials, num_workers=self.n_workers)
             self._optimizer.suggest({dim.name: dim.default for dim in self.dimensions})
+        self._default_loss: float | None = None
 
     def _ask(self) -> tuple[Config, Any] | None:
         if len(self.pending) >= self.n_workers:
             return None  # the chosen algorithm may block until it gets a loss
-        with self._isolated():
-            candidate = self._optimizer.ask()
+        candidate = self._candidate()
+        if self._default_loss is not None and self.config(candidate.value) == self.encoding.default:
+            # Many of its algorithms start there by themselves: told at no cost.
+            self._tell_loss(candidate, self._default_loss, failed=False)
+            candidate = self._candidate()
         return self.config(candidate.value), candidate
 
+    def _candidate(self) -> Any:
+        with self._isolated():
+            return self._optimizer.ask()
+
     def _tell(self, asked: Any, loss: float | None) -> None:
+        if self._default_loss is None and self.config(asked.value) == self.encoding.default:
+            self._default_loss = loss
         if loss is None and self._worst is None:
             self._tell_loss(asked, math.inf, failed=True)  # it may be waiting for this one; it clips infinite losses
         else:
             super()._tell(asked, loss)
+
+    def config(self, values: Mapping[str, Any]) -> Config:
+        found = super().config(values)
+        return self.encoding.decode(self.encoding.encode(found))  # rounded: a log parameter misses its own init
 
     def _tell_loss(self, asked: Any, loss: float, failed: bool) -> None:
         with self._isolated():

@@ -27,18 +27,19 @@ TARGETS = {  # (reference, its budget) -> in words
 }
 SHORT = (("random", 50), ("raw-optuna", 50))  # targets of the short table and of the figures
 SHORTLY = (
-    "Median trainings to be as good as random search after 50 / as Optuna's default after 50; in parentheses the share "
-    "of runs that never were as good as the latter. Where the default config is as good, one training is enough."
+    "Median trainings to match random search / Optuna's default sampler after 50 trainings, by runs with the largest "
+    "budget; in parentheses the share of runs that never matched the latter, a mean over units. 1: the default "
+    "configuration is as good."
 )
 EXPLANATION = """The target of a task is the mean regret of random search after 50 or 100 trainings, or of Optuna's
 default sampler after 50. A run needs the number of trainings after which its incumbent is first as good: a single one
 where the default config is, since the reference may find nothing better, or by noisy losses choose something worse.
 **Median**: over the runs of a unit, then over units, with its exact 80% and 95% intervals in parentheses (of order
-statistics: at least that coverage whatever the distribution; none below 5 units). **never**: the share of runs that did
-not reach the target within their budget. They count as slower than all others, so a median is the same whatever they
-would have needed; where half or more of them are such, it is only known to be over the budget. In *time*, the unit is
-the mean time of a training of the task, and the strategy's own thinking counts. Epochs are charged in proportion, so
-strategies that stop trainings early need fewer.
+statistics: at least that coverage whatever the distribution; none below 5 units). **never**: the share of runs that
+did not reach the target within their budget (mean over units). They count as slower than all others, so a median is
+the same whatever they would have needed; where half or more of them are such, it is only known to be over the budget.
+In *time*, the unit is the mean time of a training of the task, and the strategy's own thinking counts. Epochs are
+charged in proportion, so strategies that stop trainings early need fewer.
 """
 
 
@@ -53,7 +54,7 @@ class Efficiency:
     @property
     def title(self) -> str:
         """The situation and the split."""
-        return f"{self.situation}, {'held out' if self.section.field.split == 'holdout' else 'development'}"
+        return f"{self.situation}, {'held-out' if self.section.field.split == 'holdout' else 'development'}"
 
     def of(self, target: tuple[str, int], clock: str = "trainings") -> pd.DataFrame:
         """The rows of a target by strategy, the fastest first; empty if the reference was not run that long."""
@@ -105,7 +106,7 @@ def short_table(found: Sequence[Efficiency]) -> tuple[list[str], list[list[str]]
             places.setdefault(name, []).append(place / len(each.strategies))
     rows = [
         [f"`{name}`", *(_short(each, name) for each in shown)]
-        for name in sorted(places, key=lambda name: float(np.mean(places[name])))
+        for name in sorted(places, key=lambda name: (2 * len(places[name]) < len(shown), float(np.mean(places[name]))))
     ]
     return ["strategy", *(each.title for each in shown)], rows
 
@@ -132,10 +133,10 @@ def notes(each: Efficiency) -> list[str]:
 
 
 def _how_often(own: pd.DataFrame, strategy: str) -> str:
-    """For example ``in fewer than half of its runs on a/b (40%)``. ``own``: what runs need for one target."""
+    """For example ``in at most half of its runs on a/b (40%)``. ``own``: what runs need for one target."""
     shares = failures(own, strategy)
     tasks = [f"{task} ({share:.0%})" for task, share in zip(_names(shares), shares, strict=True)]
-    return f"in fewer than half of its runs on {listed(tasks)}" if tasks else "in most runs on every task"
+    return f"in at most half of its runs on {listed(tasks)}" if tasks else "in most runs on every task"
 
 
 def _default_is_enough(own: pd.DataFrame) -> list[str]:
@@ -186,4 +187,6 @@ def _never(each: Efficiency, target: tuple[str, int], clock: str, name: str) -> 
 
 
 def _number(value: float, limit: float) -> str:
-    return f"{value:.3g}" if np.isfinite(value) else f"over {limit:g}"
+    if not np.isfinite(value):
+        return f"over {limit:g}"
+    return f"{value:.3g}" if value < 1_000 else f"{value:.0f}"

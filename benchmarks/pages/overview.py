@@ -22,14 +22,14 @@ COLUMNS = (  # suite, field, in words
     *((suite, "all tasks", SITUATIONS[suite, "all tasks", 1]) for suite in ("yahpo", "real", "fields")),
 )
 STRATEGIES = (
-    "Expected regret (sure, from 0.01). raw-NAME is a library called directly. Blank: some runs, or trainings with "
-    "fresh seeds, are missing."
+    "Expected regret (P(best) if at least 0.01). `raw-NAME`: the library of this name, called directly. Blank: not run "
+    "on all tasks, or the returned configurations were not retrained."
 )
 SUBSET = ", subset"
-WHERE = "Where another library is more likely the best"
+WHERE = "Where another library has a higher P(best)"
 WHERE_HOW = (
-    "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (sure). Suites: synthetic: "
-    "functions; tables: lists of values; yahpo: learning curves; fields: real trainings."
+    "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (P(best)). Suites: "
+    "synthetic: functions; tables: discrete spaces; yahpo: learning curves; fields: real trainings."
 )
 
 
@@ -37,24 +37,27 @@ def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
     """The words of the first screen. ``n_beaten``: the tasks on which a run beat the best known loss."""
     exceptions = dict.fromkeys(f"{plain(name)} on {each.situation}" for each in found for name in each.read_off)
     also = f"; so are {', '.join(exceptions)}, which plan by it" if exceptions else ""
-    below = f", negative where a run beat it ({counted(n_beaten, 'task')})" if n_beaten else ""
+    below = f" (negative where a run beat it, {counted(n_beaten, 'task')})" if n_beaten else ""
     return [
-        ("Regret", f"lower is better; 0 is the best known loss of a task{below}, 1 that of a median random config."),
+        ("Regret", f"lower is better; 0: best known loss of a task{below}, 1: median random configuration."),
         (
-            "Sure",
+            "P(best)",
             f"the probability that the expected regret on tasks like these is within {MARGIN:g} of the lowest of all "
-            "that ran on them, libraries included.",
+            "compared, libraries included. Several can be among the best, so these do not sum to 1.",
         ),
         (
             "Development tasks",
-            "were used to design the strategies, so results may be too good. Held-out ones decide where they ran.",
+            "were used to design the strategies, so their results may be optimistic. Where there are held-out ones, "
+            "these decide.",
         ),
-        ("Unit", "a task, or its variants, such as a function in several dimensions, counted once."),
+        ("Mixed", "numeric and categorical. **Discrete**: each hyperparameter has a short list of values."),
+        ("Unit", "a task; its variants, such as a function in several dimensions, count as one."),
         ("Subset", "the tasks and seeds on which slow strategies ran too."),
-        ("Trainings", f"what a run was given; strategies that ignore it are read off longer runs{also}."),
+        ("Trainings", f"the budget of a run; strategies that ignore it are scored by the start of longer runs{also}."),
         (
             "Learning curves",
-            "of networks, by a surrogate; `auto` and Hyperband stop trainings early and so try more configs.",
+            "networks whose curves a surrogate predicts; `auto` and Hyperband stop trainings early and try more "
+            "configurations.",
         ),
         ("Real", "trainings of networks on small data, 3 to 10 epochs."),
     ]
@@ -81,10 +84,10 @@ def _wanted(field: Field) -> bool:
 
 
 def _title(field: Field) -> str:
-    """For example ``numbers only, held out`` or ``yahpo, subset``."""
+    """For example ``numeric space, held-out`` or ``yahpo, subset``."""
     if field.suite == EVERY_SUITE:
         return f"{shown(field.name)}, {SPLITS[field.split]}"
-    title = field.title.replace("holdout", "held out")
+    title = field.title.replace("holdout", "held-out")
     return title if field.name == "all tasks" else f"{title}, {field.name}"
 
 
@@ -108,7 +111,7 @@ def strategy_table(sections: Iterable[Section], costs: pd.DataFrame) -> tuple[li
         split = next((split for split in SPLITS if (suite, name, split) in known), DEVELOPMENT)
         found = known.get((suite, name, split))
         comparisons = {} if found is None else found.standings[CLOCK].comparisons
-        held_out = ", held out" if split != DEVELOPMENT else ""
+        held_out = ", held-out" if split != DEVELOPMENT else ""
         columns += [
             (f"{words}, {budget:g}{held_out}", comparisons[budget]) for budget in BUDGETS if budget in comparisons
         ]
@@ -118,7 +121,8 @@ def strategy_table(sections: Iterable[Section], costs: pd.DataFrame) -> tuple[li
         for place, name in enumerate(comparison.means.index):
             order[str(name)] = order.get(str(name), 0.0) + place / len(comparison.means)
     counts = {name: sum(name in comparison.means.index for _, comparison in columns) for name in order}
-    names = sorted(order, key=lambda name: order[name] / counts[name])
+    # Those with results in few columns last, then by mean place.
+    names = sorted(order, key=lambda name: (2 * counts[name] < len(columns), order[name] / counts[name]))
     rows = []
     for name in names:
         row = [f"`{name}`"]
@@ -130,5 +134,5 @@ def strategy_table(sections: Iterable[Section], costs: pd.DataFrame) -> tuple[li
             row.append(f"{mean} ({probability(likely)})" if likely >= 0.01 else mean)
         row.append(duration(float(seconds.get(name, float("nan")))).text)
         rows.append(row)
-    header = ["strategy", *(words for words, _ in columns), "time of a suggestion"]
+    header = ["strategy", *(words for words, _ in columns), "time per suggestion"]
     return header, rows

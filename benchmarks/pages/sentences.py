@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from automl.tuning.recommend import probability
@@ -189,6 +190,8 @@ def _speed(standing: Standing, budget: float, name: str) -> str:
     if "speed_up" not in board or name == BASELINE:
         return ""
     row = board[(board["budget"] == budget) & (board["strategy"] == name)].iloc[0]
+    if np.isnan(row["speed_up"]):
+        return ""
     if row["speed_up"] == 0:
         return f"On most tasks {name} has not reached the regret of random search. "
     low = "less than 1" if row["low_speed_up"] == 0 else f"{row['low_speed_up']:.1f}"

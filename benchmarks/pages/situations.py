@@ -29,7 +29,7 @@ SITUATIONS = {  # (suite, field, workers) -> in words
     ("real", "all tasks", 1): "real, images and signals",
     ("fields", "all tasks", 1): "real, one of each field",
 }
-SPLITS = {"holdout": "held out", DEVELOPMENT: "development"}  # the former first
+SPLITS = {"holdout": "held-out", DEVELOPMENT: "development"}  # the former first
 
 
 @dataclass(frozen=True)
@@ -168,14 +168,14 @@ def in_short(found: Sequence[Advised]) -> str:
     """The advice in a sentence, with probabilities: the strategy that most rows recommend, the situations with another
     one, and those in which another one is more likely among the best."""
     usual, _ = Counter(each.strategy for each in found).most_common(1)[0]
-    others = _by_words((f"{each.situation}: `{each.strategy}`", each) for each in found if each.strategy != usual)
+    others = _by_words((f"`{each.strategy}`, {each.situation}", each) for each in found if each.strategy != usual)
     exceptions = [f"{words} ({_between(_chances(rows))})" for words, rows in others.items()]
-    likelier = _by_words((f"{each.situation}: {each.likelier.said}", each) for each in found if each.likelier)
+    likelier = _by_words((f"{each.likelier.said}, {each.situation}", each) for each in found if each.likelier)
     n_rows = Counter(each.situation for each in found)
     more = [f"{words} ({_how_likely(rows, n_rows[rows[0].situation])})" for words, rows in likelier.items()]
-    text = f"Use `{usual}` (among the best with probability {_between(_chances(found, usual))})"
+    text = f"Use `{usual}` (P(best) {_between(_chances(found, usual))})"
     text += f", with these exceptions: {'; '.join(exceptions)}." if exceptions else "."
-    return text + (f" More likely the best: {'; '.join(more)}." if more else "")
+    return text + (f" Higher P(best): {'; '.join(more)}." if more else "")
 
 
 def _by_words(rows: Iterable[tuple[str, Advised]]) -> dict[str, list[Advised]]:
@@ -251,6 +251,6 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 
 ADVICE = [
-    "situation", "trainings", "best of automl", "sure", "regret (80% interval)",
-    "more likely the best (sure): regret", "random search", "measured on", "sure on development tasks",
+    "setting", "trainings", "recommended", "P(best)", "regret (80% interval)",
+    "higher P(best): regret", "random search", "measured on", "P(best) on development tasks",
 ]  # fmt: skip

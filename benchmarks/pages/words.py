@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-KINDS = {"numeric": "numbers only", "mixed": "numbers and choices", "discrete": "lists of values"}
+KINDS = {kind: f"{kind} space" for kind in ("numeric", "mixed", "discrete")}
 
 
 def shown(name: str) -> str:

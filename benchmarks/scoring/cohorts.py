@@ -2,7 +2,7 @@
 
 Slow strategies are run on fewer tasks, with fewer seeds and a smaller budget. So a suite has up to two fields: the
 strategies with the largest coverage, and all strategies on what they share. Each number of workers and the holdout
-tasks are separate fields; so are the tasks of all suites with one kind of space.
+tasks are separate fields; so are the tasks without learning curves of all suites with one kind of space.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def counted(n: int, noun: str) -> str:
 
 
 def fields(runs: pd.DataFrame, known: pd.Index[Any]) -> list[Field]:
-    """All fields. ``runs``: a row per run: suite, task, strategy, seed, n_workers, n_trials, kind, unit and split.
+    """All fields. ``runs``: a row per run: suite, task, strategy, seed, n_workers, n_trials, max_epochs, kind, unit and
+    split.
 
     ``known``: the (suite, task) with constants. A task without constants is a separate field.
     """
@@ -106,8 +107,9 @@ def fields(runs: pd.DataFrame, known: pd.Index[Any]) -> list[Field]:
             found += _fields_of(part, str(suite), ("all tasks", "subset"), normalised=True)
     for (suite, task, _, _), part in runs[~has_constants].groupby(["suite", "task", "split", "n_workers"]):
         found += _fields_of(part, str(suite), (str(task), f"{task}, subset"), normalised=False)
+    without_curves = rated[(rated["max_epochs"] == 1) & (rated["n_workers"] == 1)]
     for kind in KINDS:
-        for _, part in runs[has_constants & (runs["kind"] == kind) & (runs["n_workers"] == 1)].groupby("split"):
+        for _, part in without_curves[without_curves["kind"] == kind].groupby("split"):
             found += _fields_of(part, EVERY_SUITE, (f"{kind} spaces", f"{kind} spaces, subset"), normalised=True)
     return found
 
@@ -144,6 +146,9 @@ def _fields_of(runs: pd.DataFrame, suite: str, names: tuple[str, str], *, normal
         (members if takes_part else left_out).append(strategy)
         shared = narrowed if takes_part else shared
     assert shared is not None
+    for strategy in [name for name in left_out if shared <= covered[name].keys()]:  # lacked tasks that others lack too
+        left_out.remove(strategy)
+        members.append(strategy)
     if len(members) > len(strategies):
         smallest = min(covered[strategy][pair] for strategy in members for pair in shared)
         yield field(names[1], members, shared, smallest, left_out)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE, Versus, among_best, units_needed, versus
-from benchmarks.scoring.regret import ranks
 from benchmarks.scoring.statistics import against, friedman
 
 BEST, AMONG, UNKNOWN = "best", "among the best, practically equal", "not known yet"
@@ -31,7 +30,6 @@ class Comparison:
 
     table: pd.DataFrame
     means: pd.Series  # ascending
-    mean_ranks: pd.Series
     n_units: int
     size: str  # as text: 36 tasks of 12 functions
     verdict: str
@@ -59,12 +57,12 @@ class Comparison:
 def compare(table: pd.DataFrame, size: str = "", margin: float = MARGIN) -> Comparison:
     """Compare the strategy with the lowest mean with each of the others. ``size``: the number of tasks, as text."""
     size = size or f"{len(table)} task{'s' * (len(table) != 1)}"
-    means, mean_ranks = table.mean().sort_values(kind="stable"), ranks(table).mean()
+    means = table.mean().sort_values(kind="stable")
     first, *others = map(str, means.index)
     if not others or len(table) < FEWEST:
         verdict = ALONE if not others else FEW
         leaders = (first, *others)
-        return Comparison(table, means, mean_ranks, len(table), size, verdict, leaders, no_chances(), no_pairs())
+        return Comparison(table, means, len(table), size, verdict, leaders, no_chances(), no_pairs())
     pairs = against(table, first)
     found = [versus(table[b].to_numpy(), table[first].to_numpy(), margin) for b in pairs["b"]]
     for name in ("better", "equal", "worse"):
@@ -74,13 +72,13 @@ def compare(table: pd.DataFrame, size: str = "", margin: float = MARGIN) -> Comp
     leaders = (first, *pairs.loc[pairs["word"] != WORSE, "b"])
     p = friedman(table) if others[1:] else None
     chances = among_best(table, margin)
-    return Comparison(table, means, mean_ranks, len(table), size, verdict, leaders, chances, pairs, p)
+    return Comparison(table, means, len(table), size, verdict, leaders, chances, pairs, p)
 
 
 def nothing(table: pd.DataFrame, size: str) -> Comparison:
     """The comparison if no strategy has a successful training: there is no leader."""
     none = pd.Series(float("nan"), index=table.columns)
-    return Comparison(table, none, none, len(table), size, NOTHING, (), no_chances(), no_pairs())
+    return Comparison(table, none, len(table), size, NOTHING, (), no_chances(), no_pairs())
 
 
 def no_chances() -> pd.DataFrame:

@@ -89,10 +89,10 @@ def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
 
 
 def failures(table: pd.DataFrame, strategy: str) -> pd.Series:
-    """The share of runs of a strategy that reached the target, on the tasks on which fewer than half did.
+    """The share of runs of a strategy that reached the target, on the tasks on which at most half did.
 
     ``table``: rows of ``needed`` for one target and clock.
     """
     own = table[table["strategy"] == strategy]
     shares = own["needed"].lt(np.inf).groupby([own["suite"], own["task"]]).mean()
-    return shares[shares < 0.5].sort_values(kind="stable")
+    return shares[shares <= 0.5].sort_values(kind="stable")

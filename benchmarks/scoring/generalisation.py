@@ -38,11 +38,9 @@ def generalisation(runs: pd.DataFrame, budget: float) -> pd.DataFrame:
             best = np.nanmin(tests[incumbents[incumbents >= 0]])
             default = _last_known(tests[begin:until][is_default[begin:until]])
             found[i, :3] = tests[chosen] - losses[chosen], tests[chosen] - best, _above(tests[chosen], default)
-        # Older runs only have this for their last incumbent.
-        end_value = returned[last[i]] if not np.isnan(returned[last[i]]) or until < end else again[chosen]
         default = _last_known(again[begin:end][is_default[begin:end]])
-        if np.isfinite(end_value + default):
-            found[i, 3:] = end_value, default, _above(end_value, default)
+        if np.isfinite(returned[last[i]] + default):
+            found[i, 3:] = returned[last[i]], default, _above(returned[last[i]], default)
     return pd.DataFrame(found, index=index, columns=GENERALISATION).dropna(how="all")
 
 

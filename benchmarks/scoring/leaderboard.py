@@ -82,7 +82,8 @@ def _own_constants(table: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame
 def _regrets(rows: pd.DataFrame, facts: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """By clock, the regret of every run at all integer budgets. W workers spend seconds W times as fast."""
     n_workers = int(rows["n_workers"].iloc[0])
-    longest = int(rows.loc[rows["strategy"] != BASELINE, "n_trials"].max())
+    others = rows[~rows["strategy"].isin([BASELINE, *REFERENCES])]  # random search has more trainings
+    longest = int((others if len(others) else rows)["n_trials"].max())
     for clock, column in CLOCKS.items():
         scale = n_workers if clock == "seconds" else 1
         yield clock, regret.at_budgets(rows, facts, [b / scale for b in range(1, longest + 1)], column)

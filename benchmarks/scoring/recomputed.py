@@ -105,7 +105,7 @@ def _known(run: pd.DataFrame, kept: Kept) -> list[tuple[float, float]]:
 
 
 def incumbents(run: pd.DataFrame) -> list[tuple[float, float]]:
-    """(trainings spent, worth of the incumbent) after each outcome of a run that changed it."""
+    """(trainings spent, worth of the incumbent) after each successful outcome of a run."""
     by_config: dict[float, dict[float, list[float]]] = {}
     found, best = [], (0.0, 0, np.inf)
     worth = np.nan

@@ -29,7 +29,6 @@ class Standing:
     duels: pd.DataFrame  # the leader against every other strategy on each task, if there are too few for a test
     reached: pd.DataFrame  # ECDF: share of targets, strategy x budgets; empty without random search
     by_task: pd.DataFrame  # a row per task and strategy at the largest budget: regret with its interval over seeds
-    regrets: pd.DataFrame  # of each run of the compared strategies at the shown budgets: the data behind the verdicts
     scored: str = ""  # what was scored by the test set, and by which runs, in words
 
 
@@ -62,7 +61,6 @@ def standing_of(
     scale = dense[0]
     curve = [budget for budget in dense if round(budget / scale) in CURVE or budget == dense[-1]]
     shown = [b for b in dense if (round(b / scale) in SHOWN and 1.2 * b < dense[-1]) or b == dense[-1]]
-    competitors = _competitors(scores)
     tables = _tables(field, scores, curve)
     comparisons = {
         budget: compare(tables[budget], field.size) if worked[budget] else nothing(tables[budget], field.size)
@@ -80,10 +78,12 @@ def standing_of(
     keys = zip(board["budget"], board["strategy"], strict=True)
     board = board.assign(told=[strategy in told.strategies.get(budget, ()) for budget, strategy in keys])
     if compared:
-        board = board.join(_speed_ups(values, shown, field.units), on=["budget", "strategy"])
+        found = _speed_ups(values, shown, field.units)
+        others = [(budget, name) for budget, rows in told.rows.items() for name in rows["strategy"].unique()]
+        board = board.join(found.drop(others, errors="ignore"), on=["budget", "strategy"])  # known of longer runs only
     duels = _duels(scores, comparisons)
     by_task, said = _by_task(scores[dense[-1]]), " ".join(filter(None, [scored, _given(field, told, shown)]))
-    return Standing(board, curves, comparisons, duels, reached, by_task, competitors[shown], said)
+    return Standing(board, curves, comparisons, duels, reached, by_task, said)
 
 
 def _scores(

@@ -16,7 +16,8 @@ import pandas as pd
 from benchmarks.scoring.cohorts import KEY, REFERENCES, Field
 
 UNPLANNED = ("random", *REFERENCES)  # do not depend on the budget
-PLANNED = ("auto", "raw-nevergrad", "raw-smac", "raw-smac-hyperband")  # plan by the budget
+# Plan by the budget.
+PLANNED = ("auto", "bo+asha", "bo+hyperband", "one-epoch", "raw-nevergrad", "raw-smac", "raw-smac-hyperband")
 
 
 @dataclass(frozen=True)

@@ -269,8 +269,8 @@ def test_runs_given_just_a_budget_are_used_at_it_and_nowhere_else():
     assert new.index[new["told"]].tolist() == [(20.0, "b"), (50.0, "a"), (50.0, "b")]
     others = old.index.get_level_values("budget") != 20
     pd.testing.assert_frame_equal(new[others].drop(columns="told"), old[others].drop(columns="told"))
-    along = ["area", "speed_up", "low_speed_up", "high_speed_up"]
-    pd.testing.assert_frame_equal(new[along], old[along])
+    pd.testing.assert_series_equal(new["area"], old["area"])
+    assert new.index[new["speed_up"].isna() & old["speed_up"].notna()].tolist() == [(20.0, "b")]  # of longer runs only
     assert new.loc[(20.0, "a"), "regret"] == old.loc[(20.0, "a"), "regret"]
     pd.testing.assert_frame_equal(after.curves, before.curves)
     pd.testing.assert_frame_equal(after.reached, before.reached)
@@ -421,9 +421,9 @@ def test_test_losses_are_reported_where_they_are_known():
     assert found.loc["good", "gap"] == pytest.approx(0.01)  # in units of regret
     columns, _ = cells.generalisation(sections(table, twice)[0])
     assert columns == ["strategy", "gap", "overtuning", "worse than the default"]
-    # Of two configs retrained on fresh seeds, the default is worth 0.8 and the chosen one 0.9.
-    is_chosen = table["loss"] == table.groupby(["strategy", "task", "seed"])["loss"].transform("min")
-    table["retrained"] = np.where(table["is_default"], 0.8, np.where(is_chosen, 0.9, np.nan))
+    # Of two configs retrained on fresh seeds, the default is worth 0.8 and the returned one 0.9.
+    is_last = table["trial"] == table.groupby(["strategy", "task", "seed"])["trial"].transform("max")
+    table["retrained"], table["returned"] = np.where(table["is_default"], 0.8, np.nan), np.where(is_last, 0.9, np.nan)
     section = sections(table, twice)[0]
     found = section.generalisation[["retrained", "retrained_default", "worse_retrained"]]
     assert found.loc["good"].tolist() == pytest.approx([0.95, 0.9, 1.0])

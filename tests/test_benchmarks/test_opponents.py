@@ -329,6 +329,18 @@ def test_nevergrad_has_no_more_pending_proposals_than_workers():
     assert opponent.ask() is not None
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_nevergrad_does_not_start_with_the_default_twice(seed):
+    opponent = make("raw-nevergrad", SPACE, seed=seed, n_trials=12)
+    configs = []
+    for _ in range(2):
+        proposal = opponent.ask()
+        configs.append(proposal.config)
+        opponent.tell(Outcome(proposal, (float(len(configs)),), 1.0))
+    assert configs[0] == Encoding(SPACE).default
+    assert configs[1] != configs[0]
+
+
 def test_nevergrad_for_several_workers_models_continuous_spaces():
     """There it chooses a metamodel, which starts after about ten trials."""
 

@@ -17,7 +17,7 @@ def test_where_a_library_is_likelier_the_best_held_out_tasks_of_all_suites_come_
     parts = [runs(name, quality, TASKS) for name, quality in qualities]
     parts += [runs(name, quality, held, split="holdout") for name, quality in qualities]
     found = losses(sections(pd.concat(parts), constants([*TASKS, *held])))
-    assert [line.partition(": ")[0] for line in found] == ["numbers only, held out", "s, held out", "s"]
+    assert [line.partition(": ")[0] for line in found] == ["numeric space, held-out", "s, held-out", "s"]
     assert ": after 20: nevergrad 0.1" in found[0]
 
 
@@ -40,18 +40,16 @@ def test_strategies_are_compared_by_kind_of_space_and_suite_with_a_blank_where_r
     both = pd.concat([constants(TASKS, suite) for suite in suites])
     header, rows = strategy_table(sections(table, both), NO_COSTS)
     assert header[1:] == [
-        "numbers only, 20",
+        "numeric space, 20",
         "learning curves, 20",
         "real, one of each field, 20",
-        "time of a suggestion",
+        "time per suggestion",
     ]
     assert [cell != "" for cell in next(row for row in rows if row[0] == "`ga`")[1:]] == [False, True, False, False]
 
 
 def test_regret_is_said_to_be_negative_where_a_run_beat_the_best_known_loss():
-    assert (
-        "0 is the best known loss of a task, negative where a run beat it (11 tasks)" in dict(terms(11, []))["Regret"]
-    )
+    assert "0: best known loss of a task (negative where a run beat it, 11 tasks)" in dict(terms(11, []))["Regret"]
     assert "negative" not in dict(terms(0, []))["Regret"]
 
 
@@ -60,7 +58,7 @@ def test_strategies_that_plan_by_the_budget_are_named_where_they_are_read_off_lo
         table = pd.concat([runs("random", 0.5, TASKS, n_trials=140), runs("auto", 0.1, TASKS, n_trials=70), *more])
         return dict(terms(0, advised(sections(table, constants(TASKS)))))["Trainings"]
 
-    assert "so are auto on numbers only, which plan by it" in trainings()
+    assert "so are auto on numeric space, which plan by it" in trainings()
     given = [runs("auto", 0.1, TASKS, n_trials=budget) for budget in (20, 50)]
     assert "so are auto" in trainings(given[0])
     assert "so are" not in trainings(*given)

@@ -19,7 +19,7 @@ def section(chances: dict[str, float], budget: float = 20.0, extent: str = "") -
 
 
 def advised(chances: dict[str, float]) -> Advised:
-    return Advised("numbers only", 20.0, "auto", {"holdout": section(chances)})
+    return Advised("numeric space", 20.0, "auto", {"holdout": section(chances)})
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,10 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
     assert found.about_likelier == "on 15 tasks, 5 seeds: optuna-gp (over 0.99): 0.100; `auto` (0.49): 0.100"
     assert in_short([found]) == (
-        "Use `auto` (among the best with probability over 0.99). More likely the best: "
-        "numbers only: optuna-gp (over 0.99 against 0.49 on 15 tasks, 5 seeds)."
+        "Use `auto` (P(best) over 0.99). Higher P(best): "
+        "optuna-gp, numeric space (over 0.99 against 0.49 on 15 tasks, 5 seeds)."
     )
-    later = Advised("numbers only", 50.0, "auto", {"holdout": section({"auto": 1.0}, 50.0)})
+    later = Advised("numeric space", 50.0, "auto", {"holdout": section({"auto": 1.0}, 50.0)})
     assert in_short([found, later]).endswith("on 15 tasks, 5 seeds, after 20 trainings).")
     also = section(
         {"auto": 0.49, "tpe": 0.992}, extent="15 tasks, 5 seeds"
@@ -57,13 +57,13 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
 def test_the_advice_in_a_sentence_gives_probabilities_and_names_what_is_likelier():
     usual, more = advised({"auto": 0.43, "raw-nevergrad": 0.87}), advised({"auto": 0.35, "raw-nevergrad": 0.8})
     sure = replace(advised({"auto": 0.999}), situation="choices")
-    assert in_short([sure, sure]) == "Use `auto` (among the best with probability over 0.99)."
+    assert in_short([sure, sure]) == "Use `auto` (P(best) over 0.99)."
     crew = replace(advised({"auto": 0.5, "bo+hyperband": 0.8}), situation="4 workers")
     assert in_short([usual, more, sure, crew]) == (
-        "Use `auto` (among the best with probability 0.35 to over 0.99). More likely the best: "
-        "numbers only: nevergrad (0.80 to 0.87); 4 workers: `bo+hyperband` (0.80)."
+        "Use `auto` (P(best) 0.35 to over 0.99). Higher P(best): "
+        "nevergrad, numeric space (0.80 to 0.87); `bo+hyperband`, 4 workers (0.80)."
     )
     assert in_short([sure, usual, replace(crew, strategy="bo+hyperband")]) == (
-        "Use `auto` (among the best with probability 0.43 to over 0.99), with these exceptions: "
-        "4 workers: `bo+hyperband` (0.80). More likely the best: numbers only: nevergrad (0.87)."
+        "Use `auto` (P(best) 0.43 to over 0.99), with these exceptions: "
+        "`bo+hyperband`, 4 workers (0.80). Higher P(best): nevergrad, numeric space (0.87)."
     )

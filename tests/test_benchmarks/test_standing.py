@@ -62,7 +62,6 @@ def test_tasks_with_learning_curves_have_records_for_each_number_of_workers():
     assert [(each["kind"], each["field"], each["n_workers"], each["budget"]) for each in found] == [
         ("curves", "all tasks", 1, 10), ("curves", "all tasks", 1, 20),
         ("curves", "all tasks", 4, 10), ("curves", "all tasks", 4, 20),
-        ("numeric", "numeric spaces", 1, 10), ("numeric", "numeric spaces", 1, 20),
     ]  # fmt: skip
     four = recommend(as_records({"margin": 0.01, "records": found}), "numeric", 20, curves=True, n_workers=4)
     assert four.basis.tasks == "14 tasks with learning curves, development (yahpo 14), 4 workers"
