@@ -45,19 +45,27 @@ class LiveTask(SimulatedTask):
     live: Task | None = None
     kept: Path = field(default=Path())  # the folder of the trainings
     trial_seconds: float | None = None
+    group: str = ""  # tasks on the same data; empty: a group of its own
 
     @classmethod
-    def of(cls, suite: str, name: str, task: Task, kept: Path, trial_seconds: float | None = None) -> LiveTask:
+    def of(
+        cls, suite: str, name: str, task: Task, kept: Path, trial_seconds: float | None = None, group: str = ""
+    ) -> LiveTask:
         """``trial_seconds``: a training that takes longer is killed and counts as failed."""
         scored = task.resumable and not isinstance(task, FunctionTask | CommandTask)
         return cls(
             suite, name, "development", task.space, task.max_epochs, task.resumable, task.metric, task.maximize,
             live=Scored(task, every_epoch=False) if scored else task, kept=kept / name, trial_seconds=trial_seconds,
+            group=group,
         )  # fmt: skip
 
     @property
     def looked_up(self) -> bool:
         return False
+
+    @property
+    def unit(self) -> str:
+        return self.group or self.name
 
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
         return self._curve(self._training(config, seed, epochs))

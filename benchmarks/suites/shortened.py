@@ -39,7 +39,7 @@ class Shortened:
         if self.valid is not None or self.test is not None:
             sizes = "-".join(str(size or "all") for size in (self.train, self.valid, self.test))
             task = replace(task, data=str(self._written(task.data, kept / "data" / f"{name}-{sizes}")))
-        return LiveTask.of(suite, name, task, kept)
+        return LiveTask.of(suite, name, task, kept, group=name.partition("-")[0])
 
     def _written(self, data: str, folder: Path) -> Path:
         """The folder of the data with smaller sets, written if needed."""

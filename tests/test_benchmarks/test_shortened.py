@@ -19,6 +19,7 @@ def test_the_sets_of_a_shortened_task_are_stratified_samples(tmp_path):
     known = {image.tobytes() for image in np.asarray(whole.x_test)}
     assert {image.tobytes() for image in np.asarray(cut.x_test)} <= known
     assert list(task.space["width"].sequence) == [8, 16]
+    assert task.unit == "digits"  # tasks on the same data are not independent evidence
     curve = task.curve(Encoding(task.space).default, 0, 2)
     assert (len(curve.losses), curve.error) == (2, None)
 
