@@ -14,7 +14,7 @@ from automl.errors import UserError
 from automl.study.run_folder import write_atomic
 from benchmarks.pages.efficiency import EXPLANATION as NEEDS
 from benchmarks.pages.efficiency import SHORTLY, efficiencies, full_table, notes, short_table
-from benchmarks.pages.overview import STRATEGIES, WHERE, WHERE_HOW, losses, strategy_table, terms
+from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, WHERE_HOW, losses, strategy_table, terms
 from benchmarks.pages.sentences import Advice, advice, budgets, findings
 from benchmarks.pages.situations import ADVICE, BUDGETS, advice_rows, advised, in_short
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
@@ -46,12 +46,13 @@ given just a budget, on all tasks and seeds of a comparison, is scored by these 
 runs.
 {BEFORE}
 `raw-NAME` is the library of this name called directly; `one-epoch` trains random configs for one epoch each, then the
-best of them fully. A **subset** has the tasks and seeds on which the slow strategies were run too. **Budgets** are in
-full trainings. **Speed-up**: the budget that random search needs to reach the same regret, divided by the strategy's,
-with its interval. `random x2` is random search with twice the budget and `default` the task's default config; neither
-takes part in tests. Mean rank, area (under the regret curve over the log budget) and speed-up are at the largest
-budget. `auto` and strategies with a `+` stop trainings early if there are learning curves, so they try more configs
-within the same budget.
+best of them fully. **Every suite**: the tasks of all suites with one kind of space, without learning curves. A
+**subset** has the tasks and seeds on which the slow strategies were run too. **Budgets** are in full trainings.
+**Speed-up**: the budget that random search needs to reach the same regret, divided by the strategy's, with its
+interval. `random x2` is random search with twice the budget and `default` the task's default config; neither takes part
+in tests. Mean rank, area (under the regret curve over the log budget) and speed-up are at the largest budget. `auto`
+and strategies with a `+` stop trainings early if there are learning curves, so they try more configs within the same
+budget.
 
 **Verdicts** are probabilities for tasks like these, by a Bayesian signed-rank test of the leader against each other
 strategy, in which differences below {MARGIN:g} are practically equal (Benavoli et al., JMLR 18(77), 2017): worse or
@@ -115,13 +116,14 @@ def _first_page(
 
 
 def _leader(section: Section, suite: str) -> str:
-    """For example ``4 workers: auto (0.81)``; empty without results."""
+    """For example ``4 workers: auto (0.81) after 20``; empty without results."""
     found = findings(section)
     if not found:
         return ""
     name = "" if section.field.name == "all tasks" else shown(section.field.name)
     what = ", ".join(filter(None, [section.field.title.removeprefix(suite).strip(", "), name]))
-    return f"{what}: {found[-1].brief}" if what else found[-1].brief
+    text = f"{found[-1].brief} after {found[-1].budget:g}"
+    return f"{what}: {text}" if what else text
 
 
 def picture(sections: list[Section], images: dict[int, list[str]], name: str) -> str | None:
@@ -137,8 +139,9 @@ def summary(sections: list[Section], costs: pd.DataFrame, n_beaten: int) -> list
     found = advised(sections)
     if not found:
         return _table(advice(sections, kinds=False))
-    lines = ["## What to use\n", f"{in_short(found)}\n", *grid(ADVICE, advice_rows(found)), ""]
-    lines += [f"- **{term}**: {words}" for term, words in terms(n_beaten, found)]
+    words = [f"- **{term}**: {meaning}" for term, meaning in terms(n_beaten, found)]
+    lines = ["## What to use\n", f"{in_short(found)}\n", *words[:N_FIRST], ""]
+    lines += [*grid(ADVICE, advice_rows(found)), "", *words[N_FIRST:]]
     where = losses(sections)
     if where:
         lines += ["", f"## {WHERE}\n", f"{WHERE_HOW}\n", *(f"- {escaped(line)}" for line in where)]

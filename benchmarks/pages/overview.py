@@ -9,7 +9,7 @@ import pandas as pd
 from automl.tuning.recommend import probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
-from benchmarks.pages.situations import BUDGETS, CLOCK, NOTABLE, SITUATIONS, SPLITS, Advised, chance, plain
+from benchmarks.pages.situations import BUDGETS, CLOCK, NOTABLE, SITUATIONS, SPLITS, Advised, chance
 from benchmarks.pages.tables import duration
 from benchmarks.pages.words import KINDS, shown
 from benchmarks.scoring.certainty import MARGIN
@@ -22,10 +22,11 @@ COLUMNS = (  # suite, field, in words
     *((suite, "all tasks", SITUATIONS[suite, "all tasks", 1]) for suite in ("yahpo", "real", "fields")),
 )
 STRATEGIES = (
-    "Expected regret (P(best) if at least 0.01). `raw-NAME`: the library of this name, called directly. Blank: not run "
-    "on all tasks, or the returned configurations were not retrained."
+    "Expected regret (P(best) if at least 0.01). Blank: not run on all tasks, or the returned configurations were not "
+    "retrained."
 )
 SUBSET = ", subset"
+N_FIRST = 2  # terms before the table of advice: regret and P(best)
 WHERE = "Where another library has a higher P(best)"
 WHERE_HOW = (
     "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (P(best)). Suites: "
@@ -35,23 +36,29 @@ WHERE_HOW = (
 
 def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
     """The words of the first screen. ``n_beaten``: the tasks on which a run beat the best known loss."""
-    exceptions = dict.fromkeys(f"{plain(name)} on {each.situation}" for each in found for name in each.read_off)
+    exceptions = dict.fromkeys(f"{name} on {each.situation}" for each in found for name in each.read_off)
     also = f"; so are {', '.join(exceptions)}, which plan by it" if exceptions else ""
     below = f" (negative where a run beat it, {counted(n_beaten, 'task')})" if n_beaten else ""
     return [
-        ("Regret", f"lower is better; 0: best known loss of a task{below}, 1: median random configuration."),
+        (
+            "Regret",
+            f"lower is better; 0: best known loss of a task{below}, 1: median random configuration (random search "
+            "returns the best of many).",
+        ),
         (
             "P(best)",
             f"the probability that the expected regret on tasks like these is within {MARGIN:g} of the lowest of all "
             "compared, libraries included. Several can be among the best, so these do not sum to 1.",
         ),
+        ("`raw-NAME`", "the library of this name, called directly."),
         (
             "Development tasks",
             "were used to design the strategies, so their results may be optimistic. Where there are held-out ones, "
             "these decide.",
         ),
-        ("Mixed", "numeric and categorical. **Discrete**: each hyperparameter has a short list of values."),
-        ("Unit", "a task; its variants, such as a function in several dimensions, count as one."),
+        ("Mixed", "numeric and categorical hyperparameters."),
+        ("Discrete", "each hyperparameter has a short list of values."),
+        ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
         ("Subset", "the tasks and seeds on which slow strategies ran too."),
         ("Trainings", f"the budget of a run; strategies that ignore it are scored by the start of longer runs{also}."),
         (
@@ -98,7 +105,7 @@ def _loss(budget: float, comparison: Comparison) -> str:
     if theirs.empty or theirs.max() <= ours.max() + NOTABLE:
         return ""
     pair = [str(theirs.idxmax()), str(ours.idxmax())]
-    texts = [f"{plain(name)} {number(means[name])} ({probability(chance(comparison, name))})" for name in pair]
+    texts = [f"{name} {number(means[name])} ({probability(chance(comparison, name))})" for name in pair]
     return f"after {budget:g}: {', '.join(texts)}"
 
 

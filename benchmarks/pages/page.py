@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks.pages import figures, tables
 from benchmarks.pages.efficiency import SHORT, SHORTLY, efficiencies, first_of_each, short_table
 from benchmarks.pages.markdown import BEFORE, slug
-from benchmarks.pages.overview import STRATEGIES, WHERE, WHERE_HOW, losses, strategy_table, terms
+from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, WHERE_HOW, losses, strategy_table, terms
 from benchmarks.pages.sentences import advice, budgets, findings, spent
 from benchmarks.pages.situations import ADVICE, advice_rows, advised, in_short
 from benchmarks.pages.words import KINDS, shown
@@ -48,9 +48,11 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         lstrip_blocks=True,
     )
     environment.filters["shown"] = shown
+    found = advised(sections)
+    words = terms(len(made["beaten"]), found)
     by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
     return environment.get_template("leaderboard.html.j2").render(
-        terms=terms(len(made["beaten"]), found := advised(sections)),
+        terms=(words[:N_FIRST], words[N_FIRST:]),
         in_short=in_short(found) if found else "",
         advice=(ADVICE, advice_rows(found)),
         strategies=(STRATEGIES, *strategy_table(sections, all_costs)),
@@ -88,7 +90,9 @@ def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) ->
     return {
         "id": name,
         "field": field,
-        "about": "tasks of all suites" if field.suite == EVERY_SUITE else SUITES.get(field.suite, ""),
+        "about": "tasks of all suites without learning curves"
+        if field.suite == EVERY_SUITE
+        else SUITES.get(field.suite, ""),
         "word": section.word,
         "several": len(field.tasks) > 1,
         "strategies": [(str(name), looks[str(name)]) for name in names],

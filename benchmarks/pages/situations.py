@@ -41,11 +41,6 @@ class Likelier:
     comparison: Comparison
     extent: str = ""
 
-    @property
-    def said(self) -> str:
-        """Its name: a library's plain, one of ours as code."""
-        return plain(self.name) if self.name in OPPONENTS else f"`{self.name}`"
-
 
 @dataclass(frozen=True)
 class Advised:
@@ -99,7 +94,7 @@ class Advised:
         found = self.likelier
         if found is None:
             return ""
-        theirs = f"{found.said} {_chance_and_mean(found.comparison, found.name)}"
+        theirs = f"`{found.name}` {_chance_and_mean(found.comparison, found.name)}"
         ours = f"; `{self.strategy}` {_chance_and_mean(found.comparison, self.strategy)}"
         return f"on {found.extent}: {theirs}{ours}" if found.extent else theirs
 
@@ -165,17 +160,15 @@ def _decided(section: Section, budget: float) -> bool:
 
 
 def in_short(found: Sequence[Advised]) -> str:
-    """The advice in a sentence, with probabilities: the strategy that most rows recommend, the situations with another
-    one, and those in which another one is more likely among the best."""
+    """The advice in a sentence: the strategy that most rows recommend, the situations with another one, and, with
+    probabilities, those in which another one is more likely among the best."""
     usual, _ = Counter(each.strategy for each in found).most_common(1)[0]
-    others = _by_words((f"`{each.strategy}`, {each.situation}", each) for each in found if each.strategy != usual)
-    exceptions = [f"{words} ({_between(_chances(rows))})" for words, rows in others.items()]
-    likelier = _by_words((f"{each.likelier.said}, {each.situation}", each) for each in found if each.likelier)
+    others = _by_words((f"{each.situation}: `{each.strategy}`", each) for each in found if each.strategy != usual)
+    likelier = _by_words((f"{each.situation}: `{each.likelier.name}`", each) for each in found if each.likelier)
     n_rows = Counter(each.situation for each in found)
     more = [f"{words} ({_how_likely(rows, n_rows[rows[0].situation])})" for words, rows in likelier.items()]
-    text = f"Use `{usual}` (P(best) {_between(_chances(found, usual))})"
-    text += f", with these exceptions: {'; '.join(exceptions)}." if exceptions else "."
-    return text + (f" Higher P(best): {'; '.join(more)}." if more else "")
+    text = f"Use `{usual}`, except for {'; '.join(others)}." if others else f"Use `{usual}`."
+    return text + (f" More likely among the best, by P(best): {'; '.join(more)}." if more else "")
 
 
 def _by_words(rows: Iterable[tuple[str, Advised]]) -> dict[str, list[Advised]]:
@@ -185,18 +178,14 @@ def _by_words(rows: Iterable[tuple[str, Advised]]) -> dict[str, list[Advised]]:
     return found
 
 
-def _chances(rows: Iterable[Advised], strategy: str | None = None) -> list[float]:
-    """The probabilities of the recommended strategy where it is this one; of each if none is given."""
-    return [chance(each.first, each.strategy) for each in rows if strategy in (None, each.strategy)]
-
-
 def _how_likely(rows: Sequence[Advised], n_rows: int) -> str:
-    """The probabilities of a likelier strategy; on a part of the tasks, also that of the recommended one. With the
-    budget if it is not likelier in all rows of the situation."""
-    found = [each.likelier for each in rows if each.likelier]
-    text, last = _between(chance(each.comparison, each.name) for each in found), found[-1]
-    if last.extent:
-        text += f" against {probability(chance(last.comparison, rows[-1].strategy))} on {last.extent}"
+    """The probabilities of a likelier strategy against those of the recommended one. With the budget if it is not
+    likelier in all rows of the situation."""
+    found = [(each.likelier, each.strategy) for each in rows if each.likelier]
+    text = _between(chance(each.comparison, each.name) for each, _ in found)
+    text += f" against {_between(chance(each.comparison, ours) for each, ours in found)}"
+    extent = found[-1][0].extent
+    text += f" on {extent}" if extent else ""
     return text if len(rows) == n_rows else f"{text}, after {rows[-1].budget:g} trainings"
 
 
@@ -223,11 +212,6 @@ def likeliest(comparison: Comparison, strategy: str) -> str:
     return str(chances.idxmax()) if ours < SURE and chances.max() > ours + NOTABLE else ""
 
 
-def plain(library: str) -> str:
-    """The name of a library that the benchmarks call directly."""
-    return library.removeprefix("raw-")
-
-
 def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
     """A row per situation and budget."""
     rows = []
@@ -251,6 +235,6 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 
 ADVICE = [
-    "setting", "trainings", "recommended", "P(best)", "regret (80% interval)",
-    "higher P(best): regret", "random search", "measured on", "P(best) on development tasks",
+    "setting", "trainings", "best of automl", "P(best)", "regret (80% interval)",
+    "higher P(best): regret", "regret of random search", "measured on", "P(best) on development tasks",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ def test_where_a_library_is_likelier_the_best_held_out_tasks_of_all_suites_come_
     parts += [runs(name, quality, held, split="holdout") for name, quality in qualities]
     found = losses(sections(pd.concat(parts), constants([*TASKS, *held])))
     assert [line.partition(": ")[0] for line in found] == ["numeric space, held-out", "s, held-out", "s"]
-    assert ": after 20: nevergrad 0.1" in found[0]
+    assert ": after 20: raw-nevergrad 0.1" in found[0]
 
 
 def test_one_strategy_of_ours_is_compared_with_the_library_the_likeliest():

@@ -28,7 +28,7 @@ def advised(chances: dict[str, float]) -> Advised:
         ({"auto": 0.99, "bo": 0.97, "tpe": 0.4}, "**auto** or **bo**", ""),
         ({"auto": 0.96, "raw-nevergrad": 0.99}, "**auto**", ""),
         ({"auto": 0.8, "bo": 0.97}, "**auto**", "`bo` (0.97): 0.100"),
-        ({"auto": 0.43, "raw-nevergrad": 0.87}, "**auto**", "nevergrad (0.87): 0.100"),
+        ({"auto": 0.43, "raw-nevergrad": 0.87}, "**auto**", "`raw-nevergrad` (0.87): 0.100"),
         ({"auto": 0.43, "raw-nevergrad": 0.2}, "**auto**", ""),
         ({"auto": 0.48, "raw-optuna-gp": 0.52}, "**auto**", ""),
     ],
@@ -41,10 +41,10 @@ def test_a_row_names_the_best_of_ours_and_one_that_is_likelier_the_best(chances,
 def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_probabilities():
     part = section({"auto": 0.49, "raw-optuna-gp": 0.992}, extent="15 tasks, 5 seeds")
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
-    assert found.about_likelier == "on 15 tasks, 5 seeds: optuna-gp (over 0.99): 0.100; `auto` (0.49): 0.100"
+    assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (over 0.99): 0.100; `auto` (0.49): 0.100"
     assert in_short([found]) == (
-        "Use `auto` (P(best) over 0.99). Higher P(best): "
-        "optuna-gp, numeric space (over 0.99 against 0.49 on 15 tasks, 5 seeds)."
+        "Use `auto`. More likely among the best, by P(best): "
+        "numeric space: `raw-optuna-gp` (over 0.99 against 0.49 on 15 tasks, 5 seeds)."
     )
     later = Advised("numeric space", 50.0, "auto", {"holdout": section({"auto": 1.0}, 50.0)})
     assert in_short([found, later]).endswith("on 15 tasks, 5 seeds, after 20 trainings).")
@@ -57,13 +57,13 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
 def test_the_advice_in_a_sentence_gives_probabilities_and_names_what_is_likelier():
     usual, more = advised({"auto": 0.43, "raw-nevergrad": 0.87}), advised({"auto": 0.35, "raw-nevergrad": 0.8})
     sure = replace(advised({"auto": 0.999}), situation="choices")
-    assert in_short([sure, sure]) == "Use `auto` (P(best) over 0.99)."
+    assert in_short([sure, sure]) == "Use `auto`."
     crew = replace(advised({"auto": 0.5, "bo+hyperband": 0.8}), situation="4 workers")
     assert in_short([usual, more, sure, crew]) == (
-        "Use `auto` (P(best) 0.35 to over 0.99). Higher P(best): "
-        "nevergrad, numeric space (0.80 to 0.87); `bo+hyperband`, 4 workers (0.80)."
+        "Use `auto`. More likely among the best, by P(best): numeric space: `raw-nevergrad` (0.80 to 0.87 against 0.35 "
+        "to 0.43); 4 workers: `bo+hyperband` (0.80 against 0.50)."
     )
     assert in_short([sure, usual, replace(crew, strategy="bo+hyperband")]) == (
-        "Use `auto` (P(best) 0.43 to over 0.99), with these exceptions: "
-        "`bo+hyperband`, 4 workers (0.80). Higher P(best): nevergrad, numeric space (0.87)."
+        "Use `auto`, except for 4 workers: `bo+hyperband`. "
+        "More likely among the best, by P(best): numeric space: `raw-nevergrad` (0.87 against 0.43)."
     )
