@@ -25,7 +25,7 @@ from benchmarks.scoring.leaderboard import Section
 
 BLOCK, ADVICE_BLOCK = "leaderboard", "advice"
 PICTURE = "Trainings needed to match a reference"
-INDEX = "Per suite, the lowest expected regret after the largest budget, with P(best)."
+INDEX = "The lowest expected regret (P(best)) after the largest budget."
 BEFORE = (
     "Before its first outcome, and if it crashed, a run is scored with the worst of 1, the default's regret and the "
     "worst regret of any compared run on that task; without known regrets, the worse of the default's and worst loss."

@@ -21,16 +21,13 @@ COLUMNS = (  # suite, field, in words
     *((EVERY_SUITE, f"{kind} spaces", KINDS[kind]) for kind in ("numeric", "mixed")),
     *((suite, "all tasks", SITUATIONS[suite, "all tasks", 1]) for suite in ("yahpo", "real", "fields")),
 )
-STRATEGIES = (
-    "Expected regret (P(best) if at least 0.01). Blank: not run on all tasks, or the returned configurations were not "
-    "retrained."
-)
+STRATEGIES = "Expected regret (P(best) if at least 0.01). Blank: not run, or not retrained, on all tasks."
 SUBSET = ", subset"
 N_FIRST = 2  # terms before the table of advice: regret and P(best)
 WHERE = "Where another library has a higher P(best)"
 WHERE_HOW = (
     "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (P(best)). Suites: "
-    "synthetic: functions; tables: discrete spaces; yahpo: learning curves; fields: real trainings."
+    "synthetic: functions; tables: discrete spaces; fields: real trainings."
 )
 
 
@@ -42,29 +39,26 @@ def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
     return [
         (
             "Regret",
-            f"lower is better; 0: best known loss of a task{below}, 1: median random configuration (random search "
-            "returns the best of many).",
+            f"lower is better; 0: best known loss of a task{below}, 1: median random configuration.",
         ),
         (
             "P(best)",
             f"the probability that the expected regret on tasks like these is within {MARGIN:g} of the lowest of all "
-            "compared, libraries included. Several can be among the best, so these do not sum to 1.",
+            "compared, libraries included. These do not sum to 1.",
         ),
         ("`raw-NAME`", "the library of this name, called directly."),
         (
             "Development tasks",
-            "were used to design the strategies, so their results may be optimistic. Where there are held-out ones, "
-            "these decide.",
+            "were used to design the strategies, so their results may be optimistic. Held-out ones decide.",
         ),
         ("Mixed", "numeric and categorical hyperparameters."),
         ("Discrete", "each hyperparameter has a short list of values."),
         ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
         ("Subset", "the tasks and seeds on which slow strategies ran too."),
-        ("Trainings", f"the budget of a run; strategies that ignore it are scored by the start of longer runs{also}."),
+        ("Trainings", f"the budget of a run; strategies that ignore it are scored within longer runs{also}."),
         (
             "Learning curves",
-            "networks whose curves a surrogate predicts; `auto` and Hyperband stop trainings early and try more "
-            "configurations.",
+            "of networks, predicted by a surrogate; `auto` and Hyperband stop trainings early.",
         ),
         ("Real", "trainings of networks on small data, 3 to 10 epochs."),
     ]

@@ -59,9 +59,9 @@ class Field:
 
     @property
     def size(self) -> str:
-        """For example ``14 tasks`` or ``36 tasks of 12 test functions``."""
+        """For example ``14 tasks`` or ``36 tasks of 12 functions``."""
         n = len(self.tasks)
-        noun = "test function" if {suite for suite, _ in self.tasks} == {"synthetic"} else "unit"
+        noun = "function" if {suite for suite, _ in self.tasks} == {"synthetic"} else "unit"
         return counted(n, "task") + (f" of {counted(self.n_units, noun)}" if self.n_units != n else "")
 
     @property

@@ -53,7 +53,8 @@ def members(rows: pd.DataFrame, place: tuple[Any, ...], strategies: Iterable[str
     if suite != EVERY_SUITE:
         own = own[own["suite"] == suite]
     else:
-        own = own[own["kind"] == next(kind for kind in KINDS if str(name).startswith(kind))]
+        is_kind = own["kind"] == next(kind for kind in KINDS if str(name).startswith(kind))
+        own = own[is_kind & (own["max_epochs"] == 1)]
     own = own.assign(most=own.groupby([*RUN, "strategy"])["n_trials"].transform("max"))
     own = own[own["most"] >= least]
     shared = own.drop_duplicates([*RUN, "strategy"]).groupby(RUN).size()

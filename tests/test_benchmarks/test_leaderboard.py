@@ -342,7 +342,7 @@ def test_variants_of_one_function_are_one_unit_in_tests_and_sentences():
     table = pd.concat(parts, ignore_index=True)
     table["unit"] = table["task"].str.partition("-")[0]
     section = sections(table, constants(tasks, "synthetic"))[0]
-    assert section.field.size == "12 tasks of 4 test functions"
+    assert section.field.size == "12 tasks of 4 functions"
     found = section.standings["trainings"].comparisons[20.0]
     assert (found.n_units, found.verdict) == (4, comparison.FEW)
     assert "12 tasks of 4 functions say little about other tasks (it takes 5)" in last(section).text
