@@ -144,7 +144,7 @@ def _products(results: Path) -> list[Claim]:
     rows = held_out_tables(results)
     n, *found = geometric_of(rows, "default")
     first = f"`--data` against {{}}: {SECONDS} seconds on one core, {n} held-out tables".format
-    latest = rows[rows["table"].isin([file.name for file in OF_MODELDATA])]  # unknown when the defaults were chosen
+    latest = rows[rows["table"].isin([file.name for file in OF_MODELDATA])]
     n_latest, *alone = geometric_of(latest, "default")
     untuned = _errors(first("untuned gradient boosting"), *found)
     claims = [untuned._replace(number=f"{untuned.number}; on the {n_latest} tables added last {_ratio(*alone)}")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-KINDS = {kind: f"{kind} space" for kind in ("numeric", "mixed", "discrete")}
+from benchmarks.scoring import cohorts
+
+KINDS = {kind: f"{kind} space" for kind in cohorts.KINDS}
 
 
 def shown(name: str) -> str:
