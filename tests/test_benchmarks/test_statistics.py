@@ -283,7 +283,8 @@ def overshot(table, key, by):
 
 def test_a_run_whose_last_training_exceeds_its_budget_counts_fully():
     table = runs({("a", "x", 0): [0.5, 0.3], ("a", "y", 0): [0.5, 0.4]}, max_epochs=4)
-    table = overshot(table.assign(test=table["loss"], retrained=[0.55, 0.6, 0.55, 0.35]), ("a", "x", 0), 3)
+    table = table.assign(test=table["loss"], retrained=[0.55, 0.6, 0.55, 0.35], returned=[np.nan, 0.6, np.nan, 0.35])
+    table = overshot(table, ("a", "x", 0), 3)
     found = generalisation(table, budget=2)
     assert found.loc[("s", "a", "x", 0), ["retrained", "retrained_default"]].tolist() == [0.6, 0.55]
     assert found.loc[("s", "a", "x", 0), "overtuning"] == 0.0
@@ -319,6 +320,7 @@ def test_retrained_configs_are_compared_if_the_run_ended_at_the_budget():
     table = runs({("a", "x", 0): [0.5, 0.3], ("a", "x", 1): [0.5, 0.4], ("a", "twice", 0): [0.5, 0.3, 0.4, 0.2]})
     table["test"] = table["loss"]
     table["retrained"] = [0.55, 0.6, 0.55, 0.35, 0.55, np.nan, np.nan, 0.5]
+    table["returned"] = [np.nan, 0.6, np.nan, 0.35, np.nan, np.nan, np.nan, 0.5]
     found = generalisation(table, budget=2)[["retrained", "retrained_default", "worse_retrained"]]
     assert found.loc[("s", "a", "x", 0)].tolist() == [0.6, 0.55, 1.0]
     assert found.loc[("s", "a", "x", 1)].tolist() == [0.35, 0.55, 0.0]
@@ -328,7 +330,7 @@ def test_retrained_configs_are_compared_if_the_run_ended_at_the_budget():
 
 def test_the_default_is_identified_by_its_config_not_by_its_number():
     table = runs({("a", "x", 0): [0.5, 0.4, 0.3]}).assign(test=[0.1, 0.2, 0.3], retrained=[np.nan, 0.3, 0.4])
-    table["is_default"] = [False, True, False]
+    table["is_default"], table["returned"] = [False, True, False], [np.nan, np.nan, 0.4]
     found = generalisation(table, budget=3).loc[("s", "a", "x", 0)]
     assert found["worse_than_default"] == 1.0
     assert (found["retrained"], found["retrained_default"], found["worse_retrained"]) == (0.4, 0.3, 1.0)
