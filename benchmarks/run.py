@@ -44,7 +44,7 @@ def main(
     only: Annotated[str, typer.Option(help="Tasks of the suite, separated by commas.", show_default="all")] = "",
     task: Annotated[str | None, typer.Option(help="Instead of a suite: a built-in task or FILE.py:NAME.")] = None,
     command: Annotated[str | None, typer.Option(help="Instead of a suite: a shell command with {lr}, {seed}.")] = None,
-    space: Annotated[Path | None, typer.Option(help="YAML file with the search space of --command.")] = None,
+    space: Annotated[Path | None, typer.Option(help="YAML file with the search space of --task or --command.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a full training of the task.")] = None,
     train_size: Annotated[int | None, typer.Option(help="Number of examples to train a built-in task on.")] = None,
     maximize: Annotated[bool, typer.Option("--maximize", help="The task reports a score to maximize.")] = False,

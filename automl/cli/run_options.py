@@ -35,7 +35,10 @@ Data = Annotated[
 ]
 Target = Annotated[
     str | None,
-    _data(metavar="COLUMN", help="Column to predict. Without --data: stop once the metric reaches this value."),
+    _data(
+        metavar="COLUMN",
+        help="Column to predict; several numeric ones as a,b. Without --data: stop once the metric reaches this value.",
+    ),
 ]
 Text = Annotated[str | None, _data(metavar="COLUMN", help="Column with texts to learn from.")]
 Smiles = Annotated[str | None, _data(metavar="COLUMN", help="Column with molecules as SMILES.")]
@@ -67,7 +70,7 @@ TimeLimit = Annotated[
     _budget(
         metavar="SECONDS",
         help="Time limit for the whole command, including the final trainings. [default: no limit; "
-        "300 with --data, unless --strategy, --trials, --epochs, --train-size or --refit is given]",
+        "300 with --data, unless --strategy, --trials, --epochs, --train-size, --refit or --no-refit is given]",
     ),
 ]
 TrialSeconds = Annotated[
@@ -136,7 +139,12 @@ Storage = Annotated[
     ),
 ]
 Resume = Annotated[
-    bool, _output("--resume", help="Continue the run in --out; a larger --trials extends it.", metavar="")
+    bool,
+    _output(
+        "--resume",
+        help="Continue the run in --out; a larger --trials, or --time-limit in the default plan, extends it.",
+        metavar="",
+    ),
 ]
 FinalSeeds = Annotated[
     int | None,
@@ -157,7 +165,8 @@ Ensemble = Annotated[int | None, _output(metavar="K", help="Combine up to K tria
 MaxLatency = Annotated[
     float | None,
     _output(
-        metavar="MILLISECONDS", help="Maximum prediction time per row of a table's ensemble; slow members are dropped."
+        metavar="MILLISECONDS",
+        help="Maximum prediction time per row of a default-plan model; slow members are dropped.",
     ),
 ]
 Track = Annotated[

@@ -91,10 +91,11 @@ def _check_members(predictor: Predictor) -> None:
     networks = {"text": ("cnn", "rnn", "transformer"), "images": ("cnn", "backbone")}  # others read n-grams, gradients
     missing = dict.fromkeys(model.preprocessing.model for model in learners if kind in networks or not has_nodes(model))
     if missing:
+        others = {**networks, "sequences": ("cnn", "lightgbm", "extra_trees")}  # their plan has no random_forest
         trees = tuple(name for name in EXPORTED if not predictor.levels or learner_class(name).takes_quantiles)
         raise UserError(
             f"members of this model have no ONNX form: {', '.join(missing)}; a run with --model "
-            f"{','.join(networks.get(kind, trees))} gives a model that has one"
+            f"{','.join(others.get(kind, trees))} gives a model that has one"
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.runs.past_studies import task_name
-from automl.runs.settings import DEFAULT_SECONDS, Settings, build_task, load_from_file
+from automl.runs.settings import DEFAULT_SECONDS, Settings, build_task, load_from_file, option
 from automl.space.edit import fix, merge, space_to_dict
 from automl.space.parse import load_space, read_yaml
 from automl.study.open_study import recorded
@@ -33,20 +33,31 @@ def planned(asked: Settings, prepared: Path) -> Settings:
     ``prepared``: the folder of the data.
     """
     from automl.data.ingest.prepare import Facts
-    from automl.tasks.families import suits
 
-    named = (asked.strategy, asked.n_trials, asked.max_epochs, asked.train_size, asked.refit)
-    if any(value is not None for value in named) or not suits(Facts.read(prepared).kind, asked.model):
-        if not asked.has_test:
-            raise UserError("--no-test needs cross-validation: leave --strategy, --trials, --epochs and --refit out")
-        options = {f"--{name}": (asked.data or {}).get(name) for name in ("weight", "quantiles")}
-        for option, value in (options | {"--max-latency": asked.max_latency}).items():
-            if value is not None:
-                raise UserError(
-                    f"{option} needs cross-validation: leave --strategy, --trials, --epochs and --refit out"
-                )
-        return asked
-    return with_folds(asked, prepared)
+    obstacle = _obstacle_to_the_plan(asked, Facts.read(prepared).kind)
+    if obstacle is None:
+        return with_folds(asked, prepared)
+    needing = {"--no-test": None if asked.has_test else True, "--max-latency": asked.max_latency}
+    needing |= {f"--{name}": (asked.data or {}).get(name) for name in ("weight", "quantiles")}
+    for name, value in needing.items():
+        if value is not None:
+            raise UserError(f"{name} needs the default plan{obstacle}")
+    return asked
+
+
+def _obstacle_to_the_plan(asked: Settings, kind: str) -> str | None:
+    """Why a run on this kind of data does not follow the default plan, as the end of a message; None if it does."""
+    from automl.tasks.families import FAMILIES, suits
+
+    names = ("strategy", "n_trials", "max_epochs", "train_size", "refit")
+    given = [option(name) for name in names if getattr(asked, name) is not None]
+    if asked.refit is False:
+        given[-1] = "--no-refit"
+    if not given and suits(kind, asked.model):
+        return None
+    if kind not in FAMILIES:
+        return f", which {kind} do not have"
+    return f": leave out {', '.join(given or [f'--model {asked.model}'])}"
 
 
 def with_folds(asked: Settings, prepared: Path) -> Settings:

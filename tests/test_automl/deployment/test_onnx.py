@@ -22,6 +22,7 @@ from automl.cli.export import app, write_onnx
 from automl.data.datasets.registry import load_data
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
+from automl.data.ingest.sequences import SequencesEncoder
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Number, Quantiles
 from automl.deployment.onnx_files import write_several
@@ -35,6 +36,7 @@ from automl.models.learners import build_learner, learner_class
 from automl.models.learners.base import Rows
 from automl.models.trained import Preprocessing, TrainedLearner, TrainedNetwork
 from automl.tasks import images
+from automl.tasks.families import suits
 from automl.tasks.registry import load_task
 
 ESTIMATORS = ("gradient_boosting", "random_forest", "linear")
@@ -318,6 +320,13 @@ def test_a_member_without_an_onnx_form_is_named():
     quantiles, _ = learnt("linear", "quantiles")
     with pytest.raises(UserError, match=r"no ONNX form: linear; a run with --model lightgbm gives a model that has"):
         as_onnx(quantiles)
+
+
+def test_the_families_named_instead_suit_sequences():
+    linear, _ = learnt("linear", "number")
+    with pytest.raises(UserError, match=r"no ONNX form: linear; a run with --model cnn,lightgbm,extra_trees ") as error:
+        as_onnx(Predictor(linear.members, SequencesEncoder(1, 50, True), {}))
+    assert suits("sequences", re.search(r"--model (\S+)", str(error.value))[1])
 
 
 def test_targets_without_an_onnx_form_are_named_and_nothing_is_written(tmp_path):

@@ -5,9 +5,10 @@ from dataclasses import asdict
 
 import pytest
 
+from automl.data.ingest.prepare import FACTS, Facts
 from automl.data.ingest.request import Request
 from automl.errors import UserError
-from automl.runs.configure import new_settings
+from automl.runs.configure import new_settings, planned
 from automl.runs.settings import Settings, build_task, load_from_file
 from automl.space.edit import fix, merge
 from automl.space.parse import SpaceError, load_space
@@ -83,6 +84,24 @@ def test_merging_keeps_the_rest():
 def test_settings_that_make_no_sense(options, rule):
     with pytest.raises(UserError, match=rule):
         Settings(**options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("table", {"n_trials": 3, "refit": False}, "--weight needs the default plan: leave out --trials, --no-refit"),
+        ("table", {"max_epochs": 3, "refit": True}, "--weight needs the default plan: leave out --epochs, --refit"),
+        ("table", {"model": "mlp"}, "--weight needs the default plan: leave out --model mlp"),
+        ("pairs", {}, "--weight needs the default plan, which pairs do not have"),
+    ],
+)
+def test_what_only_the_default_plan_can_do_is_refused_by_name(tmp_path, kind, options, message):
+    facts = Facts(kind, "number", 100, {}, imbalanced=False, length=0, ragged=False, name="shops")
+    (tmp_path / FACTS).write_text(json.dumps(asdict(facts)))
+    asked = Settings(data=asdict(Request("shops.csv", "price", weight="area")), **options)
+    with pytest.raises(UserError) as error:
+        planned(asked, tmp_path)
+    assert str(error.value) == message
 
 
 def test_a_command_needs_a_space():
