@@ -52,7 +52,7 @@ class Pace:
     def __str__(self) -> str:
         thinking, training = (span / WINDOW for span in self._spans)
         return (
-            f"{_rounded(thinking)} s of thinking for each training of {_rounded(training)} s are too many for "
+            f"the strategy takes {_rounded(thinking)} s per training of {_rounded(training)} s, too long for "
             f"{self._n_workers} workers"
         )
 

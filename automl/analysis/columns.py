@@ -98,7 +98,7 @@ class ColumnImportances:
         rows = f"{self.n_test:,} test rows" if self.n_rows == self.n_test else few
         return (
             f"how much {self.metric} ({show(self.score)} on {rows}) gets worse while a column's values are shuffled "
-            f"among the rows, mean and standard deviation of {self.n_repeats} times"
+            f"among the rows, mean and standard deviation over {self.n_repeats} repeats"
         )
 
     @property
@@ -109,7 +109,7 @@ class ColumnImportances:
             return
         those = [column for column in self.each if column.matters]
         if not those:
-            yield f"The model relies on no column visibly: {self.metric} stays within noise, whichever is shuffled."
+            yield f"No column has a visible effect: {self.metric} stays within noise whichever column is shuffled."
             return
         first, *others = those
         yield f"The model relies most on {_named([first])}{f', then on {_named(others)}' if others else ''}."

@@ -45,8 +45,8 @@ def not_better_than_baseline(card: Mapping[str, Any]) -> str | None:
     reached = card["test"].get(card["metric"], card["validation"])
     return (
         f"The model is not better {_where(baseline)} than the baseline, {baseline['name']} ({card['metric']} "
-        f"{show(reached)} against {show(baseline['score'])}): there may be nothing in these inputs that tells the "
-        "target, or too few examples."
+        f"{show(reached)} against {show(baseline['score'])}): the inputs may carry no information about the target, "
+        "or there are too few examples."
     )
 
 
@@ -69,7 +69,9 @@ def result_in_words(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     if best is not None:
         notes.append(f"The best config by itself has {metric} {show(best)} {where}{against}.")
     if on_test is None:
-        notes.append(f"There is no test set. Scores {where} also chose the model: expect somewhat less of new data.")
+        notes.append(
+            f"There is no test set. Scores {where} also chose the model: expect slightly worse scores on new data."
+        )
         return f"{name} {show(card['validation'])} {where}.", notes
     notes.append(f"The test set was used for this score and nothing else; scores {where} also chose the model.")
     return f"{name} {show(on_test)} on the test set.", notes

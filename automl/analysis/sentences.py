@@ -98,8 +98,8 @@ def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     final = summary["final"]
     if final is None:
         return "", [
-            "The chosen config was not trained again with fresh seeds. Where training depends on chance, expect "
-            "somewhat less of it than the value above: a search also picks the luckiest trial."
+            "The chosen config was not trained again with fresh seeds. Where training depends on chance, expect a "
+            "slightly worse value: the best trial of a search is partly lucky."
         ]
     scores, default = numbers(final["chosen"]), numbers(final["default"])
     on_test = final["split"] == "test"

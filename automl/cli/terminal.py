@@ -182,7 +182,7 @@ def show_names() -> None:
 
     for title, rows in (
         ("strategy", {name: line for name, (_, line) in STRATEGIES.items()}),
-        ("around one, as in bo+asha", {name: line for name, (_, line) in WRAPPERS.items()}),
+        ("early stopping, as in bo+asha", {name: line for name, (_, line) in WRAPPERS.items()}),
         ("task", {name: line for name, (line, _) in TASKS.items()}),
     ):
         table = Table(box=None, padding=(0, 2))

@@ -1,4 +1,4 @@
-"""The candidates to replace the current model: the fine-tuned model, its config retrained, and new configs."""
+"""The candidates to replace the model in use: the fine-tuned model, its config retrained, and new configs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A candidate to replace the current model."""
+    """A candidate to replace the model in use."""
 
     what: str  # continued, retrained or searched
     config: Mapping[str, Any]
@@ -76,7 +76,7 @@ def candidates_for(
         start = work / "start"
         heaviest.save(start)
         tuned = continued(task, start, n_old(Path(task.data))["train"], replay)
-        say(f"fine-tuning the current model: {tuned.max_epochs} epochs over the new examples, with replay of old ones")
+        say(f"fine-tuning the model in use: {tuned.max_epochs} epochs over the new examples, with replay of old ones")
         training = train_once(tuned, config, work / "continued", seed=seed, device=device)
         cost = tuned.max_epochs * seen_a_time(tuned, len(read_prepared(Path(task.data_of(rules.model))).y_train))
         spent += cost
@@ -97,7 +97,7 @@ def candidates_for(
         tried, cost = _searched(task, study, settings, work / "searched", n_search, n_workers)
         found, spent = [*found, *tried], spent + cost
     if not found:
-        raise UserError("every training of the update failed; the current model is unchanged")
+        raise UserError("every training of the update failed; the model in use is unchanged")
     return found, spent
 
 

@@ -92,7 +92,7 @@ def gain(metric: str, truth: Truth, first: NDArray[Any], second: NDArray[Any], p
 
 
 def follows(new: Gain, both: Gain, lost: Gain, allowed: float) -> bool:
-    """Whether a candidate replaces the current model, by its gain on new data, its gain on new and old data together,
+    """Whether a candidate replaces the model in use, by its gain on new data, its gain on new and old data together,
     and its loss on old data.
 
     New examples are often few, so a gain on them may be significant only together with the old ones. A loss on old

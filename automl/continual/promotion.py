@@ -1,4 +1,4 @@
-"""Choice of the best candidate, and its comparison with the current model."""
+"""Choice of the best candidate, and its comparison with the model in use."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ SAW = "saw_valid"  # key in a card: see `saw_validation`
 
 @dataclass(frozen=True)
 class Verdict:
-    """The comparison of the best candidate with the current model, on validation data."""
+    """The comparison of the best candidate with the model in use, on validation data."""
 
     new: Gain
     both: Gain  # on new and old data together
-    lost: Gain  # of the current model over the candidate, on old data
+    lost: Gain  # of the model in use over the candidate, on old data
     allowed: float  # loss on old data
     n_old: int  # old examples to judge by; 0 if the model was fitted to all
 
@@ -74,7 +74,7 @@ def promote(
 ) -> dict[str, Any]:
     """Choose and judge on the validation set, by cross-fitting; write the model if it is promoted.
 
-    ``before``: the current model. ``lineage``: all its versions, which are scored on the test set too.
+    ``before``: the model in use. ``lineage``: all its versions, which are scored on the test set too.
     """
     from automl.deployment.calibration import Judged, temperature_that_helps
     from automl.deployment.predictor import Predictor, load_predictor
@@ -179,11 +179,11 @@ def _chosen(
 
 @dataclass(frozen=True)
 class _Judges:
-    """The examples for judging: new validation examples, and old ones that the current model was not trained on."""
+    """The examples for judging: new validation examples, and old ones that the model in use was not trained on."""
 
     metric: str
     truth: Truth  # of the validation set, old before new
-    ours: NDArray[Any]  # the current model's predictions for it
+    ours: NDArray[Any]  # the model in use's predictions for it
     n_old: int
     old: Truth
     ours_old: NDArray[Any]
@@ -212,7 +212,7 @@ class _Judges:
         return cls(task.metric, truth, ours, n, truth_old, ours_old, x_old, allowed)
 
     def lost(self, model: Predictor, predicted: NDArray[Any]) -> Gain:
-        """The gain of the current model over ``model`` on old examples; ``predicted``: for the validation set."""
+        """The gain of the model in use over ``model`` on old examples; ``predicted``: for the validation set."""
         return self._lost(self._theirs(model, predicted))
 
     def verdict(self, model: Predictor, predicted: NDArray[Any]) -> Verdict:
@@ -253,7 +253,7 @@ LONG = {
 
 
 def _how(metric: str, verdict: Verdict) -> str:
-    """How a candidate compares with the current model."""
+    """How a candidate compares with the model in use."""
     found, both, lost = verdict.new, verdict.both, verdict.lost
     if found.low > 0:
         new = f"is better in {metric} by {found.value:.4g} on new validation data (likely by {found.low:.4g})"

@@ -59,7 +59,7 @@ class Arrival:
     run: RunFolder
     study: Study
     settings: Settings
-    before: Predictor  # the current model
+    before: Predictor  # the model in use
     task: OwnData | CrossValidated  # on the old data
     new: NewData
     lineage: Lineage
@@ -76,7 +76,7 @@ def update(
 ) -> dict[str, Any]:
     """Update a run's model with new data, and return the content of update.json.
 
-    UserError for a run or data that cannot be used; the current model is not changed before the last step.
+    UserError for a run or data that cannot be used; the model in use is not changed before the last step.
     """
     from automl.deployment.predictor import load_predictor, model_folder
 
@@ -166,7 +166,7 @@ def _rounded(epochs: float | None) -> float | None:
 
 
 def _parts(new: NewData) -> dict[str, NDArray[np.int64]]:
-    return {"to train on": new.parts.train, "to choose by": new.parts.valid, "to test on": new.parts.test}
+    return {"for training": new.parts.train, "for validation": new.parts.valid, "for testing": new.parts.test}
 
 
 def _target(task: OwnData | CrossValidated) -> Any:
@@ -196,7 +196,7 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
     if new.new_classes:
         lines.append(f"new classes: {', '.join(new.new_classes)}")
     reached = f"{task.metric} {at_resolution(scored, None)}"
-    lines.append(f"the current model has {reached} on all {len(new.y):,} new examples; {compared}")
+    lines.append(f"the model in use has {reached} on all {len(new.y):,} new examples; {compared}")
     return {
         "said": lines,
         "drift": [asdict(drift) for drift in found[:20]],

@@ -48,12 +48,12 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
     ``model``: as loaded from a folder, with its encoder. ``data``: the folder of a run's data.
     """
     if not (data / FACTS).is_file():
-        return ColumnImportances(metric, reason="the run's folder has no data any more")
+        return ColumnImportances(metric, reason="the run's folder no longer has its data")
     splits = read_prepared(data / next(iter(Facts.read(data).views.values())))
     n_test = len(splits.y_test)
     if n_test < LEAST_ROWS:
         what = f"the test set has {n_test} rows, {LEAST_ROWS} are needed" if n_test else "the run kept no test set"
-        return ColumnImportances(metric, reason=f"{what}, and only rows that the model was not trained on can tell")
+        return ColumnImportances(metric, reason=f"{what}; importance needs rows that the model was not trained on")
     assert isinstance(model.encoder, TableEncoder)
     places, rng = model.encoder.table.places, np.random.default_rng(0)
     rows = rng.permutation(n_test)[: N_ROWS[0]]

@@ -101,7 +101,7 @@ def trial_line(tuner: Tuner, told: Told, shown: Values) -> str:
     best = tuner.study.best
     incumbent = "" if best is None else f"  best {shown.show(best.mean(metric))}"
     # The mean over the trainings of a config counts, so the best may look worse after this.
-    again = "" if trial.repeats is None else f"  trial {trial.repeats} once more"
+    again = "" if trial.repeats is None else f"  repeats trial {trial.repeats}"
     return f"trial {trial.number:3d}  {word:13s}  {reached}{incumbent}  ({duration(told.at)}){again}"
 
 

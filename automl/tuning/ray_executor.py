@@ -146,7 +146,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
         try:
             events = ray.get(actor.call)
         except OutOfMemoryError:
-            return self._lost(actor, "was ended because memory is short there", again=False)
+            return self._lost(actor, "was killed, as its machine is short of memory", again=False)
         except RayError as error:
             ray.kill(actor.handle)
             if isinstance(error, RayTaskError) or (isinstance(error, ActorDiedError) and error.actor_init_failed):

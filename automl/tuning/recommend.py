@@ -152,7 +152,7 @@ def probability(p: float) -> str:
 
 def _rivals(record: Record, strategy: str) -> str:
     rivals = [f"{name} {probability(record.chances[name])}" for name in record.ours if name != strategy][:3]
-    return f"The same probability of others: {', '.join(rivals)}."
+    return f"Probability of being among the best, for others: {', '.join(rivals)}."
 
 
 def _others(record: Record, strategy: str) -> str:

@@ -221,7 +221,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
                 elif "event" in message:
                     self._inbox.put((connection, event_from_json(json.dumps(message))))
         except Exception as error:  # whatever it sends: its job must not stay with it
-            return f"is gone: {str(error) or 'the connection fell silent'}"
+            return f"is gone: {str(error) or 'no sign of life on the connection'}"
         finally:
             alive.cancel()
 

@@ -48,10 +48,10 @@ def test_auto_under_the_tuner_moves_and_a_resumed_run_repeats_its_decisions(tmp_
     url = sqlite_url(tmp_path / "study.db")
     first = tuner(Study(TASK.space, 1, Store.create(url, TASK.space, {})), 80)
     first.run()
-    moves = [finding for finding in first.strategy.findings if "thinking" in finding]
+    moves = [finding for finding in first.strategy.findings if "the strategy takes" in finding]
     assert moves
     again = tuner(Study(TASK.space, 1, Store.open(url, TASK.space)), 0)
     again.interrupted = True  # once it is restored
     again.run()
-    assert [finding for finding in again.strategy.findings if "thinking" in finding] == moves
+    assert [finding for finding in again.strategy.findings if "the strategy takes" in finding] == moves
     assert [again.strategy.ask() for _ in range(3)] == [first.strategy.ask() for _ in range(3)]

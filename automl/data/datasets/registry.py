@@ -46,7 +46,7 @@ class RawSource(SourceModule, Protocol):
     def parts(self) -> "Parts[Any]": ...  # raw examples: texts, pairs, molecules, frames
 
 
-NOT_STATED = "of the data not stated"
+NOT_STATED = "not stated for the data"
 SOURCES = {
     "mnist1d": Source("signals of 40 steps", "mnist1d", 10, 3_200, 800, 1_000, "Apache-2.0"),
     "digits": Source("8x8 digits", "digits", 10, 1_077, 360, 360, "CC BY 4.0"),

@@ -67,7 +67,7 @@ def inspect(kind: str, rows: Rows, labelled: Labelled, parts: SplitRows, n_remov
     if not labelled.sentences:
         _contradictions(rows.keys[labelled.rows], labelled.y, notes)
     train, valid, test = (len(part) for part in parts)
-    facts["parts"] = f"train {train:,}, validation {valid:,}, test {test:,}; {parts.how}"
+    facts["split"] = f"train {train:,}, validation {valid:,}, test {test:,}; {parts.how}"
     return Report(facts, notes, imbalanced)
 
 

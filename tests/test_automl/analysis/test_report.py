@@ -493,7 +493,7 @@ def test_each_trial_says_which_arm_proposed_it_and_what_it_repeats(tmp_path, cap
     assert len(again)
     for number, first in again.items():
         assert f"trained once more<br>the config of trial {first}, among the best, with another seed" in texts[number]
-        assert re.search(rf"trial +{number}  complete .*  trial {first} once more", caplog.text)
+        assert re.search(rf"trial +{number}  complete .*  repeats trial {first}", caplog.text)
     assert "proposed by" not in texts[0]
     assert "random: bo and ga" in words_of(tmp_path, result, why="bo and ga")
 

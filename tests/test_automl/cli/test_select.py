@@ -32,7 +32,7 @@ def test_the_most_likely_of_ours_is_recommended_with_the_evidence():
     assert "This rests on 53 tasks of 29 units with numeric spaces, development (synthetic 36, yahpo 17)." in words
     assert "Its mean regret is 0.2 (0: the best known loss, 1: a median random config)" in words
     assert "choosing it is expected to cost 0.1 against the best" in words
-    assert "The same probability of others: tpe below 0.01, random below 0.01." in words
+    assert "Probability of being among the best, for others: tpe below 0.01, random below 0.01." in words
     assert "More likely among the best, of other libraries: raw-x 0.95." in words
     text = found.records[0].text
     assert "development (synthetic 36, yahpo 17), seeds: 20, trainings: 20; probability" in text

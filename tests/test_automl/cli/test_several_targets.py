@@ -286,7 +286,7 @@ def test_an_update_learns_from_the_data_of_the_updates_before(place, updated, tm
     invoke("update", copy, "--data", tmp_path / "more.csv")
     for name in ("price", "rent"):
         first, second = (copy / f"versions/{number}/targets/{name}/data" for number in (2, 3))
-        chosen_by = json.loads((copy / "versions/2/update.json").read_text())["targets"][name]["rows"]["to choose by"]
+        chosen_by = json.loads((copy / "versions/2/update.json").read_text())["targets"][name]["rows"]["for validation"]
         assert n_old(second)["train"] == Facts.read(first).n_train + chosen_by, "they are trained on now"
 
 
@@ -296,7 +296,7 @@ def test_new_data_that_lack_a_target_change_nothing(place, tmp_path):
         invoke("update", place / "run", "--data", tmp_path / "prices.csv")
     assert not (place / "run/versions").exists()
     copy = shutil.copytree(place / "run/targets/price", tmp_path / "price")
-    assert update_one(RunFolder(copy), tmp_path / "prices.csv")["rows"]["to train on"] > 40
+    assert update_one(RunFolder(copy), tmp_path / "prices.csv")["rows"]["for training"] > 40
 
 
 # --- ONNX -------------------------------------------------------------------------------------------------------------

@@ -296,7 +296,7 @@ def test_an_update_that_is_killed_leaves_the_model_in_use(run, tmp_path):
         stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None
-    next(line for line in process.stdout if "fine-tuning the current model" in line)
+    next(line for line in process.stdout if "fine-tuning the model in use" in line)
     time.sleep(0.5)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -411,12 +411,12 @@ def test_what_a_cross_validated_model_was_fitted_to_is_kept_in_every_update(tmp_
         delays(200, seed, shift=0.5).to_csv(tmp_path / "new.csv", index=False)
         facts = update(RunFolder(run), tmp_path / "new.csv")
         united = read_prepared(folder.place(version) / "data" / view)
-        fitted += facts["rows"]["to train on"]
+        fitted += facts["rows"]["for training"]
         assert len(united.y_train) == fitted
-        assert len(united.y_valid) == facts["rows"]["to choose by"]
+        assert len(united.y_valid) == facts["rows"]["for validation"]
         for part, rows in (("train", united.y_train), ("valid", united.y_valid), ("test", united.y_test)):
             assert len(weights_of(folder.place(version) / "data", part)) == len(rows)
-        fitted += facts["rows"]["to choose by"]
+        fitted += facts["rows"]["for validation"]
     assert len(facts["scores"]) == 3
     for version, model in folder.models.items():  # all on the same rows
         predicted = automl.load(model).judge(lambda _: united.x_test)
@@ -471,7 +471,7 @@ def test_the_report_tells_which_version_is_in_use_and_the_score_of_each_on_the_s
     versions = Versions(folder)
     facts = {
         "started": "2026-03-01T10:00:00+00:00", "data": "march.csv", "metric": "rmse", "epochs": 2, "notes": [],
-        "rows": {"to train on": 30, "to choose by": 10, "to test on": 10},
+        "rows": {"for training": 30, "for validation": 10, "for testing": 10},
         "rows_in_all": {"train": 180, "valid": 60, "test": 60}, "n_test": {"old": 50, "new": 10, "all": 60},
         "scores": {"1": {"old": 55.0, "new": 71.0}, "2": {"old": 56.0, "new": 62.0}}, "why": "better",
         "chosen": {"what": "retrained"},

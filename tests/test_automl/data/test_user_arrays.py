@@ -238,7 +238,7 @@ def test_sequences_of_one_or_of_several_lengths_are_learnt(ragged, tmp_path):
     write_ts(tmp_path / "waves_TRAIN.ts", 120, ragged=ragged)
     write_ts(tmp_path / "waves_TEST.ts", 50, ragged=ragged)
     report = prepare(Request(str(tmp_path / "waves_TRAIN.ts")), tmp_path / "data")
-    assert "test is waves_TEST.ts" in report.facts["parts"]
+    assert "test is waves_TEST.ts" in report.facts["split"]
     assert Facts.read(tmp_path / "data").ragged == ragged
     splits = load_data(str(tmp_path / "data" / "steps"), None)
     assert splits.inputs.kind == ("padded" if ragged else "dense")

@@ -121,7 +121,7 @@ def test_all_pairs_of_a_group_are_in_one_part(pairs, tmp_path):
     frame.loc[3, "es"] = None
     frame.to_csv(tmp_path / "pairs.csv", index=False)
     report = prepare(Request(str(tmp_path / "pairs.csv"), source="en", into="es", group="text"), tmp_path / "data")
-    assert "rows of a group stay in one set" in report.facts["parts"]
+    assert "rows of a group stay in one set" in report.facts["split"]
     group = dict(zip(frame["en"], frame["text"], strict=True))
     found = read_pairs(tmp_path / "data")
     groups = [

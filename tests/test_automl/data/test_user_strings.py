@@ -113,7 +113,7 @@ def test_molecules_are_split_by_scaffold_and_read_in_two_ways(compounds, tmp_pat
     frame.to_csv(tmp_path / "compounds.csv", index=False)
     report = prepare(Request(str(tmp_path / "compounds.csv"), "pIC50"), tmp_path / "data")
     assert report.facts["kind"] == "molecules, regression of 'pIC50'"
-    assert "by scaffold" in report.facts["parts"]
+    assert "by scaffold" in report.facts["split"]
     assert any(
         "1 rows without a valid SMILES in 'smiles' are left out, the first is row 8, 'C1CC(('" in n
         for n in report.notes

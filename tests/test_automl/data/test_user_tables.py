@@ -264,7 +264,7 @@ def test_statistics_and_categories_are_those_of_the_training_part(tmp_path):
     frame["y"] = np.random.default_rng(0).normal(size=n)
     frame.to_csv(tmp_path / "a.csv", index=False)
     report, _, splits = prepared(tmp_path / "a.csv", tmp_path / "data", "y", time="time")
-    assert "by time" in report.facts["parts"]
+    assert "by time" in report.facts["split"]
     assert (
         splits.x_train[:, 0].max()
         < splits.x_valid[:, 0].min()
@@ -300,7 +300,7 @@ def test_copies_stay_in_one_part_and_contradictions_are_told(tmp_path):
     train, valid, test = (set(x[:, 0].tolist()) for x in (splits.x_train, splits.x_valid, splits.x_test))
     assert not train & valid
     assert not (train | valid) & test
-    assert "copies of an example in the same set" in report.facts["parts"]
+    assert "copies of an example in the same set" in report.facts["split"]
     assert len(splits.y_train) + len(splits.y_valid) + len(splits.y_test) == 360
 
 

@@ -108,13 +108,13 @@ def test_without_test_rows_nothing_is_claimed(tmp_path, n, options, reason):
     found = found_in(run_on(sales(n), tmp_path / "run", "linear", **options))
     assert found.each == ()
     assert next(found.words) == (
-        f"Which columns matter is not known: {reason}, and only rows that the model was not trained on can tell."
+        f"Which columns matter is not known: {reason}; importance needs rows that the model was not trained on."
     )
 
 
 def test_a_run_whose_data_were_removed_says_so(run, tmp_path):
     shutil.copytree(run / "model", tmp_path / "model")
-    assert found_in(tmp_path).reason == "the run's folder has no data any more"
+    assert found_in(tmp_path).reason == "the run's folder no longer has its data"
 
 
 def test_a_slow_model_is_judged_on_fewer_rows_or_left_to_later(tmp_path, monkeypatch):
