@@ -58,12 +58,12 @@ class RealMLP(Learner):
         return {"lr": LR_OF_CLASSES if classes else LR_OF_NUMBERS, **SPACE}
 
     def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
-        start = time.perf_counter()
         import torch
 
         from automl.models.device import isolated
         from automl.models.learners.realmlp_training import Encoded, fit_network
 
+        start = time.perf_counter()  # after the imports, which take longer than a fold's share of a short limit
         self._encoding = Encoding.of(train.x, self.inputs)
         self._range = NumberRange.of(train.y)
 

@@ -291,3 +291,23 @@ def test_training_stops_where_the_cycle_after_that_of_the_best_epoch_ends():
 def test_the_family_is_described_without_torch():
     code = "import sys, automl.models.learners.realmlp; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_first_import_of_torch_does_not_count_as_training():
+    code = """
+import sys
+import numpy as np
+from automl.data.inputs import Columns
+from automl.data.targets import Number
+from automl.models.learners import build_learner
+from automl.models.learners.base import Rows
+rng = np.random.default_rng(0)
+x = rng.normal(size=(60, 2)).astype(np.float32)
+rows = Rows(x, x[:, 0] + x[:, 1])
+config = {"width": 16, "epochs": 8, "lr": 0.04, "dropout": 0.15, "weight_decay": 0.02}
+learner = build_learner("realmlp", config, Columns.of(x, ()), Number.of(rows.y), 0)
+learner.most_seconds = 0.4
+assert "torch" not in sys.modules
+learner.fit(Rows(x[:40], rows.y[:40]), Rows(x[40:], rows.y[40:]))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
