@@ -116,6 +116,7 @@ def recommend(
         f"This rests on {basis.tasks}.",
         f"Its mean regret is {basis.regrets[strategy]:.2g} (0: the best known loss, 1: a median random config); "
         f"choosing it is expected to cost {basis.losses[strategy]:.2g} against the best of those compared.",
+        _likelier(basis, strategy),
         _rivals(basis, strategy),
         _others(basis, strategy),
         f"Not compared there: {', '.join(left_out)}." if left_out else "",
@@ -148,6 +149,17 @@ def preferred(chances: Mapping[str, float], losses: Mapping[str, float], margin:
 def probability(p: float) -> str:
     """A probability with two decimals; none is certain."""
     return "over 0.99" if p > 0.99 else "below 0.01" if p < 0.01 else f"{p:.2f}"
+
+
+def _likelier(record: Record, strategy: str) -> str:
+    first = record.ours[0]
+    if record.chances[first] <= record.chances[strategy]:
+        return ""
+    lead = max(0.0, record.losses[strategy] - record.losses[first])
+    return (
+        f"{first} is more likely among the best, but expected to be only {lead:.2g} better; less than {record.margin:g} does "
+        "not matter in practice."
+    )
 
 
 def _rivals(record: Record, strategy: str) -> str:

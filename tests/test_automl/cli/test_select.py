@@ -43,7 +43,9 @@ def test_auto_is_recommended_unless_it_is_expected_to_cost_more_than_the_margin(
     regrets = {"bo": 0.2, "auto": regret, "tpe": 0.4}
     found = recommended(record(regrets=regrets, chances={"bo": 0.8, "auto": 0.5, "tpe": 0.0}))
     assert found.strategy == strategy
-    assert f"{'bo 0.80' if strategy == 'auto' else 'auto 0.50'}, tpe" in " ".join(found.details)
+    words = " ".join(found.details)
+    assert f"{'bo 0.80' if strategy == 'auto' else 'auto 0.50'}, tpe" in words
+    assert ("bo is more likely among the best, but expected to be only 0" in words) == (strategy == "auto")
 
 
 @pytest.mark.parametrize(
