@@ -157,8 +157,8 @@ def _likelier(record: Record, strategy: str) -> str:
         return ""
     lead = max(0.0, record.losses[strategy] - record.losses[first])
     return (
-        f"{first} is more likely among the best, but expected to be only {lead:.2g} better; less than {record.margin:g} does "
-        "not matter in practice."
+        f"{first} is more likely among the best, but expected to be only {lead:.2g} better; less than "
+        f"{record.margin:g} does not matter in practice."
     )
 
 
