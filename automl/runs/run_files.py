@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from automl.analysis.formatting import chosen, often, picked
+from automl.deployment.model_card import without_nan
 from automl.provenance import commit, versions
 from automl.study.run_folder import write_atomic
 from automl.task import epochs_are
@@ -76,13 +76,4 @@ def write_best(file: Path, summary: Mapping[str, Any]) -> None:
 
 def write_summary(file: Path, summary: Mapping[str, Any]) -> None:
     """Write summary.json."""
-    write_atomic(file, json.dumps(_without_nan(summary), indent=2, allow_nan=False) + "\n")
-
-
-def _without_nan(content: Any) -> Any:
-    """Replace NaN and infinity, which JSON does not have, by None."""
-    if isinstance(content, dict):
-        return {name: _without_nan(value) for name, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [_without_nan(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
+    write_atomic(file, json.dumps(without_nan(summary), indent=2, allow_nan=False) + "\n")

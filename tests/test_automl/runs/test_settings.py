@@ -1,13 +1,15 @@
 """From the options of a command to a task and its space."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
+from sklearn.datasets import load_diabetes
 
+from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
-from automl.runs.configure import new_settings
+from automl.runs.configure import new_settings, planned
 from automl.runs.settings import Settings, build_task, load_from_file
 from automl.space.edit import fix, merge
 from automl.space.parse import SpaceError, load_space
@@ -83,6 +85,33 @@ def test_merging_keeps_the_rest():
 def test_settings_that_make_no_sense(options, rule):
     with pytest.raises(UserError, match=rule):
         Settings(**options)
+
+
+@pytest.mark.parametrize(("first", "name"), [(264, "validation set"), (352, "test set")])
+def test_a_metric_that_is_undefined_on_the_users_data_is_refused_and_others_are_not(first, name, tmp_path):
+    data, frame = tmp_path / "data", load_diabetes(as_frame=True).frame[:440].assign(day=range(440))
+    frame.loc[first : first + 87, "target"] = 150.0
+    frame.to_csv(tmp_path / "patients.csv", index=False)
+    request = Request(str(tmp_path / "patients.csv"), "target", time="day")
+    prepare(request, data)
+    asked = Settings(data=asdict(request), model="gradient_boosting", metric="r2", strategy="random", n_trials=1)
+    with pytest.raises(UserError, match=f"r2 is undefined on the {name}, whose targets are all equal"):
+        new_settings(asked, None, [], prepared=data)
+    task = build_task(new_settings(replace(asked, metric="rmse"), None, [], prepared=data), data)
+    config = dict(task.space.get_default_configuration())
+    (epoch,) = task.train(config, seed=0, epochs=1, checkpoint=tmp_path / "one", device="cpu")
+    assert ("r2" in epoch.metrics) == (name == "test set")
+    assert ("r2" in task.test(tmp_path / "one", "cpu")) == (name == "validation set")
+
+
+def test_a_metric_that_is_undefined_is_refused_for_folds_too(tmp_path):
+    data, frame = tmp_path / "data", load_diabetes(as_frame=True).frame[:440].assign(day=range(440))
+    frame.loc[352:, "target"] = 150.0
+    frame.to_csv(tmp_path / "patients.csv", index=False)
+    request = Request(str(tmp_path / "patients.csv"), "target", time="day")
+    prepare(request, data)
+    with pytest.raises(UserError, match="r2 is undefined on the test set"):
+        new_settings(planned(Settings(data=asdict(request), metric="r2"), data), None, [], prepared=data)
 
 
 def test_a_command_needs_a_space():
