@@ -117,11 +117,10 @@ def _grid(
         raise SpaceError(name, "step and log exclude each other; use an ordinal for a grid on a log scale")
     if not 0 < step <= high - low:
         raise SpaceError(name, f"step must lie in (0, {high - low}], got {step}")
-    count = int((high - low) / step + 1e-9) + 1
+    count = int((high - low) // step if kind == "int" else (high - low) / step + 1e-9) + 1
     if count > 10_000:
         raise SpaceError(name, f"step {step} gives {count} values, at most 10000 are allowed; leave step out")
-    cast = int if kind == "int" else float
-    values = [cast(float(f"{low + i * step:.12g}")) for i in range(count)]
+    values = [low + i * step if kind == "int" else float(f"{low + i * step:.12g}") for i in range(count)]
     return _values(name, "ordinal", values, default, meta={"step": step, "kind": kind})
 
 

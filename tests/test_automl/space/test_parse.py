@@ -131,6 +131,12 @@ def test_forbidden_entries(clause, rule):
         load_space({"a": {"choice": [1, 2]}, "forbidden": [clause]})
 
 
+def test_large_whole_numbers_are_exact():
+    values = load_space({"x": {"int": [1234567890123, 1234567900123], "step": 5000}})["x"].sequence
+    assert list(values) == [1234567890123, 1234567895123, 1234567900123]
+    assert load_space({"x": {"int": [0, 3 * 10**12 - 1], "step": 10**12}})["x"].sequence[-1] == 2 * 10**12
+
+
 def test_a_cycle_of_conditions_is_refused():
     with pytest.raises(SpaceError, match="cannot hold"):
         load_space(
