@@ -145,10 +145,12 @@ def settings_of(content: Mapping[str, Any], folder: Path) -> Settings:
 def _assignment(text: str) -> tuple[str, Any]:
     import yaml
 
+    from automl.space.yaml_text import load_yaml
+
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise UserError(f"--set needs KEY=VALUE, got {text!r}")
     try:
-        return name, yaml.safe_load(value)
+        return name, load_yaml(value)
     except yaml.YAMLError:
         return name, value

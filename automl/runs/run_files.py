@@ -64,14 +64,14 @@ def write_trials(file: Path, result: Result) -> None:
 
 def write_best(file: Path, summary: Mapping[str, Any]) -> None:
     """Write best.yaml: the final config, with its provenance as comments."""
-    import yaml
+    from automl.space.yaml_text import dump_yaml
 
     best, final = chosen(summary), summary["final"]
     found, config = f"trial {best['trial']}, loss {best['loss']:.6g}{often(best)}{picked(final)}", best["config"]
     if final is not None and final["kept"] == "default":
         found, config = f"the default, which was better in the final than {found}", final["config"]
     head = f"# {summary['task']}, {summary['strategy']}, seed {summary['seed']}: {found}\n"
-    write_atomic(file, head + yaml.safe_dump(dict(config), sort_keys=False))
+    write_atomic(file, head + dump_yaml(dict(config)))
 
 
 def write_summary(file: Path, summary: Mapping[str, Any]) -> None:

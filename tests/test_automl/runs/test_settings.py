@@ -51,6 +51,19 @@ def test_fixing_what_is_not_there(name, value, rule):
         fix(FORM, name, value)
 
 
+def test_a_fixed_number_is_of_its_hyperparameters_type():
+    assert fix(FORM, "depth", 2.0)["depth"] == {"constant": 2}
+    assert isinstance(fix(FORM, "depth", 2.0)["depth"]["constant"], int)
+    assert isinstance(fix(FORM, "lr", 1)["lr"]["constant"], float)
+    with pytest.raises(SpaceError, match="a value must be a finite number"):
+        fix(FORM, "depth", 10**400)
+
+
+def test_numbers_are_set_as_python_writes_them():
+    settings = new_settings(Settings(task="digits-cnn"), None, ["lr=1e-3"])
+    assert build_task(settings).space["lr"].value == 1e-3
+
+
 def test_a_fixed_value_that_is_forbidden_by_itself_is_refused():
     with pytest.raises(SpaceError, match="is forbidden by the space"):
         fix({"a": {"int": [1, 3]}, "b": {"int": [1, 3]}, "forbidden": [{"a": 3}]}, "a", 3)
