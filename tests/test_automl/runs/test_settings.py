@@ -1,8 +1,10 @@
 """From the options of a command to a task and its space."""
 
 import json
+import math
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 
@@ -92,6 +94,12 @@ def test_merging_keeps_the_rest():
         ({"n_trials": 0}, "trials must be 1 or more, got 0"),
         ({"seed": -1}, "--seed must be 0 or more"),
         ({"time_limit": 0.0}, "--time-limit must be above 0 seconds, got 0"),
+        ({"time_limit": math.nan}, "--time-limit must be above 0 seconds, got nan"),
+        ({"trial_seconds": math.nan}, "--trial-seconds must be above 0 seconds, got nan"),
+        ({"target": math.nan}, "--target must be a number, got nan"),
+        ({"n_trials": "3"}, "--trials must be a whole number, got '3'"),
+        ({"seed": 1.5}, "--seed must be a whole number, got 1.5"),
+        ({"time_limit": "60", "from_python": True}, "time_limit must be above 0 seconds, got '60'"),
         ({"task": "a", "command": "b {lr}"}, "give only one of a task, a command and data"),
     ],
 )
@@ -125,6 +133,11 @@ def test_a_metric_that_is_undefined_is_refused_for_folds_too(tmp_path):
     prepare(request, data)
     with pytest.raises(UserError, match="r2 is undefined on the test set"):
         new_settings(planned(Settings(data=asdict(request), metric="r2"), data), None, [], prepared=data)
+
+
+def test_numbers_of_numpy_are_settings_too():
+    given = {"seed": np.int64(3), "n_trials": np.int32(2), "time_limit": np.float32(60), "target": np.float64(0.5)}
+    assert Settings(**given).to_json() == Settings(seed=3, n_trials=2, time_limit=60.0, target=0.5).to_json()
 
 
 def test_a_command_needs_a_space():
