@@ -396,6 +396,19 @@ def test_a_polite_kill_during_the_final_leaves_the_results_of_the_search(tmp_pat
     assert (tmp_path / "run" / "report.html").exists()
 
 
+def test_a_polite_kill_while_data_are_read_leaves_none_of_them(tmp_path):
+    rows = "".join(f"{i},{i % 7},{i % 2}\n" for i in range(50_000))
+    (tmp_path / "mine.csv").write_text(f"a,b,good\n{rows}")
+    process = start("--data", tmp_path / "mine.csv", "--target", "good", "--out", tmp_path / "run")
+    while not list(tmp_path.glob(".automl-*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
+
+
 def test_a_run_from_python_is_not_resumed_from_the_command_line(tmp_path):
     import automl
 
