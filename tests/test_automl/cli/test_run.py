@@ -306,7 +306,13 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_pa
 
 
 def test_a_file_that_cannot_be_used_is_one_line_and_a_bug_is_none(tmp_path, capsys):
-    for file, reason in (("/dev/full", "No space left on device"), (tmp_path, f"Is a directory: '{tmp_path}'")):
+    circle = tmp_path / "circle"
+    circle.symlink_to("circle")
+    for file, reason in (
+        ("/dev/full", "No space left on device"),
+        (tmp_path, f"Is a directory: '{tmp_path}'"),
+        (circle, f"Too many levels of symbolic links: '{circle}'"),
+    ):
         with pytest.raises(SystemExit) as ended:
             run_command(lambda file=file: Path(file).write_text("x"))
         assert (ended.value.code, capsys.readouterr().err) == (2, f"automl: {reason}\n")

@@ -179,8 +179,10 @@ def test_predictions_are_written_to_a_file_in_parts_as_python_gives_them(cells, 
 
 def test_predictions_go_where_a_link_leads_and_replace_no_device(cells, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UserError, match="--out must be a file in an existing folder"):
-        invoke("predict", cells / "run", "--data", cells / "cells.csv", "--out", tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to("circle")
+    for out in ("pipe", "circle"):
+        with pytest.raises(UserError, match="--out must be a file in an existing folder"):
+            invoke("predict", cells / "run", "--data", cells / "cells.csv", "--out", tmp_path / out)
     (tmp_path / "link.csv").symlink_to("told.csv")
     invoke("predict", cells / "run", "--data", cells / "cells.csv", "--out", tmp_path / "link.csv")
     assert (tmp_path / "link.csv").is_symlink()
