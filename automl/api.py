@@ -110,6 +110,10 @@ def tune(
 
     Raises UserError for errors that the caller can fix.
     """
+    if executor is not None and not isinstance(executor, (Executor, Machines)):
+        raise UserError(f"executor must be Machines, such as Machines('ray'), or an Executor, got {executor!r}")
+    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
+        raise UserError(f"callbacks must be a list of functions, got {callbacks!r}")
     keeps_budget = resume and study is not None and n_trials is None and time_limit is None
     if n_trials is None and time_limit is None and not keeps_budget:
         n_trials = DEFAULT_TRIALS

@@ -1,10 +1,24 @@
 """Errors the user can fix: shown as one line, without a traceback."""
 
+import operator
+from typing import Any
+
 MAX_CHARACTERS = 8_000  # of an error or a traceback, which is kept in the study, the report and the log
 
 
 class UserError(ValueError):
     """The input breaks a rule. The message names the rule, the value seen and the way out."""
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """The option's value as an int, also if it is one of NumPy's. UserError if it is none, or below ``least``."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise UserError(f"{name} must be a whole number, got {value!r}") from None
+    if number < least:
+        raise UserError(f"{name} must be {least} or more, got {number}")
+    return number
 
 
 def install_command(extra: str) -> str:

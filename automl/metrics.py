@@ -19,6 +19,7 @@ class Metric:
     best: float | None  # the highest value if higher is better; None if lower is better
     measured: Callable[..., float]  # (targets, predictions) -> value, see measure; weights for classes and numbers
     decides: bool = False  # whether only the predicted class counts, not its probability
+    is_relative: bool = False  # to the differences between targets; undefined if all are equal
 
 
 def _accuracy(y: Any, probabilities: Any, weights: Any = None) -> float:
@@ -161,11 +162,11 @@ METRICS = {
     "accuracy": Metric("classes", 1.0, _accuracy, decides=True),
     "balanced_accuracy": Metric("classes", 1.0, _balanced_accuracy, decides=True),
     "f1": Metric("classes", 1.0, _f1, decides=True),
-    "auc": Metric("classes", 1.0, _auc),
+    "auc": Metric("classes", 1.0, _auc, is_relative=True),
     "log_loss": Metric("classes", None, _log_loss),
     "rmse": Metric("number", None, _rmse),
     "mae": Metric("number", None, _mae),
-    "r2": Metric("number", 1.0, _r2),
+    "r2": Metric("number", 1.0, _r2, is_relative=True),
     "pinball": Metric("quantiles", None, _pinball),
     "chrf": Metric("sentences", 100.0, chrf),
     "bleu": Metric("sentences", 100.0, bleu),
@@ -213,6 +214,24 @@ def measure(
         predicted = shifted(predicted, threshold)
     about = ([] if levels is None else [levels]) + ([] if weights is None else [weights])
     return METRICS[name].measured(y, predicted, *about)
+
+
+def measure_all(
+    kind: str,
+    y: Any,
+    predicted: Any,
+    threshold: float = HALF,
+    weights: Any = None,
+    levels: Sequence[float] | None = None,
+) -> dict[str, float]:
+    """The metrics of a kind of target that are defined for targets y; for the other arguments see ``measure``."""
+    names = [name for name in names_of(kind) if is_defined(name, y)]
+    return {name: measure(name, y, predicted, threshold, weights, levels) for name in names}
+
+
+def is_defined(name: str, y: Any) -> bool:
+    """Whether the metric is defined for targets y, (n,)."""
+    return not METRICS[name].is_relative or bool((y != y[0]).any())
 
 
 def decisions(probabilities: Any, threshold: float = HALF) -> Any:

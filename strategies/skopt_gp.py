@@ -15,6 +15,7 @@ from strategies.config_strategy import ConfigStrategy
 from strategies.types import JSON, Config
 
 MAX_POINTS = 200  # fitting is O(n^3); beyond this, only the best and the latest are used
+LARGEST = 1e30  # of a loss; the squares of larger ones, such as a penalty of 1e300, are infinite
 
 
 class SkoptGP(ConfigStrategy):
@@ -87,6 +88,7 @@ def _clipped(losses: list[float]) -> list[float]:
 
     How bad a bad config is carries no useful information, and one huge loss would dominate the model's scale.
     """
+    losses = [min(max(loss, -LARGEST), LARGEST) for loss in losses]
     best, median = min(losses), float(np.median(losses))
     spread = median - best or min((loss - best for loss in losses if loss > best), default=0.0)
     return [min(loss, median + 2.0 * spread) for loss in losses]

@@ -13,6 +13,7 @@ from strategies.errors import UnknownStrategy
 
 FIXABLE = (  # errors of files that are not bugs: rights, space, and paths that cannot be used so
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG,
+    errno.ELOOP,
 )  # fmt: skip
 
 

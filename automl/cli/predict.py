@@ -27,9 +27,11 @@ def predict(
 
     if not data.exists():
         raise UserError(f"there is no file or folder {str(data)!r}")
-    place = out.resolve()  # a link stays one
-    if (out.exists() and not out.is_file()) or not place.parent.is_dir():
+    place = Path(os.path.realpath(out))  # a link stays one, but not in a circle of links
+    if (out.exists() and not out.is_file()) or place.is_symlink() or not place.parent.is_dir():
         raise UserError(f"--out must be a file in an existing folder, got {str(out)!r}")
+    if out.exists() and out.samefile(data):
+        raise UserError(f"--out {str(out)!r} is the file given by --data; choose another")
     from automl.deployment.several_targets import load
 
     console = Console()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automl.cli.interrupts import terminable
 from automl.data.ingest.data_report import show_report
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.read_table import reading_watched
@@ -34,7 +35,10 @@ def prepared_for(request: Request | None, out: Path | None, console: Console) ->
     place = (out or Path("runs") / "run").absolute().parent
     while not place.is_dir():
         place = place.parent
-    with tempfile.TemporaryDirectory(prefix=".automl-", dir=place, ignore_cleanup_errors=True) as scratch:
+    with (
+        terminable(),
+        tempfile.TemporaryDirectory(prefix=".automl-", dir=place, ignore_cleanup_errors=True) as scratch,
+    ):
         folder = Path(scratch) / "data"
         columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn()]
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.cli.interrupts import terminable
 from automl.cli.pipeline import run_session
 from automl.cli.terminal import show_line
 from automl.errors import UserError
@@ -77,7 +76,7 @@ def share(
             say("the leader of the run is gone: this process leads it now")
         return leads
 
-    with _terminable(), SharedRun(location, n_workers, device, say) as shared:
+    with terminable(), SharedRun(location, n_workers, device, say) as shared:
         try:
             led = take_part(shared, lead, lend)
         except KeyboardInterrupt:
@@ -92,17 +91,3 @@ def share(
 def _settings(stored: dict[str, Any], asked: Settings, folder: RunFolder) -> Settings:
     """The run's settings with the permitted changes; each process has its own workers and devices."""
     return resumed(settings_of(stored, folder.path), replace(asked, n_workers=None, device=None))
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that running jobs are given back at once."""
-
-    def end(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

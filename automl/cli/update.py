@@ -59,6 +59,7 @@ def update(
     versions = Versions(folder)
     if rollback is not None:
         with folder.locked():
+            versions.recover()
             known = versions.current == rollback
             if not known:
                 versions.use(rollback)

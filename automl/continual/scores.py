@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from automl.continual.new_data import PARTS, n_old, splits_by_family, truth_of
 from automl.continual.paired_bootstrap import score, widened
-from automl.metrics import METRICS, measure, names_of
+from automl.metrics import METRICS, measure_all
 from automl.tasks.baselines.constant import without_model
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def compare(task: OwnData | CrossValidated, versions: Iterable[tuple[int, Predic
 
 
 def all_metrics(task: OwnData | CrossValidated, model: Predictor) -> dict[str, float]:
-    """Every metric of a model on the test rows of the merged data, for its card."""
+    """Every metric that is defined, of a model on the test rows of the merged data, for its card."""
     splits, truth = splits_by_family(task), truth_of(task, "test")
     predicted = widened(model.judge(lambda family: splits(family).x_test), truth)
     about = (model.threshold, truth.weights, truth.levels)
-    return {name: measure(name, truth.y, predicted, *about) for name in names_of(METRICS[task.metric].kind)}
+    return measure_all(METRICS[task.metric].kind, truth.y, predicted, *about)

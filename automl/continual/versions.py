@@ -113,6 +113,7 @@ class Versions:
 
     def use(self, number: int) -> None:
         """Make a version the current one. UserError if it has no model."""
+        self.recover()
         known = self.models
         if number not in known:
             raise UserError(f"version {number} has no model; choose one of: {', '.join(map(str, known))}")
@@ -129,7 +130,9 @@ class Versions:
         shutil.rmtree(before)
 
     def recover(self) -> None:
-        """Undo a first switch that was killed between its two steps."""
+        """Undo a first switch that was killed between its two steps; to be called with the folder locked."""
+        for link in self.folder.path.glob(".model.*"):
+            link.unlink()
         before = self.folder.model_before
         if before.is_dir() and not self.folder.model.exists():
             before.rename(self.folder.model)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.inputs import constants
-from automl.metrics import measure, names_of
+from automl.metrics import is_defined, measure, names_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +55,7 @@ class Classes:
         return {"train_cross_entropy": loss, "train_accuracy": tally / n}
 
     def scores(self, outputs: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
-        """Accuracy, cross-entropy and the metric; all metrics if it is None."""
+        """Accuracy, cross-entropy and the metric; all metrics that are defined if it is None."""
         import torch.nn.functional as F
 
         accuracy = (outputs.argmax(1) == y).double().mean().item()
@@ -63,6 +63,7 @@ class Classes:
         wanted = [name for name in (names_of("classes") if metric is None else (metric,)) if name not in scores]
         if wanted and math.isfinite(scores["cross_entropy"]):
             probabilities, labels = outputs.double().softmax(1).cpu().numpy(), y.cpu().numpy()
+            wanted = [name for name in wanted if name == metric or is_defined(name, labels)]
             scores |= {name: measure(name, labels, probabilities) for name in wanted}
         return scores
 
@@ -106,11 +107,12 @@ class Number:
         return {"train_rmse": math.sqrt(tally / n)}
 
     def scores(self, outputs: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
-        """All metrics regardless of ``metric``, since they are cheap."""
+        """The metric and, since they are cheap, all others that are defined."""
         predicted, wanted = self.predictions(outputs), y.cpu().numpy()
         if not np.isfinite(predicted).all():
             return dict.fromkeys(names_of("number"), math.nan)
-        return {name: measure(name, wanted, predicted) for name in names_of("number")}
+        names = [name for name in names_of("number") if name == metric or is_defined(name, wanted)]
+        return {name: measure(name, wanted, predicted) for name in names}
 
     def predictions(self, outputs: Tensor) -> NDArray[Any]:
         """The numbers, (n,)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,7 @@ def write_card(
     """Write both files, and return the content of model.json."""
     encoder = folder / "encoder.json"
     facts = json.loads(encoder.read_text(encoding="utf-8")) if encoder.exists() else {}
-    card = {
+    content = {
         "format": 1,
         "task": task.name,
         "kind": facts.get("kind"),
@@ -46,7 +47,7 @@ def write_card(
         "metric": task.metric,
         "maximize": task.maximize,
         "validation": validation,
-        "test": kept.scores,
+        "test": {name: score for name, score in kept.scores.items() if math.isfinite(score)},
         "temperature": kept.temperature,
         "threshold": kept.threshold,
         "members": kept.members,
@@ -54,9 +55,19 @@ def write_card(
         "data": data,
         **about,
     }
-    (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    card: dict[str, Any] = without_nan(content)
+    (folder / CARD).write_text(json.dumps(card, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     (folder / README).write_text(_readme(card, folder), encoding="utf-8")
     return card
+
+
+def without_nan(content: Any) -> Any:
+    """Replace NaN and infinity, which JSON does not have, by None."""
+    if isinstance(content, dict):
+        return {name: without_nan(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [without_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _compared(kept: Kept, task: Task, validation: float | None) -> dict[str, Any] | None:
@@ -66,7 +77,7 @@ def _compared(kept: Kept, task: Task, validation: float | None) -> dict[str, Any
         return None
     on_test = baseline["split"] == "test"
     reached = kept.scores.get(task.metric) if on_test else validation
-    if reached is None:
+    if reached is None or not (math.isfinite(reached) and math.isfinite(baseline["score"])):
         return None
     beaten = reached > baseline["score"] if task.maximize else reached < baseline["score"]
     return {**baseline, "beaten": bool(beaten)}

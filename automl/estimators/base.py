@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -55,7 +56,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         max_latency: float | None = None,
         n_trials: int | None = None,
         n_jobs: int | None = None,
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
         folder: str | Path | None = None,
         progress: bool = False,
     ) -> None:
@@ -114,7 +115,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         """Fit to one target; returns the model card. ``place``: for the data. ``latency``: as ``max_latency``."""
         from automl.data.ingest.prepare import prepare
         from automl.data.ingest.request import Request
-        from automl.runs.settings import Settings, default_workers
+        from automl.runs.settings import Settings
         from automl.runs.time_plan import Clock
         from automl.study.run_folder import RunFolder
         from automl.tasks.cross_validated import forget_data
@@ -139,8 +140,8 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         self.notes_ = prepare(request, place / "data").notes
         settings = Settings(
             data=asdict(request), model=self.models, metric=self.metric, time_limit=seconds,
-            n_trials=self.n_trials, n_workers=self.n_jobs or default_workers("cpu"), seed=self.random_state,
-            device="cpu", ensemble=self.max_members, max_latency=latency, learn=False, from_python=True,
+            n_trials=self.n_trials, n_workers=self._n_workers, seed=self._seed(), device="cpu",
+            ensemble=self.max_members, max_latency=latency, learn=False, from_python=True,
         )  # fmt: skip
         try:
             card: dict[str, Any] | None = self._search(settings, place / "data", RunFolder(run), clock)
@@ -149,6 +150,20 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         if card is None:
             raise ValueError(f"no configuration could be trained within {seconds:g} seconds; give a larger time_limit")
         return card
+
+    @property
+    def _n_workers(self) -> int:
+        """The number of worker processes; as in scikit-learn, -1 is one per core, -2 one less."""
+        from automl.runs.settings import default_workers
+
+        n_cores = default_workers("cpu")
+        n = self.n_jobs or n_cores
+        return max(1, n_cores + 1 + n) if isinstance(n, Integral) and n < 0 else n
+
+    def _seed(self) -> int | None:
+        """The seed of a search, drawn if ``random_state`` is a generator."""
+        given = self.random_state
+        return given.randint(np.iinfo(np.int32).max) if isinstance(given, np.random.RandomState) else given
 
     def _search(self, asked: Settings, data: Path, folder: RunFolder, clock: Clock) -> Any:
         from automl.runs.configure import new_settings, with_folds
@@ -190,7 +205,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         if Path(path).exists() and any(Path(path).iterdir()):
             raise FileExistsError(f"the folder {str(path)!r} is not empty; choose another one")
         facts = {"parameters": self.get_params() | {"folder": None}, **self._facts()}
-        content = json.dumps(facts, indent=2, default=lambda value: value.tolist())  # of numpy
+        content = json.dumps(facts, indent=2, default=_plain)
         self._extract(Path(path))
         (Path(path) / ESTIMATOR).write_text(content + "\n", encoding="utf-8")
 
@@ -252,6 +267,11 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         tags.non_deterministic = True  # what is tried depends on timing
         return tags
+
+
+def _plain(value: Any) -> Any:
+    """A parameter of NumPy's as JSON; a generator, whose state has changed since, becomes null."""
+    return None if isinstance(value, np.random.RandomState) else value.tolist()
 
 
 def baseline_of(card: Mapping[str, Any]) -> dict[str, Any]:

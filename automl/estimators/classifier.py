@@ -19,9 +19,10 @@ class AutoMLClassifier(ClassifierMixin, AutoMLEstimator):  # type: ignore[misc]
     ``time_limit``: seconds for ``fit``. ``metric``: accuracy, balanced_accuracy, f1, auc or log_loss. ``models``:
     families, such as "lightgbm,linear"; "auto" uses all that are installed. ``max_members``: maximum size of the
     ensemble; 1 gives a single model. ``max_latency``: maximum prediction time of the ensemble, in milliseconds per row.
-    ``n_trials``: maximum number of configurations to try. ``n_jobs``: number of worker processes; None uses one per
-    core. ``random_state``: seed of the search and the models. ``folder``: keeps the run, with a report and the files
-    that ``automl explain`` reads; it must be new or empty. ``progress``: show a progress bar.
+    ``n_trials``: maximum number of configurations to try. ``n_jobs``: number of worker processes; None or -1 uses one
+    per core. ``random_state``: seed of the search and the models, or a generator that draws it. ``folder``: keeps the
+    run, with a report and the files that ``automl explain`` reads; it must be new or empty. ``progress``: show a
+    progress bar.
 
     Attributes after ``fit``: ``classes_``, ``leaderboard_`` (a frame with every configuration that was scored on all
     folds, the best first: its out-of-fold loss, its seconds and its weight in the ensemble), ``score_out_of_fold_``,

@@ -41,7 +41,7 @@ class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
         max_latency: float | None = None,
         n_trials: int | None = None,
         n_jobs: int | None = None,
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
         folder: str | Path | None = None,
         progress: bool = False,
     ) -> None:

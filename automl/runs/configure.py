@@ -16,8 +16,10 @@ from automl.space.parse import load_space, read_yaml
 from automl.study.open_study import recorded
 from automl.study.run_folder import RunFolder
 from automl.task import Task
+from automl.tasks.cross_validated import CrossValidated
 from automl.tasks.function import FunctionTask, check_stops_early
 from automl.tasks.shell_command import CommandTask
+from automl.tasks.user_data import OwnData
 from automl.tuning.warm_start import read_starts, starts, to_json
 
 if TYPE_CHECKING:
@@ -92,6 +94,8 @@ def new_settings(
         form = form if known is None else merge(known, form)
     settings = replace(asked, space=form).with_defaults()
     task = build_task(settings, prepared)
+    if isinstance(task, OwnData | CrossValidated):
+        task.check_metric()
     assert settings.strategy is not None
     check_stops_early(task, settings.strategy)
     form = space_to_dict(task.space)
@@ -152,10 +156,12 @@ def settings_of(content: Mapping[str, Any], folder: Path) -> Settings:
 def _assignment(text: str) -> tuple[str, Any]:
     import yaml
 
+    from automl.space.yaml_text import load_yaml
+
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise UserError(f"--set needs KEY=VALUE, got {text!r}")
     try:
-        return name, yaml.safe_load(value)
+        return name, load_yaml(value)
     except yaml.YAMLError:
         return name, value

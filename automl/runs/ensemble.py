@@ -14,7 +14,7 @@ from automl.analysis.formatting import at_resolution, scored_on
 from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.model_card import Kept, write_card
-from automl.metrics import measure, names_of
+from automl.metrics import measure_all, names_of
 from automl.runs.candidates import Candidate, candidates
 from automl.runs.final_model import fingerprint
 from automl.runs.latency import fast_enough, milliseconds_per_row
@@ -154,9 +154,8 @@ def write_model(
     predicted = Predictor(members, None, {}).judge(lambda family: getattr(load_data(task.data_of(family), None), part))
     seconds = time.perf_counter() - begin
     if has_test:
-        names, counts = names_of(splits.target.kind), task.weights("test")
-        about_y = (chosen.threshold, counts, levels_of(splits.target))
-        kept.scores = {name: measure(name, splits.y_test, predicted, *about_y) for name in names}
+        about_y = (chosen.threshold, task.weights("test"), levels_of(splits.target))
+        kept.scores = measure_all(splits.target.kind, splits.y_test, predicted, *about_y)
     kept.baseline = task.baseline()
     facts = dict(about) | {
         "folds": task.max_epochs,

@@ -114,7 +114,7 @@ def _choose(
     from automl.data.splits import held_out
     from automl.deployment.calibration import Judged, temperature_that_helps
     from automl.deployment.predictor import Member, Predictor, predictions
-    from automl.metrics import measure, names_of
+    from automl.metrics import measure, measure_all
     from automl.training.base import trained_model
 
     single = trained_model(best.folder)
@@ -150,7 +150,7 @@ def _choose(
         kept.temperature = temperature_that_helps(*(Judged(on_valid[half], y[half]) for half in (choosing, judging)))
     whole = Predictor(members, None, {"temperature": kept.temperature})
     on_test = whole.judge(lambda family: _splits(task, family).x_test)
-    kept.scores = {name: measure(name, splits.y_test, on_test) for name in names_of(target.kind)}
+    kept.scores = measure_all(target.kind, splits.y_test, on_test)
 
     if kept.made != "ensemble":
         task.export(source, out)

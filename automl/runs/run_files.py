@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from automl.analysis.formatting import chosen, often, picked
+from automl.deployment.model_card import without_nan
 from automl.provenance import commit, versions
 from automl.study.run_folder import write_atomic
 from automl.task import epochs_are
@@ -64,25 +64,16 @@ def write_trials(file: Path, result: Result) -> None:
 
 def write_best(file: Path, summary: Mapping[str, Any]) -> None:
     """Write best.yaml: the final config, with its provenance as comments."""
-    import yaml
+    from automl.space.yaml_text import dump_yaml
 
     best, final = chosen(summary), summary["final"]
     found, config = f"trial {best['trial']}, loss {best['loss']:.6g}{often(best)}{picked(final)}", best["config"]
     if final is not None and final["kept"] == "default":
         found, config = f"the default, which was better in the final than {found}", final["config"]
     head = f"# {summary['task']}, {summary['strategy']}, seed {summary['seed']}: {found}\n"
-    write_atomic(file, head + yaml.safe_dump(dict(config), sort_keys=False))
+    write_atomic(file, head + dump_yaml(dict(config)))
 
 
 def write_summary(file: Path, summary: Mapping[str, Any]) -> None:
     """Write summary.json."""
-    write_atomic(file, json.dumps(_without_nan(summary), indent=2, allow_nan=False) + "\n")
-
-
-def _without_nan(content: Any) -> Any:
-    """Replace NaN and infinity, which JSON does not have, by None."""
-    if isinstance(content, dict):
-        return {name: _without_nan(value) for name, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [_without_nan(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
+    write_atomic(file, json.dumps(without_nan(summary), indent=2, allow_nan=False) + "\n")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.devices import cards, check_device
-from automl.errors import UserError
+from automl.errors import UserError, whole
 from automl.runs.machines import Machines
 from automl.tuning.stopping import Within
 from strategies.errors import did_you_mean
@@ -35,6 +37,7 @@ LEAST = {
     "patience": 1,
     "ensemble": 1,
 }
+LIMITS = {"time_limit": "seconds", "trial_seconds": "seconds", "max_latency": "milliseconds"}
 MAY_CHANGE = (
     "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "lanes", "device",
     "n_final", "learn", "refit", "ensemble", "max_latency", "track", "machines",
@@ -82,12 +85,18 @@ class Settings:
         label = str if self.from_python else option
         for name, least in LEAST.items():
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise UserError(f"{label(name)} must be {least} or more, got {value}")
-        for name, unit in (("time_limit", "seconds"), ("trial_seconds", "seconds"), ("max_latency", "milliseconds")):
+            if value is not None:
+                object.__setattr__(self, name, whole(label(name), value, least))
+        for name, unit in LIMITS.items():
             value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise UserError(f"{label(name)} must be above 0 {unit}, got {value:g}")
+            if value is not None:
+                if not (isinstance(value, Real) and float(value) > 0):  # NaN neither
+                    raise UserError(f"{label(name)} must be above 0 {unit}, got {value!r}")
+                object.__setattr__(self, name, float(value))
+        if self.target is not None:
+            if not isinstance(self.target, Real) or math.isnan(self.target):
+                raise UserError(f"{label('target')} must be a number, got {self.target!r}")
+            object.__setattr__(self, "target", float(self.target))
         if self.device is not None:
             check_device(self.device)
         if self.where.is_remote:

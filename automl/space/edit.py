@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from automl.space.hyperparameters import SpaceError
+from automl.space.hyperparameters import SpaceError, number
 from automl.space.parse import load_space
 from strategies.encoding import plain
 from strategies.errors import did_you_mean
@@ -52,9 +52,12 @@ def fix(form: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
     if name not in space:
         hint = did_you_mean(name, space)
         raise SpaceError(name, f"there is no such hyperparameter to set; {hint}choose one of: {', '.join(space)}")
-    own = form[name].get("choice") or form[name].get("ordinal") or []
+    asked, own = value, form[name].get("choice") or form[name].get("ordinal") or []
+    kind = next((kind for kind in ("float", "int") if kind in form[name]), None)
+    if kind is not None and isinstance(value, (int, float)):
+        value = number(name, kind, value, "value")  # 64.0 and 1e3 are whole too
     if not space[name].legal_value(value) or (own and not any(_same(value, known) for known in own)):
-        raise SpaceError(name, f"{value!r} is not one of its values: {form[name]}")
+        raise SpaceError(name, f"{asked!r} is not one of its values: {form[name]}")
     gone: set[str] = set()
     while more := {other for other in space if other not in gone and _is_gone(form[other], name, value, gone)}:
         gone |= more

@@ -6,7 +6,8 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from automl.errors import UserError
+from automl.errors import UserError, abridged
+from strategies.encoding import plain
 from strategies.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -50,19 +51,20 @@ def hyperparameter(name: Any, form: Any) -> Hyperparameter[Any, Any]:
         return _constant(name, form["constant"])
     if kind in ("float", "int"):
         return _range(name, kind, form)
+    values, default = _listed(name, kind, form[kind]), scalar(form.get("default"))
     meta: dict[Hashable, Any] | None = None
-    default = form.get("default")
     if form.get("prior") is not None:
         around, sure = _belief(name, form["prior"])
-        if around not in form[kind]:
-            raise SpaceError(name, f"a prior must lie around one of {form[kind]}, got {around!r}")
+        if around not in values:
+            raise SpaceError(name, f"a prior must lie around one of {values}, got {around!r}")
         meta, default = {"prior": {"around": around, "sure": sure}}, around if default is None else default
-    return _values(name, kind, form[kind], default, meta)
+    return _values(name, kind, values, default, meta)
 
 
 def _constant(name: str, value: Any) -> Hyperparameter[Any, Any]:
     from ConfigSpace import Constant
 
+    value = scalar(value)
     _check_value(name, value)
     return Constant(name, value)
 
@@ -77,7 +79,7 @@ def _range(name: str, kind: str, form: Mapping[str, Any]) -> Hyperparameter[Any,
     if log and low <= 0:
         raise SpaceError(name, f"a log scale needs a lower bound above 0, got {low}")
     if default is not None:
-        default = _number(name, kind, default, "default")
+        default = number(name, kind, default, "default")
         if not low <= default <= high:
             raise SpaceError(name, f"the default must lie in [{low}, {high}], got {default}")
     if low == high:
@@ -87,12 +89,12 @@ def _range(name: str, kind: str, form: Mapping[str, Any]) -> Hyperparameter[Any,
         if step is not None:
             raise SpaceError(name, "step and prior exclude each other; leave one of them out")
         around, sure = _belief(name, form["prior"])
-        around = _number(name, kind, around, "prior")
+        around = number(name, kind, around, "prior")
         if not low <= around <= high:
             raise SpaceError(name, f"a prior must lie around a value in [{low}, {high}], got {around}")
         meta, default = {"prior": {"around": around, "sure": sure}}, around if default is None else default
     if step is not None:
-        return _grid(name, kind, (low, high), log, _number(name, kind, step, "step"), default)
+        return _grid(name, kind, (low, high), log, number(name, kind, step, "step"), default)
     if kind == "float":
         return Float(name, (low, high), log=log, default=default, meta=meta)
     whole = None if default is None else int(default)
@@ -103,10 +105,10 @@ def _belief(name: str, prior: Any) -> tuple[Any, float]:
     """The value around which the user believes the optimum to lie, and how sure they are."""
     if not isinstance(prior, Mapping) or prior.keys() != {"around", "sure"}:
         raise SpaceError(name, f"prior needs {{around: value, sure: share}}, got {prior!r}")
-    sure = _number(name, "float", prior["sure"], "prior's sure")
+    sure = number(name, "float", prior["sure"], "prior's sure")
     if not 0 < sure < 1:
         raise SpaceError(name, f"sure must lie between 0 (a guess) and 1 (certain), got {sure:g}")
-    return prior["around"], sure
+    return scalar(prior["around"]), sure
 
 
 def _grid(
@@ -117,45 +119,48 @@ def _grid(
         raise SpaceError(name, "step and log exclude each other; use an ordinal for a grid on a log scale")
     if not 0 < step <= high - low:
         raise SpaceError(name, f"step must lie in (0, {high - low}], got {step}")
-    count = int((high - low) / step + 1e-9) + 1
+    count = int((high - low) // step if kind == "int" else (high - low) / step + 1e-9) + 1
     if count > 10_000:
         raise SpaceError(name, f"step {step} gives {count} values, at most 10000 are allowed; leave step out")
-    cast = int if kind == "int" else float
-    values = [cast(float(f"{low + i * step:.12g}")) for i in range(count)]
+    values = [low + i * step if kind == "int" else float(f"{low + i * step:.12g}") for i in range(count)]
     return _values(name, "ordinal", values, default, meta={"step": step, "kind": kind})
 
 
+def _listed(name: str, kind: str, values: Any) -> list[Any]:
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise SpaceError(name, f"{kind} needs a list of values, got {values!r}")
+    return [scalar(value) for value in values]
+
+
 def _values(
-    name: str, kind: str, values: Any, default: Any, meta: Mapping[Hashable, Any] | None = None
+    name: str, kind: str, values: list[Any], default: Any, meta: Mapping[Hashable, Any] | None = None
 ) -> Hyperparameter[Any, Any]:
     from ConfigSpace import Categorical, OrdinalHyperparameter
 
-    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
-        raise SpaceError(name, f"{kind} needs a list of values, got {values!r}")
     for value in values:
         _check_value(name, value)
     if any(isinstance(v, bool) for v in values) and not all(isinstance(v, bool) for v in values):
         raise SpaceError(
             name,
-            f"true/false are mixed with other values in {list(values)}; YAML parses yes/no/on/off as such: quote them",
+            f"true/false are mixed with other values in {values}; YAML parses yes/no/on/off as such: quote them",
         )
     if len(set(values)) != len(values):
-        raise SpaceError(name, f"the values must differ, got {list(values)}")
+        raise SpaceError(name, f"the values must differ, got {values}")
     if default is None:
         default = values[0] if kind == "choice" else values[(len(values) - 1) // 2]
     if default not in values:
-        raise SpaceError(name, f"the default must be one of {list(values)}, got {default!r}")
+        raise SpaceError(name, f"the default must be one of {values}, got {default!r}")
     if len(values) == 1:
         return _constant(name, values[0])
     if kind == "choice":
-        return Categorical(name, list(values), default=default, meta=None if meta is None else dict(meta))
-    return OrdinalHyperparameter(name, list(values), default_value=default, meta=meta)
+        return Categorical(name, values, default=default, meta=None if meta is None else dict(meta))
+    return OrdinalHyperparameter(name, values, default_value=default, meta=meta)
 
 
 def _bounds(name: str, kind: str, bounds: Any) -> tuple[float, float]:
     if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
         raise SpaceError(name, f"{kind} needs [low, high], got {bounds!r}")
-    low, high = (_number(name, kind, bound, "bound") for bound in bounds)
+    low, high = (number(name, kind, bound, "bound") for bound in bounds)
     if low > high:
         raise SpaceError(name, f"the lower bound must not exceed the upper, got [{low}, {high}]")
     if kind == "int" and max(abs(low), abs(high)) > LARGEST_INT:
@@ -169,16 +174,28 @@ def _bounds(name: str, kind: str, bounds: Any) -> tuple[float, float]:
     return low, high
 
 
-def _number(name: str, kind: str, value: Any, what: str) -> float:
+def number(name: str, kind: str, value: Any, what: str) -> float:
+    """The number of a float or int hyperparameter. SpaceError if it is none; ``what`` says what it is for."""
     if isinstance(value, str):
-        raise SpaceError(
-            name, f"a {what} must be a number, got the string {value!r} (YAML wants 1.0e-5, with a dot, not 1e-5)"
-        )
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) == float("inf"):
-        raise SpaceError(name, f"a {what} must be a finite number, got {value!r}")
+        raise SpaceError(name, f"a {what} must be a number, got the string {value!r}; write it without quotes")
+    value = scalar(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
+        raise SpaceError(name, f"a {what} must be a finite number, got {abridged(repr(value), 60)}")
     if kind == "int" and value != int(value):
         raise SpaceError(name, f"a {what} of an int must be whole, got {value!r}")
     return int(value) if kind == "int" else float(value)
+
+
+def scalar(value: Any) -> Any:
+    """One of NumPy's scalars as a plain Python value; anything else as it is."""
+    return plain(value) if getattr(value, "shape", None) == () else value
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # of an int that no float can hold
+        return False
 
 
 def _check_value(name: str, value: Any) -> None:

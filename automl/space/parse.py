@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
-from automl.space.hyperparameters import SpaceError, hyperparameter
+from automl.space.hyperparameters import SpaceError, hyperparameter, scalar
 from strategies.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -98,8 +98,10 @@ def _legal_values(space: ConfigurationSpace, name: str, where: str, other: Any, 
     if other not in space:
         hint, known = did_you_mean(other, space), ", ".join(space)
         raise SpaceError(name, f"{where} names {other!r}, which is not in this space; {hint}it has: {known}")
-    values = list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
+    values = [scalar(value) for value in (wanted if isinstance(wanted, (list, tuple)) else [wanted])]
     for value in values:
+        if not isinstance(value, (bool, int, float, str)):
+            raise SpaceError(name, f"{where} needs a value or a list of values of {other!r}, got {wanted!r}")
         if not space[other].legal_value(value):
             raise SpaceError(name, f"{where} names {other} = {value!r}, which is not a value of {other!r}")
     if not values:

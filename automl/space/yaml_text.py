@@ -1,13 +1,18 @@
-"""YAML without duplicate keys in a mapping, where PyYAML would silently take the last."""
+"""YAML whose numbers may be written as 1e-3, and without duplicate keys in a mapping.
+
+PyYAML would read 1e-3 as a string, as YAML 1.1 demands a dot, and silently take the last of duplicate keys.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import re
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import yaml
 
 MERGE = "tag:yaml.org,2002:merge"  # the tag of the key <<, whose values may be overridden
+FLOAT, EXPONENT = "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
 
 
 class _Loader(yaml.SafeLoader):
@@ -22,6 +27,20 @@ class _Loader(yaml.SafeLoader):
                     )
                 seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the strings that would be read as numbers."""
+
+
+for each in (_Loader, _Dumper):
+    each.add_implicit_resolver(FLOAT, EXPONENT, list("-+.0123456789"))
+
+
+def dump_yaml(content: Mapping[str, Any]) -> str:
+    """A mapping as YAML that ``load_yaml`` reads."""
+    text: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False)
+    return text
 
 
 def load_yaml(text: str) -> Any:

@@ -28,20 +28,24 @@ def writing(method: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(method)
     def write(*args: P.args, **kwargs: P.kwargs) -> None:
-        from optuna.exceptions import StorageInternalError
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
+        with written("earlier results are safe: free space and continue with --resume"):
             method(*args, **kwargs)
-        except (StorageInternalError, SQLAlchemyError, OSError) as error:
-            if is_disconnected(error):
-                raise ConnectionLost(f"the connection to the study was lost ({reason(error)})") from error
-            raise UserError(
-                f"cannot write the study ({reason(error)}); earlier results are safe: free space and continue with "
-                "--resume"
-            ) from error
 
     return write
+
+
+@contextmanager
+def written(way_out: str) -> Iterator[None]:
+    """Turn failed writes in the context into a UserError with this way out."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError, OSError) as error:
+        if is_disconnected(error):
+            raise ConnectionLost(f"the connection to the study was lost ({reason(error)})") from error
+        raise UserError(f"cannot write the study ({reason(error)}); {way_out}") from error
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import shutil
 import time
 import uuid
@@ -155,12 +156,12 @@ class TrialFolders:
         """
         if self._root is None:
             return None
-        marker = self._marker(number)
-        if marker.exists():
-            shutil.rmtree(self._root / marker.read_text(encoding="utf-8"), ignore_errors=True)
+        lost = self._last_attempt(number)
+        if lost is not None:
+            shutil.rmtree(lost, ignore_errors=True)
         try:
             attempt = new_attempt(self._folder(number), continues=continues)
-            write_atomic(marker, attempt.name)
+            write_atomic(self._marker(number), attempt.name)
         except OSError as error:
             raise UserError(
                 f"cannot write the folder of trial {number} ({error.strerror or error}); earlier results are safe: "
@@ -177,9 +178,9 @@ class TrialFolders:
 
     def commit(self, number: int) -> None:
         """Make the folder of the last attempt the trial's, once its step is recorded."""
-        if self._root is None or not self._marker(number).exists():
+        attempt = self._last_attempt(number)
+        if attempt is None:
             return
-        attempt = self._root / self._marker(number).read_text(encoding="utf-8")
         if attempt.exists():  # otherwise the process was killed below
             keep_attempt(attempt, self._folder(number))
         self._marker(number).unlink()
@@ -204,6 +205,14 @@ class TrialFolders:
         """The file with the name of the last attempt's folder; exists until the step is recorded."""
         assert self._root is not None
         return self._root / f"{number:04d}.attempt"
+
+    def _last_attempt(self, number: int) -> Path | None:
+        """The folder of the last attempt at a step that is not recorded; None if there is none or its name is lost."""
+        if self._root is None or not self._marker(number).exists():
+            return None
+        name = self._marker(number).read_text(encoding="utf-8", errors="replace")
+        # Any other content, as after a power failure, could be the path of other folders.
+        return self._root / name if re.fullmatch(rf"{number:04d}\.[0-9a-f]{{8}}", name) else None
 
 
 def new_attempt(place: Path, *, continues: bool) -> Path:
@@ -247,5 +256,8 @@ def _put_back(before: Path) -> None:
 def write_atomic(file: Path, text: str) -> None:
     """Replace a file atomically: readers see the old or the new content, never a part of it."""
     aside = file.with_name(f".{file.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
+    with aside.open("w", encoding="utf-8") as written:
+        written.write(text)
+        written.flush()
+        os.fsync(written.fileno())  # otherwise the file may be empty after a power failure
     aside.replace(file)

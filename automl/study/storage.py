@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl.errors import UserError
-from automl.study.database_errors import reading, writing
+from automl.study.database_errors import reading, writing, written
 from automl.study.postgres import checked_url, open_storage, shown
 from automl.study.rows import TrialRows
 from automl.study.sqlite import open_sqlite
@@ -71,13 +71,15 @@ class Store:
         import optuna
 
         storage = _opened(where)
-        try:
-            with quiet_optuna():
-                study_id = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], name)
-        except optuna.exceptions.DuplicatedStudyError:
-            raise UserError(f"the storage {_shown(storage)} already holds a run; resume it or use another") from None
-        for key, value in {**attributes, "settings": dict(settings)}.items():
-            storage.set_study_user_attr(study_id, key, value)
+        with written("free space and start the run again"):
+            try:
+                with quiet_optuna():
+                    study_id = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], name)
+            except optuna.exceptions.DuplicatedStudyError:
+                known = _shown(storage)
+                raise UserError(f"the storage {known} already holds a run; resume it or use another") from None
+            for key, value in {**attributes, "settings": dict(settings)}.items():
+                storage.set_study_user_attr(study_id, key, value)
         return cls(storage, study_id, space)
 
     @classmethod
@@ -96,6 +98,7 @@ class Store:
             raise UserError(f"the study in {_shown(storage)} was not made by automl: it has no settings")
         return settings
 
+    @writing
     def change_settings(self, settings: Mapping[str, Any]) -> None:
         """Replace the settings, e.g. when a run is extended."""
         self._storage.set_study_user_attr(self._study_id, "settings", dict(settings))

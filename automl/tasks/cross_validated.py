@@ -31,7 +31,7 @@ from automl.tasks.time_plan import (
     least_seconds,
     seconds_of_a_trial,
 )
-from automl.tasks.user_data import copy_encoder
+from automl.tasks.user_data import check_is_defined, copy_encoder
 from strategies.fidelity import Fidelity
 
 if TYPE_CHECKING:
@@ -156,6 +156,13 @@ class CrossValidated:
     def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
         """The first folds are informative about all of them; out-of-bag predictions need no folds."""
         return Fidelity("whole" if self.uses_out_of_bag(self.family(config)) else "resume")
+
+    def check_metric(self) -> None:
+        """UserError if the metric is undefined on the first fold, with which scores begin, or on the test set."""
+        if METRICS[self.metric].is_relative:
+            splits = load_data(self.data_of(""), None, True)
+            first = "first fold" if self.max_epochs > 1 else "validation set"
+            check_is_defined(self.metric, {first: splits.y_train[self.folds() == 0], "test set": splits.y_test})
 
     def prepare(self) -> None:
         """Load what the first training would have to load."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.errors import UserError
+from automl.errors import UserError, whole
 from automl.space.parse import load_space
 from automl.task import Epoch, Task, TrainingFailed, vary
 
@@ -25,6 +25,8 @@ def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None,
     the default of the function's own argument ``epochs``. ``maximize``: the function returns a score, higher is better.
     Raises UserError where something is missing.
     """
+    if max_epochs is not None:
+        max_epochs = whole("max_epochs", max_epochs, 1)
     if isinstance(objective, str):
         from automl.tasks.registry import load_task
 

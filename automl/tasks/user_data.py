@@ -11,7 +11,9 @@ from typing import Any, Self
 
 from automl.data.datasets.registry import load_data
 from automl.data.splits import check_train_size
+from automl.data.targets import Labels
 from automl.errors import UserError
+from automl.metrics import METRICS, is_defined
 from automl.tasks.supervised import Supervised
 from automl.tasks.user_pairs import OwnPairs, own_pairs
 
@@ -43,6 +45,12 @@ class OwnData(Supervised):
             check_train_size(train_size, splits.n_classes, len(splits.y_train))
         return replace(self, train_size=train_size)
 
+    def check_metric(self) -> None:
+        """UserError if the metric is undefined on the validation or test set."""
+        if METRICS[self.metric].is_relative:
+            splits = load_data(self.data_of(next(iter(self.views or {}), "")), self.train_size)
+            check_is_defined(self.metric, {"validation set": splits.y_valid, "test set": splits.y_test})
+
     def data_of(self, family: str) -> str:
         return str(Path(self.data) / self.views[family]) if self.views else self.data
 
@@ -63,6 +71,16 @@ class OwnData(Supervised):
 
     def export_rest(self, out: Path) -> None:
         copy_encoder(self.data, out)
+
+
+def check_is_defined(metric: str, targets: Mapping[str, Labels]) -> None:
+    """UserError if the metric is undefined on one of the sets. ``targets``: (n,), by the name of the set."""
+    for name, y in targets.items():
+        if len(y) and not is_defined(metric, y):
+            raise UserError(
+                f"{metric} is undefined on the {name}, whose targets are all equal; choose another metric, or "
+                "split the data in another way"
+            )
 
 
 def copy_encoder(data: str, out: Path) -> None:

@@ -182,6 +182,5 @@ class SharedFolders(TrialFolders):
         self._executor = executor
 
     def begin(self, number: int, *, continues: bool) -> Path | None:
-        if self._root is not None and self._executor.has_found(number) and self._marker(number).exists():
-            return self._root / self._marker(number).read_text(encoding="utf-8")
-        return super().begin(number, continues=continues)
+        found = self._last_attempt(number) if self._executor.has_found(number) else None
+        return found or super().begin(number, continues=continues)

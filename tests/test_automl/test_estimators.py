@@ -107,6 +107,17 @@ def test_a_model_that_is_no_better_than_the_baseline_is_doubted_once_by_the_sent
     assert model.baseline_["y1"] == {"name": "training mean", "score": pytest.approx(y[:, 1].std(), rel=0.05)}
 
 
+@pytest.mark.parametrize(
+    "options", [{"n_jobs": -1, "random_state": np.int64(3)}, {"n_jobs": 1, "random_state": np.random.RandomState(3)}]
+)
+def test_numbers_of_jobs_and_random_states_are_those_of_scikit_learn(options, tmp_path):
+    X, y = people(200)
+    model = automl.AutoMLClassifier(models="linear", n_trials=np.int64(1), **options).fit(X, y)
+    model.save(tmp_path / "model")
+    loaded = automl.AutoMLClassifier.load(tmp_path / "model")
+    assert loaded.predict_proba(X).tolist() == model.predict_proba(X).tolist()
+
+
 def test_bad_input_is_a_value_error_in_one_line():
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     with pytest.raises(ValueError, match="does not suit table; choose auto or some of: lightgbm"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from automl.metrics import HALF, best_threshold, decisions, edit_distance, loss_of, measure
+from automl.metrics import HALF, best_threshold, decisions, edit_distance, loss_of, measure, measure_all
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,13 @@ def test_perfect_and_useless_translations():
 def test_bits_are_the_mean_surprise():
     assert measure("bits_per_character", "abcd", np.log2([0.5, 0.25, 1.0, 0.5])) == 1
     assert loss_of("bits_per_character", 1.5) == 1.5
+
+
+def test_what_is_undefined_is_left_out():
+    same = np.full(100, 0.1, np.float32)  # whose mean in floating-point numbers is not quite 0.1
+    assert measure_all("number", same, np.zeros(100)).keys() == {"rmse", "mae"}
+    assert measure_all("number", np.arange(100.0), np.zeros(100)).keys() == {"rmse", "mae", "r2"}
+    assert "auc" not in measure_all("classes", np.ones(10, int), np.full((10, 2), 0.5))
 
 
 def two_classes(n=300, seed=0):

@@ -37,6 +37,11 @@ def test_skopt_accepts_the_ends_of_a_log_range():
     told(strategy, 10)
 
 
+@pytest.mark.parametrize("penalty", [1e155, 1e308, -1e308])
+def test_skopt_fits_a_model_beside_huge_losses(penalty):
+    told(make_strategy("skopt", space("numeric"), seed=0), 12, lambda c: penalty if c["x"] < 2 else c["x"])
+
+
 def test_skopt_keeps_the_best_and_the_latest_points_when_there_are_many():
     strategy = make_strategy("skopt", space("numeric"), seed=0)
     rng = np.random.default_rng(0)

@@ -306,7 +306,13 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_pa
 
 
 def test_a_file_that_cannot_be_used_is_one_line_and_a_bug_is_none(tmp_path, capsys):
-    for file, reason in (("/dev/full", "No space left on device"), (tmp_path, f"Is a directory: '{tmp_path}'")):
+    circle = tmp_path / "circle"
+    circle.symlink_to("circle")
+    for file, reason in (
+        ("/dev/full", "No space left on device"),
+        (tmp_path, f"Is a directory: '{tmp_path}'"),
+        (circle, f"Too many levels of symbolic links: '{circle}'"),
+    ):
         with pytest.raises(SystemExit) as ended:
             run_command(lambda file=file: Path(file).write_text("x"))
         assert (ended.value.code, capsys.readouterr().err) == (2, f"automl: {reason}\n")
@@ -394,6 +400,19 @@ def test_a_polite_kill_during_the_final_leaves_the_results_of_the_search(tmp_pat
     assert process.returncode == 130, out + err
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_trials"] == 2
     assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_a_polite_kill_while_data_are_read_leaves_none_of_them(tmp_path):
+    rows = "".join(f"{i},{i % 7},{i % 2}\n" for i in range(50_000))
+    (tmp_path / "mine.csv").write_text(f"a,b,good\n{rows}")
+    process = start("--data", tmp_path / "mine.csv", "--target", "good", "--out", tmp_path / "run")
+    while not list(tmp_path.glob(".automl-*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
 
 
 def test_a_run_from_python_is_not_resumed_from_the_command_line(tmp_path):

@@ -316,6 +316,16 @@ def test_a_kill_between_the_two_steps_of_the_first_change_loses_nothing(tmp_path
     assert not folder.model_before.exists()
 
 
+def test_after_that_kill_every_version_can_be_used(tmp_path):
+    folder, versions = RunFolder(tmp_path), Versions(RunFolder(tmp_path))
+    for place in (folder.model_before, versions.place(1) / "model", versions.place(2) / "model"):
+        place.mkdir(parents=True)
+    (tmp_path / ".model.1").symlink_to("versions/2/model")
+    versions.use(2)
+    assert versions.current == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "versions"]
+
+
 @pytest.fixture(scope="module")
 def forest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("table")

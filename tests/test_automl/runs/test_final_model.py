@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -177,12 +179,23 @@ def test_predictions_are_written_to_a_file_in_parts_as_python_gives_them(cells, 
 
 def test_predictions_go_where_a_link_leads_and_replace_no_device(cells, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UserError, match="--out must be a file in an existing folder"):
-        invoke("predict", cells / "run", "--data", cells / "cells.csv", "--out", tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to("circle")
+    for out in ("pipe", "circle"):
+        with pytest.raises(UserError, match="--out must be a file in an existing folder"):
+            invoke("predict", cells / "run", "--data", cells / "cells.csv", "--out", tmp_path / out)
     (tmp_path / "link.csv").symlink_to("told.csv")
     invoke("predict", cells / "run", "--data", cells / "cells.csv", "--out", tmp_path / "link.csv")
     assert (tmp_path / "link.csv").is_symlink()
     assert len((tmp_path / "told.csv").read_text().splitlines()) == 570
+
+
+def test_predictions_never_replace_the_data_that_they_are_for(cells, tmp_path):
+    data = Path(shutil.copy(cells / "cells.csv", tmp_path / "mine.csv"))
+    (tmp_path / "link.csv").symlink_to("mine.csv")
+    for out in ("mine.csv", "link.csv"):
+        with pytest.raises(UserError, match="is the file given by --data; choose another"):
+            invoke("predict", cells / "run", "--data", data, "--out", tmp_path / out)
+    assert data.read_bytes() == (cells / "cells.csv").read_bytes()
 
 
 @pytest.mark.slow

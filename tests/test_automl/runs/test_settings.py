@@ -1,11 +1,14 @@
 """From the options of a command to a task and its space."""
 
 import json
-from dataclasses import asdict
+import math
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_diabetes
 
-from automl.data.ingest.prepare import FACTS, Facts
+from automl.data.ingest.prepare import FACTS, Facts, prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.runs.configure import new_settings, planned
@@ -50,6 +53,19 @@ def test_fixing_what_is_not_there(name, value, rule):
         fix(FORM, name, value)
 
 
+def test_a_fixed_number_is_of_its_hyperparameters_type():
+    assert fix(FORM, "depth", 2.0)["depth"] == {"constant": 2}
+    assert isinstance(fix(FORM, "depth", 2.0)["depth"]["constant"], int)
+    assert isinstance(fix(FORM, "lr", 1)["lr"]["constant"], float)
+    with pytest.raises(SpaceError, match="a value must be a finite number"):
+        fix(FORM, "depth", 10**400)
+
+
+def test_numbers_are_set_as_python_writes_them():
+    settings = new_settings(Settings(task="digits-cnn"), None, ["lr=1e-3"])
+    assert build_task(settings).space["lr"].value == 1e-3
+
+
 def test_a_fixed_value_that_is_forbidden_by_itself_is_refused():
     with pytest.raises(SpaceError, match="is forbidden by the space"):
         fix({"a": {"int": [1, 3]}, "b": {"int": [1, 3]}, "forbidden": [{"a": 3}]}, "a", 3)
@@ -78,6 +94,12 @@ def test_merging_keeps_the_rest():
         ({"n_trials": 0}, "trials must be 1 or more, got 0"),
         ({"seed": -1}, "--seed must be 0 or more"),
         ({"time_limit": 0.0}, "--time-limit must be above 0 seconds, got 0"),
+        ({"time_limit": math.nan}, "--time-limit must be above 0 seconds, got nan"),
+        ({"trial_seconds": math.nan}, "--trial-seconds must be above 0 seconds, got nan"),
+        ({"target": math.nan}, "--target must be a number, got nan"),
+        ({"n_trials": "3"}, "--trials must be a whole number, got '3'"),
+        ({"seed": 1.5}, "--seed must be a whole number, got 1.5"),
+        ({"time_limit": "60", "from_python": True}, "time_limit must be above 0 seconds, got '60'"),
         ({"task": "a", "command": "b {lr}"}, "give only one of a task, a command and data"),
     ],
 )
@@ -102,6 +124,38 @@ def test_what_only_the_default_plan_can_do_is_refused_by_name(tmp_path, kind, op
     with pytest.raises(UserError) as error:
         planned(asked, tmp_path)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(("first", "name"), [(264, "validation set"), (352, "test set")])
+def test_a_metric_that_is_undefined_on_the_users_data_is_refused_and_others_are_not(first, name, tmp_path):
+    data, frame = tmp_path / "data", load_diabetes(as_frame=True).frame[:440].assign(day=range(440))
+    frame.loc[first : first + 87, "target"] = 150.0
+    frame.to_csv(tmp_path / "patients.csv", index=False)
+    request = Request(str(tmp_path / "patients.csv"), "target", time="day")
+    prepare(request, data)
+    asked = Settings(data=asdict(request), model="gradient_boosting", metric="r2", strategy="random", n_trials=1)
+    with pytest.raises(UserError, match=f"r2 is undefined on the {name}, whose targets are all equal"):
+        new_settings(asked, None, [], prepared=data)
+    task = build_task(new_settings(replace(asked, metric="rmse"), None, [], prepared=data), data)
+    config = dict(task.space.get_default_configuration())
+    (epoch,) = task.train(config, seed=0, epochs=1, checkpoint=tmp_path / "one", device="cpu")
+    assert ("r2" in epoch.metrics) == (name == "test set")
+    assert ("r2" in task.test(tmp_path / "one", "cpu")) == (name == "validation set")
+
+
+def test_a_metric_that_is_undefined_is_refused_for_folds_too(tmp_path):
+    data, frame = tmp_path / "data", load_diabetes(as_frame=True).frame[:440].assign(day=range(440))
+    frame.loc[352:, "target"] = 150.0
+    frame.to_csv(tmp_path / "patients.csv", index=False)
+    request = Request(str(tmp_path / "patients.csv"), "target", time="day")
+    prepare(request, data)
+    with pytest.raises(UserError, match="r2 is undefined on the test set"):
+        new_settings(planned(Settings(data=asdict(request), metric="r2"), data), None, [], prepared=data)
+
+
+def test_numbers_of_numpy_are_settings_too():
+    given = {"seed": np.int64(3), "n_trials": np.int32(2), "time_limit": np.float32(60), "target": np.float64(0.5)}
+    assert Settings(**given).to_json() == Settings(seed=3, n_trials=2, time_limit=60.0, target=0.5).to_json()
 
 
 def test_a_command_needs_a_space():

@@ -1,5 +1,8 @@
 """The short form of a space: what it builds, the inverse, and one line per error."""
 
+import json
+
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 from automl.space.edit import space_to_dict
 from automl.space.parse import SpaceError, load_space
+from automl.space.yaml_text import dump_yaml, load_yaml
 
 FORM = """
 lr:        {float: [1.0e-5, 1.0e-1], log: true, default: 1.0e-3}
@@ -67,7 +71,8 @@ def test_what_was_written_is_what_may_vary(form):
 @pytest.mark.parametrize(
     ("name", "broken", "rule"),
     [
-        ("lr", {"float": ["1e-5", 0.1]}, "the string '1e-5'.*1.0e-5"),
+        ("lr", {"float": ["1e-5", 0.1]}, "got the string '1e-5'; write it without quotes"),
+        ("lr", {"float": [0, 10**400]}, "a bound must be a finite number, got 1000"),
         ("lr", {"float": [0.1]}, r"float needs \[low, high\], got \[0.1\]"),
         ("lr", {"float": [0.1, 0.01]}, "must not exceed the upper"),
         ("lr", {"float": [0.0, 1.0], "log": True}, "log scale needs a lower bound above 0, got 0"),
@@ -89,6 +94,7 @@ def test_what_was_written_is_what_may_vary(form):
         ("n", {"int": [True, 3]}, "must be a finite number, got True"),
         ("c", {"choice": []}, r"choice needs a list of values, got \[\]"),
         ("c", {"choice": "ab"}, "needs a list of values, got 'ab'"),
+        ("c", {"choice": 5, "prior": {"around": 1, "sure": 0.5}}, "choice needs a list of values, got 5"),
         ("c", {"choice": ["a", "a"]}, "values must differ"),
         ("c", {"choice": ["a", None]}, "null is not allowed"),
         ("c", {"choice": ["a", [1]]}, r"a number or a string, got \[1\]"),
@@ -104,6 +110,7 @@ def test_what_was_written_is_what_may_vary(form):
             "optimizer = 'adam', which is not a value of 'optimizer'",
         ),
         ("m", {"float": [0, 1], "when": {"optimizer": []}}, "gives no value"),
+        ("m", {"float": [0, 1], "when": {"optimizer": {"sgd": 1}}}, "needs a value or a list of values of 'optimizer'"),
         ("m", {"float": [0, 1], "when": {"m": 0.5}}, "must not name the hyperparameter itself"),
         ("lr", {"float": [0, 1], "prior": 0.5}, "prior needs {around: value, sure: share}, got 0.5"),
         ("lr", {"float": [0, 1], "prior": {"around": 2, "sure": 0.5}}, r"around a value in \[0.0, 1.0\], got 2"),
@@ -122,6 +129,7 @@ def test_a_broken_rule_names_the_hyperparameter_and_the_rule(name, broken, rule)
     [
         ({"a": 1}, "forbids the default config"),
         ({"a": 9}, "is not a value of"),
+        ({"a": [[2]]}, "needs a value or a list of values of 'a'"),
         ({"z": 1}, "which is not in this space"),
         ("a", "each entry needs"),
     ],
@@ -129,6 +137,36 @@ def test_a_broken_rule_names_the_hyperparameter_and_the_rule(name, broken, rule)
 def test_forbidden_entries(clause, rule):
     with pytest.raises(SpaceError, match=rule):
         load_space({"a": {"choice": [1, 2]}, "forbidden": [clause]})
+
+
+def test_large_whole_numbers_are_exact():
+    values = load_space({"x": {"int": [1234567890123, 1234567900123], "step": 5000}})["x"].sequence
+    assert list(values) == [1234567890123, 1234567895123, 1234567900123]
+    assert load_space({"x": {"int": [0, 3 * 10**12 - 1], "step": 10**12}})["x"].sequence[-1] == 2 * 10**12
+
+
+def test_numbers_of_numpy_are_plain_ones():
+    space = load_space(
+        {
+            "n": {"int": [np.int64(1), np.int32(9)], "default": np.int64(2)},
+            "lr": {"float": [np.float32(0.5), np.float64(2)]},
+            "c": {"choice": [np.int64(1), np.str_("a")]},
+            "m": {"int": [1, 2], "when": {"c": np.int64(1)}},
+        }
+    )
+    assert json.loads(json.dumps(space_to_dict(space))) == {
+        "n": {"int": [1, 9], "default": 2},
+        "lr": {"float": [0.5, 2.0], "default": 1.25},
+        "c": {"choice": [1, "a"], "default": 1},
+        "m": {"int": [1, 2], "default": 2, "when": {"c": 1}},
+    }
+
+
+def test_numbers_in_a_file_need_no_dot(tmp_path):
+    (tmp_path / "space.yaml").write_text("lr: {float: [1e-5, 1E-1], log: true}\nname: {choice: ['1e3', 1e3]}\n")
+    space = load_space(tmp_path / "space.yaml")
+    assert (space["lr"].lower, space["lr"].upper, space["name"].choices) == (1e-5, 0.1, ("1e3", 1000.0))
+    assert load_yaml(dump_yaml({"name": "1e3", "lr": 1e-5})) == {"name": "1e3", "lr": 1e-5}
 
 
 def test_a_cycle_of_conditions_is_refused():

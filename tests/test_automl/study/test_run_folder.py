@@ -60,6 +60,20 @@ def test_a_step_whose_commit_was_interrupted_is_committed_again(folders, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["0007"]
 
 
+@pytest.mark.parametrize("content", ["", "..", "0006", "\0" * 13])
+def test_a_damaged_marker_costs_no_other_trial_its_folder(folders, tmp_path, content):
+    trained(folders, "first step")
+    folders.commit(7)
+    (tmp_path / "0006").mkdir()
+    (tmp_path / "0007.attempt").write_text(content)
+    folders.commit(7)
+    again = folders.begin(7, continues=True)
+    assert (again / "checkpoint").read_text() == "first step"
+    assert (tmp_path / "0006").is_dir()
+    folders.commit(7)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0006", "0007"]
+
+
 def test_the_error_of_a_folder_without_a_run_names_the_latest_runs_near_it(tmp_path):
     assert str(RunFolder(tmp_path / "x").no_run()).endswith("give the folder that `automl run` printed last")
     for i, name in enumerate(("b", "a", "d", "c")):

@@ -37,6 +37,12 @@ def test_a_score_is_maximised():
     assert result.best.value("value") == -result.best_loss == max(-loss(t.config) for t in result.trials)
 
 
+def test_numbers_of_numpy_are_as_good_as_pythons(tmp_path):
+    given = {"seed": np.int64(3), "n_trials": np.int64(2), "n_workers": np.int64(1), "max_epochs": np.int64(4)}
+    result = automl.tune(curve, SPACE, strategy="random", study=tmp_path / "run", **given)
+    assert facts(result) == facts(automl.tune(curve, SPACE, strategy="random", n_trials=2, seed=3, max_epochs=4))
+
+
 def test_every_trial_trains_with_its_own_seed():
     seeds = []
     automl.tune(lambda config, seed: seeds.append(seed) or 0.0, SPACE, strategy="random", n_trials=5, seed=3)
@@ -247,6 +253,11 @@ def test_a_time_limit_waits_for_the_first_result_of_a_task_that_asks_for_it():
         ({"n_trials": 0}, "n_trials must be 1 or more, got 0"),
         ({"n_workers": 0}, "n_workers must be 1 or more, got 0"),
         ({"time_limit": -1.0}, "time_limit must be above 0 seconds, got -1"),
+        ({"n_trials": "3"}, "n_trials must be a whole number, got '3'"),
+        ({"max_epochs": 0}, "max_epochs must be 1 or more, got 0"),
+        ({"executor": "ray"}, r"executor must be Machines, such as Machines\('ray'\), or an Executor, got 'ray'"),
+        ({"callbacks": [1]}, r"callbacks must be a list of functions, got \[1\]"),
+        ({"callbacks": print}, "callbacks must be a list of functions"),
         ({"patience": 0}, "patience must be 1 or more, got 0"),
         ({"sure_within": 0}, "sure-within must be a loss above 0, or the word noise, got 0"),
         ({"sure_within": "nois"}, "sure-within must be a loss above 0, or the word noise, got 'nois'"),
