@@ -37,6 +37,14 @@ WRAPPERS: dict[str, tuple[str, str]] = {
 }
 """Wrappers around a strategy, as in ``bo+asha``: name -> (module:class, one-line description)."""
 
+ALIASES: dict[str, str] = {
+    "bayes": "bo", "bayesian": "bo", "bayesian_optimization": "bo", "gp": "bo", "gaussian_process": "bo",
+    "optuna": "tpe", "genetic": "ga", "evolutionary": "ga", "cma": "cmaes",
+    "random_search": "random", "grid_search": "grid",
+    "asha": "bo+asha", "successive_halving": "bo+asha", "hyperband": "bo+hyperband", "bohb": "tpe+hyperband",
+}  # fmt: skip
+"""Names in common use -> the spec suggested for them; they are not accepted, so that a strategy has one name."""
+
 
 def strategy_class(name: str) -> type[Strategy]:
     """The class registered under a name. Raises UnknownStrategy, with the closest match, if there is none."""
@@ -97,7 +105,8 @@ def make_strategy(
 
 def _imported(what: str, registry: dict[str, tuple[str, str]], name: str) -> Any:
     if name not in registry:
-        hint = did_you_mean(name, registry)
+        meant = ALIASES.get(name.lower().replace("-", "_")) if registry is STRATEGIES else None
+        hint = f"did you mean {meant!r}? " if meant else did_you_mean(name, registry)
         raise UnknownStrategy(f"unknown {what} {name!r}; {hint}choose one of: {', '.join(registry)}")
     module, attribute = registry[name][0].split(":")
     return getattr(import_module(f"strategies.{module}"), attribute)

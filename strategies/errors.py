@@ -11,6 +11,7 @@ class UnknownStrategy(ValueError):
 
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:
-    """``"did you mean 'lr'? "`` for the closest known name; empty if none is close."""
-    near = difflib.get_close_matches(str(name), [str(each) for each in known], 1)
-    return f"did you mean {near[0]!r}? " if near else ""
+    """``"did you mean 'lr'? "`` for the closest known name, whatever its case; empty if none is close."""
+    names = {str(each).lower(): str(each) for each in known}
+    near = difflib.get_close_matches(str(name).lower(), names, 1)
+    return f"did you mean {names[near[0]]!r}? " if near else ""

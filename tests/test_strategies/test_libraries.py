@@ -1,6 +1,7 @@
 """Pitfalls of the wrapped libraries: each test fails if the guard against one is removed."""
 
 import math
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from spaces import loss_of, space
 
 from automl.space.parse import load_space
-from strategies import make_strategy
+from strategies import ALIASES, check_spec, make_strategy
 from strategies.base import Outcome, Proposal
 from strategies.errors import UnknownStrategy
 
@@ -168,6 +169,23 @@ def test_an_unknown_name_gets_a_suggestion():
         make_strategy("hyperop", space("numeric"), seed=0)
     with pytest.raises(UnknownStrategy, match=r"unknown strategy 'bp'; .*choose one of: random, sobol"):
         make_strategy("bp", space("numeric"), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "suggested"),
+    [
+        ("BO", "bo"), ("bayes", "bo"), ("Bayesian", "bo"), ("GP", "bo"), ("genetic", "ga"), ("optuna", "tpe"),
+        ("grid-search", "grid"), ("asha", "bo+asha"), ("hyperband", "bo+hyperband"),
+    ],
+)  # fmt: skip
+def test_a_common_name_of_a_strategy_gets_ours_as_suggestion(name, suggested):
+    with pytest.raises(UnknownStrategy, match=f"unknown strategy '{name}'; did you mean '{re.escape(suggested)}'"):
+        check_spec(name)
+
+
+def test_every_suggestion_for_a_common_name_is_a_valid_spec():
+    for spec in ALIASES.values():
+        check_spec(spec)
 
 
 def test_listing_the_strategies_imports_no_library():
