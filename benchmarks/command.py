@@ -11,4 +11,6 @@ from automl.cli import exit_codes
 
 def run_command(main: Callable[..., None]) -> None:
     """Parse the command line and call ``main``; see ``automl.cli.exit_codes``."""
-    exit_codes.run_command(lambda: typer.run(main), "benchmarks")
+    app = typer.Typer(add_completion=False)
+    app.command()(main)
+    exit_codes.run_command(lambda: exit_codes.call(app), "benchmarks")

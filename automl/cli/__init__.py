@@ -34,14 +34,18 @@ def run_command(name: str, arguments: Sequence[str] | None = None) -> None:
     """Run a command with ``arguments``, by default those of the process. Exits with code 2 on a UserError."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported: small matrices are fastest on one thread
     app = import_module(f"automl.cli.{name}").app
-    exit_codes.run_command(lambda: app(arguments, prog_name=f"automl {name}"), works=name in WORK)
+    exit_codes.run_command(lambda: exit_codes.call(app, arguments, f"automl {name}"), works=name in WORK)
 
 
 def main(arguments: Sequence[str]) -> None:
     """``automl COMMAND ...``."""
     name, *rest = arguments or ["--help"]
-    if name in ("--help", "-h"):
+    if name == "help" and rest:
+        name, *rest = [*rest, "--help"]
+    if name in ("--help", "-h", "help"):
         exit_codes.run_command(_show_commands)
+    elif name in ("--version", "-V"):
+        exit_codes.run_command(_show_version)
     elif name in COMMANDS:
         run_command(name, rest)
     else:
@@ -53,7 +57,13 @@ def _show_commands() -> None:
     print("Usage: automl COMMAND [OPTIONS]\n")
     for name, line in COMMANDS.items():
         print(f"  {name:{width}}  {line}")
-    print("\nautoml COMMAND --help lists the options of a command.")
+    print("\nautoml COMMAND --help lists the options of a command, automl --version shows the version.")
+
+
+def _show_version() -> None:
+    from automl.provenance import versions
+
+    print("automl", versions().get("automl", "(of a checkout that is not installed)"))
 
 
 def _unknown(name: str) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from automl.cli.output import may_be_closed
 from automl.errors import UserError
-from strategies.errors import UnknownStrategy
+from strategies.errors import UnknownStrategy, did_you_mean
+
+if TYPE_CHECKING:
+    from typer import Typer
 
 FIXABLE = (  # errors of files that are not bugs: rights, space, and paths that cannot be used so
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG,
@@ -32,6 +35,40 @@ def run_command(command: Callable[[], object], name: str = "automl", *, works: b
             raise
         file = error.filename2 or error.filename
         _end(name, f"{error.strerror}" if file is None else f"{error.strerror}: {str(file)!r}")
+
+
+def call(app: Typer, arguments: Sequence[str] | None = None, name: str | None = None) -> NoReturn:
+    """Run a typer app as the command ``name`` and exit with its code. UserError for arguments that it does not take."""
+    import typer
+
+    usage_error = typer.BadParameter.__mro__[1]  # whose module depends on typer's version
+    try:
+        code = app(arguments, prog_name=name, standalone_mode=False, help_option_names=["-h", "--help"])
+    except typer.Abort:  # what some versions of typer make of Ctrl-C
+        sys.exit(130)
+    except Exception as error:
+        if not isinstance(error, usage_error):
+            raise
+        reason = _in_one_line(error, name)
+    else:
+        sys.exit(code)
+    raise UserError(reason)
+
+
+def _in_one_line(error: Any, name: str | None) -> str:
+    """What is wrong with the arguments, the value seen, and the way out."""
+    context, parameter, option = error.ctx, getattr(error, "param", None), getattr(error, "option_name", None)
+    command = f"{context.command_path if context else name or ''} --help".lstrip()
+    if type(error).__name__ == "NoSuchOption":
+        known = [each for one in context.command.params for each in one.opts + one.secondary_opts]
+        return f"unknown option {option!r}; {did_you_mean(option, known)}{command} lists the options"
+    reason = error.format_message().rstrip(".")
+    if not reason:  # the help was shown instead, as of a group of commands without one
+        sys.exit(error.exit_code)
+    if parameter is not None and hasattr(error.__cause__, "errors"):  # a value that pydantic refuses
+        rule, seen = error.message.replace("Input should", "must"), error.__cause__.errors()[0]["input"]
+        reason = f"{parameter.opts[0]} {rule.partition(',')[0]}, got {seen!r}"
+    return f"{reason[0].lower()}{reason[1:]}; {command} describes the options"
 
 
 def _end(name: str, reason: str) -> NoReturn:

@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
 from processes import invoke
 
+from automl.cli import main
 from automl.cli.exit_codes import run_command
 from automl.errors import UserError
 from automl.space.parse import load_space
@@ -303,6 +305,53 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_pa
     assert line in str(error.value)
     assert "\n" not in str(error.value)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["run", "--time-limt", "5"], "unknown option '--time-limt'; did you mean '--time-limit'? automl run --help"),
+        (["run", "--no-tst"], "unknown option '--no-tst'; did you mean '--no-test'? automl run --help lists"),
+        (["run", "--trials", "many"], "--trials must be a valid integer, got 'many'; automl run --help describes"),
+        (["predict", "runs/mine"], "missing option '--data'; automl predict --help describes"),
+        (["predict", "--data"], "option '--data' requires an argument; automl predict --help describes"),
+        (["data", "get"], "no such command 'get'; automl data --help describes"),
+        (["--strategy", "bo"], "unknown command '--strategy'; the command comes first: automl run --strategy; "),
+    ],
+)
+def test_arguments_that_a_command_does_not_take_are_one_line(arguments, line, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    shown, error = capsys.readouterr()
+    assert (ended.value.code, shown, error.count("\n")) == (2, "", 1)
+    assert error.startswith(f"automl: {line}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        (["run", "-h"], "Usage: automl run [OPTIONS]"),
+        (["predict", "-h"], "Usage: automl predict [OPTIONS]"),
+        (["data", "list", "-h"], "Usage: automl data list [OPTIONS]"),
+        (["help", "export"], "Usage: automl export [OPTIONS]"),
+        (["data"], "Usage: automl data [OPTIONS] COMMAND"),
+    ],
+)
+def test_help_is_shown_however_it_is_asked_for(arguments, start, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    shown, error = capsys.readouterr()
+    assert shown.lstrip().startswith(start)
+    assert error == ""
+
+
+def test_the_version_and_the_commands_are_shown(capsys):
+    main(["--version"])
+    assert capsys.readouterr().out == f"automl {version('automl')}\n"
+    main(["help"])
+    with_help = capsys.readouterr().out
+    main(["-h"])
+    assert capsys.readouterr().out == with_help
 
 
 def test_a_file_that_cannot_be_used_is_one_line_and_a_bug_is_none(tmp_path, capsys):
