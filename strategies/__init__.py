@@ -55,10 +55,11 @@ def strategy_class(name: str) -> type[Strategy]:
 def check_spec(spec: str) -> None:
     """Raise UnknownStrategy unless the spec is a strategy name followed by wrapper names, joined by plus signs."""
     name, *wrappers = spec.split("+")
-    if strategy_class(name).plans_epochs and wrappers:
-        raise UnknownStrategy(f"{spec!r} is not supported: {name} already does early stopping; use {name!r}")
+    _check_name("strategy", STRATEGIES, name)
     for wrapper in wrappers:
-        _imported("wrapper", WRAPPERS, wrapper)
+        _check_name("wrapper", WRAPPERS, wrapper)
+    if wrappers and strategy_class(name).plans_epochs:
+        raise UnknownStrategy(f"{spec!r} is not supported: {name} already does early stopping; use {name!r}")
     halving = wrappers[:-1] if wrappers[-1:] == ["stop"] else wrappers
     if len(halving) > 1 or "stop" in halving:
         raise UnknownStrategy(
@@ -103,10 +104,14 @@ def make_strategy(
     return strategy
 
 
-def _imported(what: str, registry: dict[str, tuple[str, str]], name: str) -> Any:
+def _check_name(what: str, registry: dict[str, tuple[str, str]], name: str) -> None:
     if name not in registry:
         meant = ALIASES.get(name.lower().replace("-", "_")) if registry is STRATEGIES else None
         hint = f"did you mean {meant!r}? " if meant else did_you_mean(name, registry)
         raise UnknownStrategy(f"unknown {what} {name!r}; {hint}choose one of: {', '.join(registry)}")
+
+
+def _imported(what: str, registry: dict[str, tuple[str, str]], name: str) -> Any:
+    _check_name(what, registry, name)
     module, attribute = registry[name][0].split(":")
     return getattr(import_module(f"strategies.{module}"), attribute)

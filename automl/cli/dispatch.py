@@ -18,6 +18,7 @@ from automl.runs.past_studies import past_studies, which_prior
 from automl.runs.settings import Settings
 from automl.runs.time_plan import Clock
 from automl.study.run_folder import RunFolder
+from automl.tasks.families import check_known
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,6 +57,7 @@ def dispatch(
     def run_once(
         request: Request | None, asked: Settings, out: Path | None, clock: Clock, shared: SharedRun | None = None
     ) -> tuple[RunFolder, int]:
+        check_known(asked.model)
         studies = past_studies(which_prior(new.prior, asked.strategy), lambda line: show_line(console, line))
         with prepared_for(request, out, console) as prepared:
             wanted = asked if prepared is None else planned(asked, prepared)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from time import monotonic
 from typing import Any
 
@@ -77,29 +77,20 @@ def tune(
 
     begin = monotonic()
     console = Console(stderr=json, highlight=False)
-    if not list_ and not console.is_terminal:  # at once: what follows takes seconds to import
-        what = f"starting {command or task or 'the default task'}"
-        what = f"reading {data}" if data is not None else f"continuing the run in {out}" if resume else what
-        console.print(what, markup=False, soft_wrap=True)
-    from automl.cli.terminal import show_names
-
     if list_:
+        from automl.cli.terminal import show_names
+
         return show_names()
     from automl.data.ingest.request import Request, as_quantiles
     from automl.integrations.tracking import tracker_names
     from automl.runs.machines import machines_of
-    from automl.runs.settings import Settings, as_number
+    from automl.runs.settings import Settings, as_number, as_seconds, check_names
     from automl.tuning.stopping import as_within
 
     request: Request | None = None
     stored: dict[str, Any] | None = None
-    if data is None and task is not None and model is not None and ".py:" not in task:
-        from automl.tasks.as_own_data import as_own_data
-
-        request, own_metric = context.with_resource(as_own_data(task))
-        metric, stored = metric or own_metric, asdict(request) | {"data": task}
-        task = None
-    elif data is not None:
+    built_in = task if data is None and model is not None and task is not None and ".py:" not in task else None
+    if data is not None:
         request = Request(
             str(data),
             target,
@@ -116,6 +107,8 @@ def tune(
             quantiles=as_quantiles(quantiles),
         ).checked()
         stored = asdict(request)
+    elif built_in is not None:
+        task, stored = None, {"data": built_in}
     asked = Settings(
         task=task,
         command=command,
@@ -127,11 +120,11 @@ def tune(
         max_epochs=epochs,
         seed=seed,
         train_size=train_size,
-        time_limit=time_limit,
+        time_limit=as_seconds(time_limit, "--time-limit"),
         target=None if data is not None or target is None else as_number(target),
         patience=patience,
         sure_within=as_within(sure_within),
-        trial_seconds=trial_seconds,
+        trial_seconds=as_seconds(trial_seconds, "--trial-seconds"),
         n_workers=workers,
         lanes=lanes,
         device=device,
@@ -153,6 +146,16 @@ def tune(
             certificate=None if certificate is None else str(certificate),
         ),
     )
+    check_names(asked)
+    if not console.is_terminal:  # before what takes seconds to import and to read
+        what = f"starting {command or task or built_in or 'the default task'}"
+        what = f"reading {data}" if data is not None else f"continuing the run in {out}" if resume else what
+        console.print(what, markup=False, soft_wrap=True)
+    if built_in is not None:
+        from automl.tasks.as_own_data import as_own_data
+
+        request, own_metric = context.with_resource(as_own_data(built_in))
+        asked = replace(asked, metric=metric or own_metric, data=asdict(request) | {"data": built_in})
     from automl.cli.dispatch import NewRun, dispatch
     from automl.cli.observers import observers
     from automl.runs.time_plan import Clock

@@ -66,15 +66,15 @@ Trials = Annotated[
 ]
 Epochs = Annotated[int | None, _budget(metavar="N", help="Epochs of a full training. [default: the task's]")]
 TimeLimit = Annotated[
-    float | None,
+    str | None,
     _budget(
         metavar="SECONDS",
-        help="Time limit for the whole command, including the final trainings. [default: no limit; "
-        "300 with --data, unless --strategy, --trials, --epochs, --train-size, --refit or --no-refit is given]",
+        help="Time limit for the whole command, including the final trainings; also as 90s, 5m or 1h. [default: no "
+        "limit; 300 with --data, unless --strategy, --trials, --epochs, --train-size, --refit or --no-refit is given]",
     ),
 ]
 TrialSeconds = Annotated[
-    float | None,
+    str | None,
     _budget(metavar="SECONDS", help="Time limit per trial; slower ones fail. --resume with more seconds retries them."),
 ]
 Patience = Annotated[

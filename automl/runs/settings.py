@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from automl.devices import cards, check_device
 from automl.errors import UserError, whole
+from automl.metrics import METRICS
 from automl.runs.machines import Machines
 from automl.tuning.stopping import Within
+from strategies import check_spec
 from strategies.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ DEFAULT_TASK = "mnist1d-cnn"
 DEFAULT_TRIALS = 25
 DEFAULT_FINAL = 3
 DEFAULT_SECONDS = 300.0  # of a run on a table, for which neither a strategy nor a number of trials was given
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}  # of a time limit, in seconds
 LEAST = {
     "n_trials": 1,
     "max_epochs": 1,
@@ -229,12 +232,35 @@ def build_task(settings: Settings, prepared: Path | None = None) -> Task:
     return as_task(task, settings.space, max_epochs=settings.max_epochs, maximize=maximize)
 
 
+def check_names(asked: Settings) -> None:
+    """Raise UserError or UnknownStrategy for a strategy or metric that does not exist, before any data are read."""
+    if asked.strategy is not None:
+        check_spec(asked.strategy)
+    if asked.data is not None and asked.metric is not None and asked.metric not in METRICS:
+        hint = did_you_mean(asked.metric, METRICS)
+        raise UserError(f"unknown metric {asked.metric!r}; {hint}choose one of: {', '.join(METRICS)}")
+
+
 def as_number(text: str) -> float:
     """``--target`` as a score to reach. UserError if it is not a number."""
     try:
         return float(text)
     except ValueError:
         raise UserError(f"--target must be a number, got {text!r}; a column to predict needs --data FILE") from None
+
+
+def as_seconds(text: str | None, option: str) -> float | None:
+    """A time limit such as 90, 90s, 5m or 1.5h. UserError if it is something else."""
+    if text is None:
+        return None
+    number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "s")
+    try:
+        seconds = float(number) * UNITS[unit]
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise UserError(f"{option} must be a number of seconds, or a time such as 90s, 5m or 1h, got {text!r}")
+    return seconds
 
 
 def load_from_file(spec: str) -> Any:

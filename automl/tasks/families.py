@@ -10,6 +10,7 @@ from automl.errors import UserError, install_command
 from automl.tasks import field_plans
 from automl.tasks.user_data import CHOICES, check_backbone
 from strategies.encoding import Dimension, Encoding
+from strategies.errors import did_you_mean
 from strategies.types import Config
 
 if TYPE_CHECKING:
@@ -98,6 +99,16 @@ def chosen_families(facts: Facts, asked: str | None) -> tuple[str, ...]:
     return names
 
 
+def check_known(asked: str | None) -> None:
+    """Raise UserError for a family of ``--model`` that no kind of data has, before the data are read."""
+    known = dict.fromkeys(name for families in (*FAMILIES.values(), *CHOICES.values()) for name in families)
+    for name in _listed(asked):
+        if name not in known:
+            raise UserError(
+                f"unknown --model {name!r}; {did_you_mean(name, known)}choose auto or some of: {', '.join(known)}"
+            )
+
+
 def suits(kind: str, asked: str | None) -> bool:
     """Whether data of this kind are cross-validated, with the families of ``--model``.
 
@@ -105,7 +116,7 @@ def suits(kind: str, asked: str | None) -> bool:
     """
     if kind not in FAMILIES:
         return False
-    wanted = [] if asked is None or asked == "auto" else [name.strip() for name in asked.split(",")]
+    wanted = _listed(asked)
     folds, others = FAMILIES[kind], [name for name in CHOICES[kind] if name not in FAMILIES[kind]]
     strange = next((name for name in wanted if name not in folds and name not in others), None)
     if strange is not None or ({*wanted} & {*folds} and {*wanted} & {*others}):
@@ -114,6 +125,10 @@ def suits(kind: str, asked: str | None) -> bool:
             f"by one validation set, some of: {', '.join(others)}"
         )
     return set(wanted) <= set(folds)
+
+
+def _listed(asked: str | None) -> list[str]:
+    return [] if asked is None or asked == "auto" else [name.strip() for name in asked.split(",")]
 
 
 def space_of(

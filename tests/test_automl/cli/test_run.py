@@ -308,6 +308,28 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("arguments", "line", "shown"),
+    [
+        (["--strategy", "bayes"], "unknown strategy 'bayes'; did you mean 'bo'? choose one of: ", ""),
+        (["--metric", "acuracy"], "unknown metric 'acuracy'; did you mean 'accuracy'? choose one of: ", ""),
+        (["--trials", "0"], "--trials must be 1 or more, got 0", ""),
+        (["--workers", "0"], "--workers must be 1 or more, got 0", ""),
+        (["--time-limit", "5 min"], "--time-limit must be a number of seconds, or a time such as 90s, 5m or 1h", ""),
+        (["--time-limit", "-5m"], "--time-limit must be above 0 seconds, got -300", ""),
+        (["--model", "lightgmb"], "unknown --model 'lightgmb'; did you mean 'lightgbm'? choose auto", "reading my.csv"),
+    ],
+)
+def test_wrong_options_are_reported_before_the_data_are_read(arguments, line, shown, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("my.csv").write_text("this file is no table")
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--data", "my.csv", "--target", "price", *arguments])
+    out, error = capsys.readouterr()
+    assert (ended.value.code, out.rstrip(), error.count("\n")) == (2, shown, 1)
+    assert error.startswith(f"automl: {line}")
+
+
+@pytest.mark.parametrize(
     ("arguments", "line"),
     [
         (["run", "--time-limt", "5"], "unknown option '--time-limt'; did you mean '--time-limit'? automl run --help"),

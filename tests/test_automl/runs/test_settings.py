@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from automl.data.ingest.prepare import FACTS, Facts, prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.runs.configure import new_settings, planned
-from automl.runs.settings import Settings, build_task, load_from_file
+from automl.runs.settings import Settings, as_seconds, build_task, load_from_file
 from automl.space.edit import fix, merge
 from automl.space.parse import SpaceError, load_space
 
@@ -25,6 +26,20 @@ FORM = {
     "depth": {"int": [1, 4]},
     "forbidden": [{"optimizer": "adamw", "depth": [3, 4]}, {"depth": 4, "optimizer": "sgd"}],
 }
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90.0), ("90s", 90.0), ("5m", 300.0), ("1.5h", 5400.0), ("0.5", 0.5), (None, None)]
+)
+def test_a_time_limit_may_have_a_unit(text, seconds):
+    assert as_seconds(text, "--time-limit") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "5 minutes", "1h30m", "nan"])
+def test_a_time_limit_in_another_form_is_refused(text):
+    rule = f"--time-limit must be a number of seconds, or a time such as 90s, 5m or 1h, got {text!r}"
+    with pytest.raises(UserError, match=re.escape(rule)):
+        as_seconds(text, "--time-limit")
 
 
 def test_fixing_a_parent_leaves_the_children_that_still_exist():
