@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from automl.analysis.columns import in_short, is_of_table
@@ -74,22 +76,29 @@ def run_session(
         check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
     session = Session.of(settings, task, folder, clock)
     live = LiveTable(console, _announced(console, name, session, task), session.plan)
-    with session.searching(
-        warn=partial(show_line, console), display=live, data=prepared, resume=resume, listeners=listeners,
-        shared=shared,
-    ) as search:  # fmt: skip
-        tuner = search.tuner
-        if resume:
-            live.resumed(tuner)
-        with _interrupts_end(tuner):
-            session.plan.begin()
-            with clock.during("search"):
-                result = tuner.run()
-            for finding in session.strategy.findings:
-                show_line(console, f"{settings.strategy}: {finding}")
-            outputs = Outputs(folder, result, tuner, settings, clock)
-            first = outputs.write(Final())  # before the final, which may be interrupted
-            final = _final(console, session, search, result, first, live, clock)
+    try:
+        with session.searching(
+            warn=partial(show_line, console), display=live, data=prepared, resume=resume, listeners=listeners,
+            shared=shared,
+        ) as search:  # fmt: skip
+            tuner = search.tuner
+            if resume:
+                live.resumed(tuner)
+            with _interrupts_end(console, tuner):
+                session.plan.begin()
+                with clock.during("search"):
+                    result = tuner.run()
+                for finding in session.strategy.findings:
+                    show_line(console, f"{settings.strategy}: {finding}")
+                outputs = Outputs(folder, result, tuner, settings, clock)
+                first = outputs.write(Final())  # before the final, which may be interrupted
+                final = _final(console, session, search, result, first, live, clock)
+    except KeyboardInterrupt:
+        if shared is not None:  # where other processes go on
+            raise
+        without = "" if folder.model.exists() else " without a model"
+        show_line(console, f"stopped{without}; continue with --resume --out {folder.path}")
+        return folder, 130
     interrupted = tuner.interrupted or final.interrupted
     summary = outputs.write(final)
     if not interrupted:
@@ -205,17 +214,29 @@ def _watch_final(live: LiveTable, tuner: Tuner, note: str) -> None:
 
 
 @contextmanager
-def _interrupts_end(tuner: Tuner) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the search after the current step, and a second one at once."""
+def _interrupts_end(console: Console, tuner: Tuner) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the search after the current step, and a second one the run at once."""
+    notes: SimpleQueue[str | None] = SimpleQueue()  # a signal may interrupt a print, within which none is possible
 
     def end(*_: object) -> None:
         if tuner.interrupted:
             raise KeyboardInterrupt
         tuner.interrupted = True
+        n = tuner.study.counts["complete"] if isinstance(tuner.task, CrossValidated) else 0
+        what = f"building the model from {n} trial{'s' * (n != 1)}" if n else "writing the report"
+        notes.put(f"interrupted: {what}; Ctrl-C again stops now")
 
+    def tell() -> None:
+        while (note := notes.get()) is not None:
+            show_line(console, note)
+
+    thread = Thread(target=tell, daemon=True)
+    thread.start()
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        notes.put(None)
+        thread.join()

@@ -107,6 +107,9 @@ class Tuner:
         try:
             reason = self._loop()
         except KeyboardInterrupt:
+            if self.interrupted:  # the second one ends more than the search
+                self._end()
+                raise
             self.interrupted, reason = True, "interrupted"
         self._end()
         self.log.write("end", reason=reason)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 from processes import invoke
+from sklearn.datasets import load_diabetes
 
 from automl.cli import main
 from automl.cli.exit_codes import run_command
@@ -529,6 +530,7 @@ def test_ctrl_c_finishes_cleanly_and_the_run_goes_on_later(mine, tmp_path):
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, out + err
     assert "Traceback" not in err
+    assert "interrupted: writing the report; Ctrl-C again stops now\n" in out
     assert "interrupted; continue with --resume --out" in out
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["stop_reason"] == "interrupted"
@@ -536,6 +538,25 @@ def test_ctrl_c_finishes_cleanly_and_the_run_goes_on_later(mine, tmp_path):
     assert (folder / "report.html").exists()
     run("--out", folder, "--resume", "--trials", summary["n_trials"] + 5, "--final-seeds", 0)
     assert json.loads((folder / "summary.json").read_text())["n_trials"] == summary["n_trials"] + 5
+
+
+def test_a_second_ctrl_c_ends_the_run_at_once(tmp_path):
+    load_diabetes(as_frame=True).frame.to_csv(tmp_path / "mine.csv", index=False)
+    process = start(
+        "--data", tmp_path / "mine.csv", "--target", "target", "--model", "linear", "--workers", 1, "--no-learn",
+        "--prior", "none", "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert any("complete" in line for line in process.stdout)
+    process.send_signal(signal.SIGINT)
+    assert any(
+        re.fullmatch(r"interrupted: building the model from \d+ trials?; Ctrl-C again stops now\n", line)
+        for line in process.stdout
+    )
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert out.endswith(f"stopped without a model; continue with --resume --out {tmp_path / 'run'}\n")
+    assert not (tmp_path / "run" / "model").exists()
 
 
 @pytest.mark.slow
