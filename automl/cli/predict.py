@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from automl.errors import UserError, abridged
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from automl.deployment.predictor import Predictor
+    from automl.deployment.several_targets import JointPredictor
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -19,6 +26,9 @@ def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run on your own data, or of its model.")],
     data: Annotated[Path, typer.Option(help="New data of the same kind: a file, or a folder of images.")],
     out: Annotated[Path, typer.Option(help="CSV file to write.")],
+    keep: Annotated[
+        str | None, typer.Option(metavar="COLUMNS", help="Columns of the data to copy to the output, such as id,name.")
+    ] = None,
 ) -> None:
     """Predict for every example in a file or folder of any size."""
     from rich.console import Console
@@ -36,6 +46,7 @@ def predict(
 
     console = Console()
     model, n, n_without, first = load(run), 0, 0, ""
+    copies = None if keep is None else _copies(keep, data, model)
     strange: Counter[str] = Counter()
     aside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
@@ -44,7 +55,8 @@ def predict(
             console.status("predicting") as status,
         ):
             for part in model.stream(data, strange):
-                part.to_csv(file, index=False, header=n == 0)
+                whole = part if copies is None else _joined(next(copies), part)
+                whole.to_csv(file, index=False, header=n == 0)
                 n += len(part)
                 without = part[part[model.columns[0]].isna()]
                 if len(without) and not n_without:
@@ -63,3 +75,31 @@ def predict(
     counts = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
     if counts:
         show_line(console, f"values treated as missing (not a number or date, or an unseen category): {counts}")
+    useless = ", ".join(f"{name!r} ({count:,} of {n:,} rows)" for name, count in strange.items() if count > n / 2)
+    if useless:
+        show_line(
+            console,
+            f"warning: most values of {useless} cannot be used, so that the predictions lack them; write them as in "
+            "the training data",
+        )
+
+
+def _copies(keep: str, data: Path, model: Predictor | JointPredictor) -> Iterator[pd.DataFrame]:
+    """The columns of ``--keep`` as spelled in the file, in chunks like those of the predictions."""
+    from automl.data.ingest.file_formats import open_source
+    from automl.data.ingest.request import column
+
+    if not model.predicts_rows:
+        raise UserError("--keep is for data with one prediction per row, such as tables: leave it out")
+    source = open_source(data)
+    names = [keep] if keep in source.names else [name.strip() for name in keep.split(",")]
+    for name in names:
+        column(name, source.names, "--keep")
+    return (chunk[[*dict.fromkeys(names)]].reset_index(drop=True) for chunk in source.chunks(written=names))
+
+
+def _joined(copies: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    for name in copies:
+        if name in predicted:
+            raise UserError(f"--keep {name!r} would be in the output twice: leave it out, or rename it in the file")
+    return copies.join(predicted)

@@ -70,6 +70,11 @@ class Predictor:
         return tuple(f"{self.target} {level:g}" for level in self.levels) or (self.target,)
 
     @property
+    def predicts_rows(self) -> bool:
+        """Whether ``stream`` gives a prediction for every row of a file, in order."""
+        return self.encoder is not None and not self.encoder.told_by
+
+    @property
     def about_predictions(self) -> str | None:
         """A line that explains the predictions for a file; None if none is needed."""
         return None if self.encoder is None else self.encoder.about_predictions

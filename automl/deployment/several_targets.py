@@ -40,6 +40,11 @@ class JointPredictor:
         return tuple(self.parts)
 
     @property
+    def predicts_rows(self) -> bool:
+        """As ``Predictor.predicts_rows``."""
+        return next(iter(self.parts.values())).predicts_rows
+
+    @property
     def about_predictions(self) -> str | None:
         """As ``Predictor.about_predictions``."""
         return next(iter(self.parts.values())).about_predictions

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from automl.data.ingest.file_formats import SIGNS, CsvSource, ParquetSource, open_source
 from automl.data.ingest.number_formats import are_infinite, as_numbers, differing
 from automl.errors import UserError
+from strategies.errors import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,9 +153,11 @@ def _watched(
 
 def check_there(names: Collection[str], wanted: Iterable[str]) -> None:
     """Raise UserError if a column that a model was trained with is missing."""
-    for name in wanted:
+    needed = list(wanted)
+    for name in needed:
         if name not in names:
-            raise UserError(f"the column {name!r} is missing; the model was trained with it")
+            hint = did_you_mean(name, (other for other in names if other not in needed))
+            raise UserError(f"the column {name!r} is missing; {hint}the model was trained with it")
 
 
 def column_names(path: Path) -> list[str]:

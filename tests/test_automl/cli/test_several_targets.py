@@ -125,6 +125,8 @@ def test_a_file_gets_a_column_for_each_target(place, tmp_path):
     invoke("predict", place / "run/model/rent", "--data", place / "new.csv", "--out", tmp_path / "rent.csv")
     found, rent = pd.read_csv(tmp_path / "all.csv"), pd.read_csv(tmp_path / "rent.csv")
     assert list(found) == ["row", "price", "rent"]
+    invoke("predict", place / "run", "--data", place / "new.csv", "--out", tmp_path / "all.csv", "--keep", "town")
+    assert list(pd.read_csv(tmp_path / "all.csv")) == ["town", "row", "price", "rent"]
     assert found["rent"].tolist() == rent["rent"].tolist()
 
 

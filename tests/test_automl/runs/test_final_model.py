@@ -177,6 +177,40 @@ def test_predictions_are_written_to_a_file_in_parts_as_python_gives_them(cells, 
     assert pd.concat(parts)["kind"].tolist() == told["kind"].tolist()
 
 
+def test_columns_of_the_file_are_copied_as_spelled_next_to_the_predictions(cells, tmp_path, monkeypatch):
+    frame = pd.read_csv(cells / "cells.csv").assign(id=[f"{i:04}" for i in range(569)])
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    monkeypatch.setattr("automl.data.ingest.file_formats.CELLS", 31_000)  # chunks of a thousand rows
+    pd.concat([frame] * 3).to_csv(tmp_path / "long.csv", index=False)
+    predict = ["predict", cells / "run", "--out", tmp_path / "told.csv", "--data"]
+    invoke(*predict, tmp_path / "long.csv", "--keep", "id,mean area")
+    told = pd.read_csv(tmp_path / "told.csv", dtype=str)
+    assert list(told)[:4] == ["id", "mean area", "row", "kind"]
+    assert told["id"].tolist() == frame["id"].tolist() * 3
+    assert told["mean area"].astype(float).tolist() == frame["mean area"].tolist() * 3
+    assert told["row"].tolist() == [str(row) for row in range(1, 3 * 569 + 1)]
+    with pytest.raises(UserError, match="--keep 'ID' is not a column of the file; did you mean 'id'"):
+        invoke(*predict, tmp_path / "new.csv", "--keep", "ID")
+    with pytest.raises(UserError, match="--keep 'kind' would be in the output twice"):
+        invoke(*predict, tmp_path / "new.csv", "--keep", "kind")
+
+
+def test_columns_that_cannot_be_used_are_named_in_a_warning(cells, tmp_path):
+    frame = pd.read_csv(cells / "cells.csv")[:20]
+    frame.assign(**{"mean radius": "big", "mean area": ["big", *frame["mean area"][1:]]}).to_csv(
+        tmp_path / "new.csv", index=False
+    )
+    out = invoke("predict", cells / "run", "--data", tmp_path / "new.csv", "--out", tmp_path / "told.csv")
+    assert "unseen category): 'mean radius' 20, 'mean area' 1\n" in out
+    assert "warning: most values of 'mean radius' (20 of 20 rows) cannot be used" in out
+
+
+def test_a_column_in_another_case_is_suggested(cells, tmp_path):
+    pd.read_csv(cells / "cells.csv").rename(columns=str.upper).to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(UserError, match="the column 'mean radius' is missing; did you mean 'MEAN RADIUS'"):
+        invoke("predict", cells / "run", "--data", tmp_path / "new.csv", "--out", tmp_path / "told.csv")
+
+
 def test_predictions_go_where_a_link_leads_and_replace_no_device(cells, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "circle").symlink_to("circle")
