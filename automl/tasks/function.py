@@ -43,7 +43,9 @@ def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None,
             f"the objective must be a function of a config, a generator, a task or the name of one; got {objective!r}"
         )
     if space is None:
-        raise UserError("a function needs a space, e.g. {'lr': {'float': [1e-5, 0.1]}}")
+        raise UserError(
+            "a function needs a space: --space FILE on the command line, in Python e.g. {'lr': {'float': [1e-5, 0.1]}}"
+        )
     return FunctionTask.of(objective, load_space(space), max_epochs=max_epochs, maximize=maximize)
 
 
@@ -136,12 +138,26 @@ class FunctionTask:
         if not isinstance(value, Mapping):
             value = {self.metric: value}
         if self.metric not in value:
+            self._check_direction(value)
             raise TrainingFailed(f"the objective returned {dict(value)!r}, without the key {self.metric!r}")
         try:
             given = float(value[self.metric])
         except (TypeError, ValueError):
             raise TrainingFailed(f"the objective must return a number, got {value[self.metric]!r}") from None
         return epoch_of(number, given, value, seconds, self.maximize)
+
+    def _check_direction(self, result: Mapping[str, Any]) -> None:
+        """Raise UserError, which ends the run, for a result of the other direction: no config would change that."""
+        if self.maximize and "loss" in result:
+            raise UserError(
+                f"to maximize, the objective gives its score as 'value', as in {{'value': 0.93}}; it returned "
+                f"{dict(result)!r}; rename the score, or leave maximize out to minimize 'loss'"
+            )
+        if not self.maximize and "value" in result:
+            raise UserError(
+                f"the objective gives 'loss', to be minimized; it returned {dict(result)!r}; rename it, or give "
+                "maximize (--maximize on the command line) for a 'value' to be maximized"
+            )
 
 
 def epoch_of(number: int, given: float, result: Mapping[str, Any], seconds: float, maximize: bool) -> Epoch:

@@ -137,6 +137,20 @@ def test_failures_are_values_with_their_reason(bad, reason):
     assert all((t.state == "complete") == (t.config["n"] % 2 == 1) for t in result.trials)
 
 
+@pytest.mark.parametrize(
+    ("given", "maximize", "rule"),
+    [("loss", True, "to maximize, the objective gives its score as 'value'"), ("value", False, "gives 'loss', to be")],
+)
+def test_a_result_of_the_other_direction_ends_the_run_at_the_first_trial(given, maximize, rule):
+    def objective(config):
+        yield {given: config["x"], "accuracy": 0.5}
+
+    seen = []
+    with pytest.raises(UserError, match=rule):
+        automl.tune(objective, SPACE, maximize=maximize, n_trials=5, callbacks=[lambda *told: seen.append(told)])
+    assert seen == []
+
+
 class Mute(ValueError):
     """Its text raises."""
 
@@ -262,7 +276,7 @@ def test_a_time_limit_waits_for_the_first_result_of_a_task_that_asks_for_it():
         ({"sure_within": 0}, "sure-within must be a loss above 0, or the word noise, got 0"),
         ({"sure_within": "nois"}, "sure-within must be a loss above 0, or the word noise, got 'nois'"),
         ({"sure_within": 0.1, "strategy": "tpe+asha", "max_epochs": 9}, r"such as bo; tpe\+asha has none"),
-        ({"space": None}, "needs a space"),
+        ({"space": None}, "needs a space: --space FILE on the command line, in Python e.g. "),
         ({"objective": lambda config, epochs: 0.0}, r"lambda\(\) takes epochs but has no default"),
         ({"objective": iter_losses, "strategy": "bo+asha"}, "needs the epochs of a full training: give max_epochs"),
         ({"objective": 3}, "must be a function of a config"),
