@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,11 +97,14 @@ def in_words(prior: Sequence[Start]) -> str:
 
 
 def recommended(prior: Sequence[Start]) -> list[str]:
-    """The number of configs from past studies and which these are, as a phrase; empty if there are none."""
-    studies = Counter(start.study for start in prior if start.study is not None)
-    names = ", ".join(f"{name} ({count})" for name, count in studies.items())
-    said = f"{_configs(studies.total())} recommended by past studies: {names}; --prior none leaves them out"
-    return [said] if studies else []
+    """The number of configs from past studies, as a phrase; empty if there are none.
+
+    The studies are not named: those of own data have the paths of their files, which a reader may take for data in use.
+    """
+    n = sum(start.study is not None for start in prior)
+    if not n:
+        return []
+    return [f"{_configs(n)} recommended by past studies (hyperparameters only); --prior none leaves them out"]
 
 
 def _configs(count: int) -> str:

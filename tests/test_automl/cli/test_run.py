@@ -160,7 +160,7 @@ def test_a_named_strategy_repeats_itself_whatever_ran_in_between(tmp_path, monke
     assert "past studies" not in out
     assert facts(tmp_path / "second") == facts(tmp_path / "first")
     out, _ = run(*common, "--trials", 10, "--out", tmp_path / "auto")
-    assert "recommended by past studies: " in out
+    assert "recommended by past studies (" in out
     assert json.loads((tmp_path / "auto" / "summary.json").read_text())["settings"]["prior"]
 
 

@@ -65,12 +65,12 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, content, line):
 
 
 def test_it_is_kept_as_json_and_told_in_a_line():
-    prior = [Start({"lr": 0.1}), Start({"lr": 0.2}, "mnist1d-cnn"), Start({"lr": 0.3}, "fashion-cnn")]
+    prior = [Start({"lr": 0.1}), Start({"lr": 0.2}, "mnist1d-cnn"), Start({"lr": 0.3}, "/home/me/patients.csv")]
     assert from_json(to_json(prior)) == prior
     assert from_json(None) == []
     assert in_words(prior) == (
         "starts from the default configuration, 1 configuration of yours, "
-        "2 configurations recommended by past studies: mnist1d-cnn (1), fashion-cnn (1); --prior none leaves them out"
+        "2 configurations recommended by past studies (hyperparameters only); --prior none leaves them out"
     )
     assert "--prior" not in in_words(prior[:1])
     assert recommended(prior[:1]) == []
