@@ -31,7 +31,7 @@ from benchmarks.runner.plan import TaskSource, planned
 from benchmarks.runner.pool import execute_all
 from benchmarks.runner.results import COMMITTED, Results
 from benchmarks.runner.simulate import Run, crashed
-from benchmarks.suites import SUITES
+from benchmarks.suites import SUITES, YOURS
 from strategies import STRATEGIES, check_spec
 
 SAVE_SECONDS = 30
@@ -124,7 +124,7 @@ def source_of(
     if suite is not None or only:
         raise UserError("give a suite or a task of your own, not both")
     settings = json.dumps(new_settings(own, space, []).to_json())
-    return TaskSource("own", own=settings, kept=str(out / "trainings"))
+    return TaskSource(YOURS, own=settings, kept=str(out / "trainings"))
 
 
 def strategies_of(listed: str, opponents: bool) -> list[str]:
@@ -179,7 +179,7 @@ def _show_end(
     for run, error in failures:
         console.print(f"crashed: {run.strategy} on {run.task}, seed {run.seed}\n{error}", markup=False)
     command = "benchmarks.report" if out in COMMITTED else f"benchmarks.report {out} --out {out / 'leaderboard'}"
-    if source.suite == "own" and source.own is None:
+    if source.suite == "own":
         command = f"benchmarks.experiments.own --runs {out}"
     console.print(f"next: python -m {command}", soft_wrap=True)
     if reason is not None:

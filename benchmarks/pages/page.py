@@ -18,8 +18,12 @@ from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.statistics import LEVEL
-from benchmarks.suites import SUITES
+from benchmarks.suites import SUITES, YOURS
 
+ABOUT = {
+    EVERY_SUITE: "tasks of all suites without learning curves",
+    YOURS: "the task that you gave; each training was run once, for all strategies that asked for it",
+}
 PLOTLY = "plotly.min.js"  # shared by the pages in a folder
 
 
@@ -90,9 +94,7 @@ def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) ->
     return {
         "id": name,
         "field": field,
-        "about": "tasks of all suites without learning curves"
-        if field.suite == EVERY_SUITE
-        else SUITES.get(field.suite, ""),
+        "about": (ABOUT | SUITES).get(field.suite, ""),
         "word": section.word,
         "several": len(field.tasks) > 1,
         "strategies": [(str(name), looks[str(name)]) for name in names],

@@ -36,7 +36,7 @@ NEED_CURVES = (  # without curves these are different methods
 class TaskSource:
     """Where the tasks of a comparison come from: a suite, or the user's own task. Picklable."""
 
-    suite: str  # "own" for the user's
+    suite: str  # YOURS for the user's
     split: str = "development"
     only: tuple[str, ...] = ()  # names of tasks; empty: all
     own: str | None = None  # the settings of the user's task, as JSON

@@ -176,7 +176,9 @@ def _board(
     curve = list(tables)
     wide = pd.DataFrame(regrets[curve].unstack("strategy"))
     columns = {"regret": regret.over_tasks(regrets[curve], field.units).unstack()}
-    columns["low_tasks"], columns["high_tasks"] = of_these(wide, field.units)
+    low, columns["high_tasks"] = of_these(wide, field.units)
+    # The mean of losses such as squared errors cannot be negative, though Student's t does not know.
+    columns["low_tasks"] = low if field.normalised or (wide < 0).any(axis=None) else low.clip(lower=0.0)
     board = pd.DataFrame(columns).rename_axis(["budget", "strategy"])
     board = board.join(pd.concat([_of_units(tables[budget], budget) for budget in curve]))
     later = [budget for budget in shown if budget > curve[0]]

@@ -24,6 +24,7 @@ SUITES = {
     "own": "user files: tables, texts, images and series; data from python -m benchmarks.experiments.own --fetch",
     "quick": "a few development tasks without downloads",
 }
+YOURS = "your task"  # in place of a suite, in comparisons on a task of the user's
 QUICK = {
     "synthetic": ["f01-5d", "f06-5d-mixed", "f10-2d", "f21-10d"],
     "tables": ["hpobench-car", "hpobench-vehicle", "hpolib-naval-propulsion", "nasbench201-cifar10"],

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.runner.plan import N_SLOW_SEEDS, N_SLOW_TASKS, N_SLOW_TRIALS, TaskSource, is_slow, planned, slow_places
 from benchmarks.runner.results import read_rows
-from benchmarks.suites import load_suite
+from benchmarks.suites import YOURS, load_suite
 
 
 def compare(*arguments, check=True, cwd=None):
@@ -104,7 +104,7 @@ def test_a_users_command_is_compared_on_real_trainings(tmp_path):
     )  # fmt: skip
     assert "python -m benchmarks.report runs/comparison --out runs/comparison/leaderboard" in done.stdout
     rows = table(tmp_path / "runs" / "comparison")
-    assert set(rows["suite"]) == {"own"}
+    assert set(rows["suite"]) == {YOURS}
     assert (rows.groupby(["strategy", "seed"]).size() == 6).all()
     # Both start from the same points, each trained once per seed.
     assert len((tmp_path / "calls").read_text().split()) == 2 * 6

@@ -18,6 +18,7 @@ from benchmarks.scoring import comparison
 from benchmarks.scoring.cohorts import EVERY_SUITE, fields
 from benchmarks.scoring.leaderboard import Section, board, sections
 from benchmarks.scoring.told import longest
+from benchmarks.suites import YOURS
 
 EVIL = "<img src=x onerror=alert(1)>|task"
 
@@ -617,6 +618,26 @@ def test_a_suite_with_constants_for_only_some_tasks_is_an_error():
     ):
         known_constants(table[1:].assign(split="holdout"))
     assert len(known_constants(table.assign(suite="own"))) > 0
+
+
+def test_a_users_task_is_described_as_theirs_with_the_verdict_before_the_vocabulary(tmp_path):
+    save(tmp_path / "runs", *(runs(name, quality, ["mine"], suite=YOURS) for name, quality in QUALITIES))
+    main([tmp_path / "runs"], tmp_path / "lb", None)
+    text = (tmp_path / "lb.html").read_text()
+    assert "<h2>your task: mine</h2>" in text
+    assert "the task that you gave; each training was run once" in text
+    assert "user files" not in text
+    assert 0 < text.index("good has the lowest mean loss") < text.index("median random config")
+    assert "your task, mine: 1 task, 3 seeds" in (tmp_path / "lb.md").read_text()
+
+
+def test_the_interval_of_a_loss_that_is_never_negative_does_not_go_below_0():
+    table = pd.concat([runs(name, quality, ["mine"], suite=YOURS) for name, quality in QUALITIES])
+    spread = table.assign(worth=table["worth"] * 9.0 ** table["seed"])
+    for shift, is_cut in ((0.0, True), (-1.0, False)):
+        section = sections(spread.assign(worth=spread["worth"] + shift), constants(TASKS))[0]
+        low = section.standings["trainings"].board["low_tasks"]
+        assert (low.min() == 0.0, low.min() < 0.0) == (is_cut, not is_cut)
 
 
 def test_the_command_writes_page_markdown_plots_and_tables(tmp_path):
