@@ -86,9 +86,16 @@ def make_strategy(
     ``resumable``: whether a paused training can be resumed. ``fidelity``: what a short training of a config means;
     by default it follows from ``resumable``. ``seconds``: the training time budget, if there is one. ``timed``: whether
     measured seconds may influence the search. ``prior``: configs to try after the default one. Raises UnknownStrategy
-    for an invalid spec.
+    for an invalid spec, TypeError for a space that is not a ConfigurationSpace.
     """
+    from ConfigSpace import ConfigurationSpace
+
     check_spec(spec)
+    if not isinstance(space, ConfigurationSpace):
+        raise TypeError(
+            f"the space must be a ConfigurationSpace, got {type(space).__name__}; automl.load_space makes one from a "
+            "dict or a YAML file"
+        )
     name, *wrappers = spec.split("+")
     chosen = strategy_class(name)
     if chosen.plans_epochs:

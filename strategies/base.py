@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, ClassVar
 
 from strategies.types import JSON, Config
@@ -70,6 +71,14 @@ class Outcome:
     error: str | None = None  # why it failed
     stopped: bool = False  # ended before proposal.epochs because should_stop returned True
     metrics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # accuracy, ... per epoch
+
+    def __post_init__(self) -> None:
+        # By type, as a curve may have hundreds of losses.
+        if not isinstance(self.losses, tuple) or not all(issubclass(kind, Real) for kind in {*map(type, self.losses)}):
+            raise TypeError(
+                f"losses must be a tuple of the loss after each epoch, such as (0.3,), got {self.losses!r}; "
+                "a failed trial has an error, such as Outcome(proposal, (), seconds, error='diverged')"
+            )
 
     @property
     def loss(self) -> float | None:

@@ -394,6 +394,21 @@ def test_wrappers_delegate_the_regret_bound(wrapper):
     assert not make(f"random+{wrapper}", "numeric", max_epochs=9).bounds_regret
 
 
+@pytest.mark.parametrize("losses", [0.3, None, [0.3], ("a",), (None,)])
+def test_losses_of_another_type_are_rejected_when_they_are_told(losses):
+    with pytest.raises(TypeError, match=r"losses must be a tuple .* such as \(0\.3,\), got "):
+        outcome(make("random").ask(), losses=losses)
+
+
+def test_numpy_losses_are_numbers():
+    assert outcome(make("random").ask(), losses=(np.float32(0.5), np.int64(1), 0)).loss == 0
+
+
+def test_a_space_in_the_short_form_is_rejected_with_what_converts_it():
+    with pytest.raises(TypeError, match=r"got dict; automl\.load_space makes one"):
+        make_strategy("bo", {"x": {"float": [-1, 1]}}, seed=0)
+
+
 @every_strategy
 def test_a_negative_seed_is_rejected(name):
     with pytest.raises(ValueError, match="seed must be 0 or larger, got -1"):
