@@ -110,5 +110,12 @@ def test_help_and_list_import_nothing_heavy(arguments):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def test_completion_and_help_show_the_public_names():
+    code = (
+        "import automl; assert dir(automl) == sorted(automl.__all__); assert 'sklearn' not in __import__('sys').modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_every_module_has_a_docstring():
     assert [module for module, file in FILES.items() if not ast.get_docstring(ast.parse(file.read_text()))] == []
