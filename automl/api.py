@@ -6,18 +6,22 @@ import functools
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.devices import cards
 from automl.errors import UserError
 from automl.integrations.tracking import tracker_names
+from automl.runs.final import Final
 from automl.runs.machines import Machines
+from automl.runs.outputs import Outputs
 from automl.runs.past_studies import past_studies, which_prior
 from automl.runs.search import open_search, strategy_of
 from automl.runs.settings import Settings
 from automl.runs.shared import SharedRun
 from automl.runs.shared_search import share
+from automl.runs.time_plan import Clock
 from automl.study.open_study import recorded, space_settings
 from automl.study.run_folder import RunFolder
 from automl.tasks.function import as_task, check_stops_early
@@ -87,7 +91,8 @@ def tune(
         by more than this loss, or, with ``"noise"``, by more than the noise between trainings.
     ``maximize``: the objective returns a score; higher is better.
     ``study``: a folder for the run, created if missing, which ``resume`` continues; without one, nothing is written. At
-        the end it holds the checkpoints of the three best trials and of trials that may continue.
+        the end it holds the report, trials.csv, best.yaml, summary.json, and the checkpoints of the three best trials
+        and of trials that may continue.
     ``storage``: the URL of a PostgreSQL database for the study, which is named after the folder there. Processes that
         call ``tune`` with the same storage and the same shared folder train together: one leads, the others lend it
         ``n_workers`` each and return its result. The password comes from the environment (PGPASSWORD) or a file
@@ -141,7 +146,11 @@ def tune(
         warn(settings.crowded)
 
     def search(stored: Mapping[str, Any] | None, shared: SharedRun | None = None) -> Result:
-        complete = replace(settings, prior=first if stored is None else stored.get("prior"))
+        clock = Clock()
+        if stored is None:
+            complete = replace(settings, prior=first, started=datetime.now(UTC).isoformat(timespec="seconds"))
+        else:
+            complete = replace(settings, prior=stored.get("prior"), started=stored.get("started"))
         if stored is not None and keeps_budget:
             complete = replace(complete, n_trials=stored.get("n_trials") or DEFAULT_TRIALS)
         where = own
@@ -153,7 +162,12 @@ def tune(
             resume=stored is not None, executor=where,
             display=progress_display() if progress else None, callbacks=callbacks, warn=warn, shared=shared,
         ) as opened:  # fmt: skip
-            result = opened.tuner.run()
+            with clock.during("search"):
+                result = opened.tuner.run()
+            if folder is not None:
+                Outputs(folder, result, opened.tuner, complete, clock).write(Final())
+                if shared is not None:
+                    shared.keep_summary()
             if not opened.tuner.interrupted:
                 opened.tuner.retention.keep_best(KEPT_AT_THE_END)
             return result

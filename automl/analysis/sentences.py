@@ -25,6 +25,7 @@ from automl.analysis.formatting import (
     too_short,
 )
 from automl.study.contenders import paired
+from automl.study.facts import RUNNING
 from automl.study.study import Study
 from automl.task import TOO_SLOW
 from strategies.encoding import Encoding
@@ -46,7 +47,9 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
     if failed and summary["best"] is not None:
         notes.append(f"{failed_in_words(failed, study.n_too_slow, n)}.")
     notes += [f"{finding[:1].upper()}{finding[1:]}." for finding in summary.get("findings", [])]
-    if not _is_complete(summary):
+    if summary["stop_reason"] == RUNNING:
+        notes.append("The run is going on.")
+    elif not _is_complete(summary):
         notes.append(f"The run ended early: {summary['stop_reason']}.")
     notes += [said for said in (contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary)) if said]
     title = f"{summary['task']}, {_count(n, 'trial')} with {summary['strategy']}"

@@ -147,4 +147,5 @@ def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     yield "spent in training", f"{duration(training)}, added up over all workers"
     yield "spent in the strategy", duration(summary["strategy_seconds"])
     yield "commit", str(summary["commit"] or "unknown")
-    yield "versions", ", ".join(f"{package} {version}" for package, version in summary["versions"].items())
+    if summary["versions"]:
+        yield "versions", ", ".join(f"{package} {version}" for package, version in summary["versions"].items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from automl.analysis.formatting import at_resolution, duration, finite, resolution, show, shown_range, value, values
 from automl.cli.terminal import ENDED, short_config
+from automl.study.facts import GONE, NOT_RECORDED, RUNNING
 from automl.study.snapshot import Seen
 from automl.study.study import counts_in_words
 from automl.study.trial import Trial, incumbent
@@ -24,7 +26,7 @@ LEVELS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"  # eighths of a cha
 
 def frame(seen: Seen) -> Group:
     """The whole frame."""
-    metric, maximize = _metric(seen)
+    metric, maximize = seen.objective.metric, seen.objective.maximize
     step = resolution(values(seen.study.trials.values(), metric), maximize)
     parts: list[Any] = [Text(_title(seen), style="bold"), Text(_progress(seen, metric, step))]
     course = list(_course(seen, metric))
@@ -36,21 +38,22 @@ def frame(seen: Seen) -> Group:
     return Group(*parts)
 
 
-def _metric(seen: Seen) -> tuple[str, bool]:
-    """The run's metric and whether it is maximised, from its summary or else inferred from its trials."""
-    if seen.summary is not None:
-        return str(seen.summary["metric"]), bool(seen.summary["maximize"])
-    named = {name for trial in seen.study.trials.values() for name in trial.metrics}
-    if "accuracy" in named:
-        return "accuracy", True
-    return ("value", True) if seen.settings.get("maximize") and "value" in named else ("loss", False)
-
-
 def _title(seen: Seen) -> str:
     settings = seen.settings
     what = settings.get("task") or settings.get("command") or "run"
-    state = "running" if seen.going_on else "ended"
-    return f"{what} with {settings.get('strategy')}, seed {settings.get('seed')}, in {seen.where}: {state}"
+    return f"{what} with {settings.get('strategy')}, seed {settings.get('seed')}, in {seen.where}: {_state(seen)}"
+
+
+def _state(seen: Seen) -> str:
+    if seen.stop_reason == RUNNING:
+        return RUNNING
+    if seen.stop_reason != GONE:
+        return "ended" if seen.stop_reason == NOT_RECORDED else f"ended, {seen.stop_reason}"
+    if seen.folder is None:
+        return "stopped without ending; continue with --resume"
+    if seen.settings.get("from_python"):
+        return f"stopped without ending; continue with automl.tune(..., study={seen.folder!r}, resume=True)"
+    return f"stopped without ending; continue with --resume --out {shlex.quote(seen.folder)}"
 
 
 def _progress(seen: Seen, metric: str, step: float | None) -> str:

@@ -14,9 +14,10 @@ from automl.runs.final_model import keep_model
 from automl.runs.run_files import summarise, write_best, write_summary, write_trials
 from automl.runs.settings import Settings
 from automl.runs.time_plan import Clock
+from automl.study.facts import of_trial
 from automl.study.run_folder import RunFolder
 from automl.tuning.final_evaluation import contender_summary, final_summary
-from automl.tuning.result import Result, of_trial
+from automl.tuning.result import Result
 from automl.tuning.tuner import Tuner
 
 if TYPE_CHECKING:

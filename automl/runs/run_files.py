@@ -23,18 +23,13 @@ def summarise(
     result: Result, tuner: Tuner, settings: Mapping[str, Any], final: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """The content of summary.json."""
-    trials = result.trials
     return {
         **result.summary(),
         "task": settings["task"] or tuner.task.name,
         "why": tuner.strategy.why(epochs_are(tuner.task)),
         "findings": tuner.strategy.findings,
         "started": settings.get("started"),
-        "epochs_trained": sum(trial.epochs for trial in trials),
         "budget_epochs": tuner.budget_epochs,
-        "seconds": round(result.seconds, 3),
-        "training_seconds": round(sum(trial.seconds for trial in trials), 3),
-        "strategy_seconds": round(sum(trial.strategy_seconds for trial in trials), 3),
         "memory": _memory(tuner),
         "final": final,
         "settings": dict(settings),

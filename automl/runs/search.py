@@ -134,6 +134,8 @@ def open_search(
         if shared is not None:
             shared.is_leaving = lambda: tuner.interrupted
         yield Search(tuner, tracked)
+        if tuner.stop_reason is not None:
+            study.end(tuner.stop_reason)  # with all that follows the search
 
 
 def _executor(

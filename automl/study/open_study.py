@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from automl.errors import UserError
 from automl.space.edit import space_to_dict
 from automl.space.hyperparameters import SpaceError
+from automl.study.facts import Objective
 from automl.study.location import Location, of_folder, record
 from automl.study.run_folder import RunFolder
 from automl.study.sqlite import sqlite_url
@@ -57,6 +58,7 @@ def opened(
         where, study_name = (sqlite_url(folder.study), STUDY_NAME) if seat is None else (seat.storage, seat.name)
         store = Store.open(where, task.space, study_name)
         store.change_settings({**before, **settings})
+        store.record(objective=Objective.of(task).to_json(), ended=None)
         study = Study(task.space, task.max_epochs, store)
         study.settle()
         yield study
@@ -67,12 +69,13 @@ def _locked(folder: RunFolder, seat: Seat | None) -> Any:
 
 
 def _new_store(folder: RunFolder, task: Task, settings: Mapping[str, Any], seat: Seat | None) -> Store:
+    facts: dict[str, Any] = {"objective": Objective.of(task).to_json(), "ended": None}
     if seat is None:
-        return Store.create(sqlite_url(folder.study), task.space, settings)
+        return Store.create(sqlite_url(folder.study), task.space, settings, **facts)
     _forget_half_made(seat)
     identity = uuid.uuid4().hex
     record(Location(seat.url, seat.name, folder), identity)
-    return Store.create(seat.storage, task.space, settings, seat.name, folder=identity)
+    return Store.create(seat.storage, task.space, settings, seat.name, folder=identity, **facts)
 
 
 def _forget_half_made(seat: Seat) -> None:
@@ -81,8 +84,8 @@ def _forget_half_made(seat: Seat) -> None:
         study_id = seat.storage.get_study_id_from_name(seat.name)
     except KeyError:
         return
-    is_begun = seat.storage.get_study_user_attrs(study_id).keys() - {"folder"} or seat.storage.get_n_trials(study_id)
-    if not is_begun:
+    has_settings = "settings" in seat.storage.get_study_user_attrs(study_id)
+    if not has_settings and not seat.storage.get_n_trials(study_id):
         seat.storage.delete_study(study_id)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from automl.errors import UserError
 from automl.space.parse import load_space
 from automl.study.database_errors import reading, reason
+from automl.study.facts import GONE, NOT_RECORDED, RUNNING, Objective, facts_of_search
 from automl.study.location import Location, of_folder
 from automl.study.postgres import is_led, open_storage
 from automl.study.run_folder import RunFolder
@@ -48,9 +49,11 @@ class Seen:
     study: Study
     settings: dict[str, Any]
     trainings: list[RunningTraining]
+    objective: Objective
     going_on: bool  # whether a process runs the search
+    stop_reason: str  # RUNNING while it goes on, GONE if it was killed
     where: str  # the run's folder, or its database and name
-    summary: Mapping[str, Any] | None  # of an ended run
+    folder: str | None  # None: unknown
 
 
 def connect(file: Path) -> sqlite3.Connection:
@@ -92,11 +95,9 @@ def look(run: RunFolder | Location) -> Seen:
         if trial.state == "running" and not (frozen := store.as_stored(trial.number)).state.is_finished():
             losses = [loss for _, loss in sorted(frozen.intermediate_values.items())]
             trainings.append(RunningTraining(trial.number, trial.proposals[-1].epochs, losses, frozen.datetime_start))
-    try:
-        summary = _summary(at, attributes)
-    except UserError:
-        summary = None
-    return Seen(study, attributes["settings"], trainings, going_on, str(at), summary)
+    objective, stop_reason = _objective(at, attributes, study), _stop_reason(at, attributes, going_on)
+    folder = None if at.folder is None else str(at.folder.path)
+    return Seen(study, attributes["settings"], trainings, objective, going_on, stop_reason, str(at), folder)
 
 
 def _going_on(at: Location, kept: RDBStorage) -> bool:
@@ -105,6 +106,32 @@ def _going_on(at: Location, kept: RDBStorage) -> bool:
         return at.folder.going_on
     with kept.engine.connect() as connection:
         return is_led(connection, at.name)
+
+
+def _stop_reason(at: Location, attributes: Mapping[str, Any], going_on: bool) -> str:
+    """Why the run has ended, or its state if it has not."""
+    if going_on:
+        return RUNNING
+    if "ended" in attributes:
+        return str(attributes["ended"] or GONE)
+    summary = _readable_summary(at, attributes)
+    if summary is not None:
+        return str(summary["stop_reason"])
+    return NOT_RECORDED if attributes["settings"].get("from_python") else GONE  # earlier versions wrote none there
+
+
+def _objective(at: Location, attributes: Mapping[str, Any], study: Study) -> Objective:
+    summary = None if "objective" in attributes else _readable_summary(at, attributes)  # of an earlier version
+    if summary is not None:
+        return Objective(summary["task"], summary["metric"], summary["maximize"])
+    return Objective.recorded(attributes, study)
+
+
+def _readable_summary(at: Location, attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+    try:
+        return _summary(at, attributes)
+    except UserError:
+        return None
 
 
 def _read(at: Location, kept: RDBStorage) -> tuple[Store, Study, dict[str, Any]]:
@@ -123,20 +150,18 @@ def _read(at: Location, kept: RDBStorage) -> tuple[Store, Study, dict[str, Any]]
     return store, Study(space, settings.get("max_epochs") or 1, store), attributes
 
 
-def _summary(at: Location, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of summary.json; a study in PostgreSQL has it too. UserError if it is missing or damaged."""
+def _summary(at: Location, attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The content of summary.json, or None without one; in PostgreSQL, the study has it. UserError if it is damaged."""
     if at.folder is None:
         summary, where = attributes.get("summary"), f"the summary in {at}"
         if summary is None:
-            raise UserError(f"the run in {at} has no summary yet; finish it with --resume")
+            return None
     else:
         where = repr(str(at.folder.summary))
         try:
             summary = json.loads(at.folder.summary.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise UserError(
-                f"the run in {str(at.folder.path)!r} has no summary.json yet; finish it with --resume"
-            ) from None
+            return None
         except (ValueError, RecursionError) as error:
             raise UserError(f"{where} is damaged ({error}); write it again with --resume") from None
     missing = [name for name in SUMMARY if not isinstance(summary, dict) or name not in summary]
@@ -146,7 +171,31 @@ def _summary(at: Location, attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_run(run: Path | Location) -> tuple[Study, dict[str, Any]]:
-    """The study and the summary of a run. ``run``: its folder or location. UserError if they are missing."""
+    """The study and the summary of a run, which may be going on or killed. ``run``: its folder or location.
+
+    UserError if there is none, or if its summary.json is damaged.
+    """
     at = of_folder(RunFolder(run)) if isinstance(run, Path) else run
-    _, study, attributes = _read(at, storage(at))
-    return study, _summary(at, attributes)
+    kept = storage(at)
+    going_on = _going_on(at, kept)
+    _, study, attributes = _read(at, kept)
+    summary = _summary(at, attributes)
+    return study, _of_search(study, attributes, _stop_reason(at, attributes, going_on)) if summary is None else summary
+
+
+def _of_search(study: Study, attributes: Mapping[str, Any], stop_reason: str) -> dict[str, Any]:
+    """The summary of a run that has written none, as far as its study has it."""
+    settings, n_trials = attributes["settings"], attributes["settings"].get("n_trials")
+    facts = facts_of_search(
+        study, Objective.recorded(attributes, study),
+        strategy=str(settings.get("strategy")), seed=settings.get("seed") or 0, stop_reason=stop_reason,
+        seconds=study.clock,
+    )  # fmt: skip
+    return facts | {
+        "task": settings.get("task") or facts["task"],
+        "started": settings.get("started"),
+        "budget_epochs": None if n_trials is None else n_trials * study.max_epochs,
+        "settings": settings,
+        "versions": {},
+        "commit": None,
+    }

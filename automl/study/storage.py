@@ -103,6 +103,13 @@ class Store:
         """Replace the settings, e.g. when a run is extended."""
         self._storage.set_study_user_attr(self._study_id, "settings", dict(settings))
 
+    @writing
+    def record(self, **attributes: Any) -> None:
+        """Replace facts about the run (JSON)."""
+        for key, value in attributes.items():
+            self._storage.set_study_user_attr(self._study_id, key, value)
+        self._merge_log()
+
     def read_log(self) -> list[Asked | Told]:
         """The log in order; also finds the storage entry of each trial."""
         with reading(_shown(self._storage)):
@@ -251,10 +258,14 @@ class Store:
 
     @writing
     def close(self, paused: list[int]) -> None:
-        """Mark paused trials as pruned, and merge the write-ahead log into the database file."""
+        """Mark paused trials as pruned."""
         with self._transaction() as connection:
             self._write_epochs(connection)
             self._end(connection, paused, "stopped", None)
+        self._merge_log()
+
+    def _merge_log(self) -> None:
+        """Merge the write-ahead log into the database file."""
         if self._is_sqlite:  # SQLite does it by itself only without other readers
             with self._storage.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")  # does not wait for readers

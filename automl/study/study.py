@@ -99,9 +99,14 @@ class Study:
         self._apply(entry)
 
     def close(self) -> None:
-        """End the run: paused trials become pruned."""
+        """End the search: paused trials become pruned."""
         if self._store is not None:
             self._store.close(paused=[n for n, trial in self.trials.items() if trial.state == "paused"])
+
+    def end(self, reason: str) -> None:
+        """Record why the run has ended; until then, a run without a process was killed."""
+        if self._store is not None:
+            self._store.record(ended=reason)
 
     def _apply(self, entry: Asked | Told) -> None:
         self.log.append(entry)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from automl.analysis.formatting import duration, setting, shorten
+from automl.study.facts import Objective, facts_of_search
 from automl.study.study import Study, counts_in_words
-from automl.study.trial import Trial, incumbent
+from automl.study.trial import Trial
 from strategies.encoding import Encoding
 from strategies.types import Config
 
@@ -100,24 +101,10 @@ class Result:
 
     def summary(self) -> dict[str, Any]:
         """The facts of the search, as in summary.json."""
-        counts, best = self.study.counts, self.study.best
-        default = Encoding(self.study.space).default
-        default_trial = incumbent(trial for trial in self.trials if trial.config == default)
-        return {
-            "task": self.task,
-            "strategy": self.strategy,
-            "seed": self.seed,
-            "metric": self.metric,
-            "maximize": self.maximize,
-            "stop_reason": self.stop_reason,
-            "n_trials": len(self.study.trials),
-            **{f"n_{state}": counts[state] for state in ("complete", "paused", "stopped", "failed")},
-            "n_too_slow": self.study.n_too_slow,  # of those that failed
-            "max_epochs": self.study.max_epochs,
-            "best": None if best is None else of_trial(best),
-            "default": None if default_trial is None else of_trial(default_trial),
-            "final": None,
-        }
+        return facts_of_search(
+            self.study, Objective(self.task, self.metric, self.maximize),
+            strategy=self.strategy, seed=self.seed, stop_reason=self.stop_reason, seconds=self.seconds,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         parts = [f"task={self.task!r}", f"strategy={self.strategy!r}", f"n_trials={len(self.study.trials)}"]
@@ -145,19 +132,6 @@ class Result:
         ]
         table = f"<table><tr><th>hyperparameter</th><th>best</th><th>default</th></tr>{''.join(rows)}</table>"
         return f"<div>{'<br>'.join(lines)}{table}</div>"
-
-
-def of_trial(trial: Trial) -> dict[str, Any]:
-    """A trial as in summary.json, with means if its config was trained more than once."""
-    metrics = {name: trial.mean(name) for name, values in trial.metrics.items() if values}
-    return {
-        "trial": trial.number,
-        "config": trial.config,
-        "loss": trial.mean(),
-        "metrics": metrics,
-        "epochs": trial.epochs,
-        "trainings": len(trial.trainings),
-    }
 
 
 def trial_row(trial: Trial) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class Tuner:
     log: RunLog = field(default_factory=RunLog)
     warn: Callable[[str], object] = warnings.warn  # called with a line if a training is restarted
     interrupted: bool = field(default=False, init=False)  # set to True to end the search
+    stop_reason: str | None = field(default=None, init=False)  # why it has ended
 
     def __post_init__(self) -> None:
         self._n_workers = self.executor.n_workers  # as last logged
@@ -113,6 +114,7 @@ class Tuner:
             self.interrupted, reason = True, "interrupted"
         self._end()
         self.log.write("end", reason=reason)
+        self.stop_reason = reason
         return self.result(reason)
 
     def _end(self) -> None:

@@ -523,7 +523,7 @@ def test_the_command_writes_the_report_anew(folder, page, tmp_path):
 
 @pytest.mark.parametrize(
     ("files", "message"),
-    [([], "has no study.db"), (["study.db"], "has no summary.json yet"), (["study.db", "broken"], "is damaged")],
+    [([], "has no study.db"), (["study.db", "broken"], "is damaged")],
 )
 def test_what_is_no_run_is_one_line_and_exit_2(folder, tmp_path, files, message):
     for name in files:
@@ -535,6 +535,18 @@ def test_what_is_no_run_is_one_line_and_exit_2(folder, tmp_path, files, message)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_run_from_python_has_the_files_that_a_command_line_run_has(tmp_path):
+    folder = tmp_path / "run"
+    result = tune(lambda config: config["x"], {"x": {"float": [0, 1]}}, strategy="random", n_trials=3, study=folder)
+    assert Page((folder / "report.html").read_text(encoding="utf-8")).words.count("The run ended early") == 0
+    assert json.loads((folder / "summary.json").read_text())["best"]["config"] == result.best_config
+    assert yaml.safe_load((folder / "best.yaml").read_text()) == result.best_config
+    assert len((folder / "trials.csv").read_text().splitlines()) == 4
+    (folder / "summary.json").unlink()  # as after a kill
+    assert report(folder).returncode == 0
+    assert "3 trials with random" in Page((folder / "report.html").read_text(encoding="utf-8")).words
 
 
 def test_a_png_without_kaleido_says_what_to_install(run, tmp_path, monkeypatch):

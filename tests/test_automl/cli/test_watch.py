@@ -22,11 +22,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import automl
+from automl.analysis.sentences import headline
 from automl.cli import dashboard, watch
 from automl.cli.watch_view import frame
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder
-from automl.study.snapshot import connect, look, storage
+from automl.study.snapshot import connect, look, read_run, storage
 from automl.study.sqlite import sqlite_url
 
 SPACE = {"x": {"float": [0, 1]}, "kind": {"choice": ["a", "[bold]"]}}
@@ -60,9 +61,9 @@ def test_an_ended_run_is_shown_and_left_as_it_is(ended):
     before = files(ended)
     text = shown(ended)
     assert text.splitlines()[0].startswith("training with sobol, seed 0, in ")
-    assert "ended" in text
+    assert ": ended, budget spent" in text
     assert "12 trials (" in text
-    assert "accuracy, best so far over 1" in text
+    assert "loss, best so far over 1" in text  # what was minimised
     assert "RuntimeError: diverged" in text
     assert "kind=[bold]" in text
     assert files(ended) == before
@@ -74,6 +75,34 @@ def test_watch_ends_by_itself_and_says_what_is_no_run(ended, tmp_path):
     assert "12 trials (" in done.stdout
     with pytest.raises(UserError, match=r"there is no run in .*: it has no study\.db"):
         look(RunFolder(tmp_path))
+
+
+@pytest.mark.parametrize("from_python", [True, False])
+def test_a_killed_run_is_not_called_ended_and_can_be_reported(tmp_path, from_python):
+    folder, script, space = tmp_path / "run", tmp_path / "task.py", tmp_path / "space.yaml"
+    space.write_text("x: {float: [0, 1]}")
+    script.write_text(f"""
+import automl, os, signal
+
+def train(config):
+    if config["x"] != 0.5:
+        os.kill(os.{"getpid" if from_python else "getppid"}(), signal.SIGKILL)
+    return {{"loss": config["x"], "accuracy": config["x"]}}
+
+if __name__ == "__main__":
+    automl.tune(train, {str(space)!r}, strategy="random", n_trials=3, study={str(folder)!r})
+""")
+    command, how = [script], f"automl.tune(..., study={str(folder)!r}, resume=True)"
+    if not from_python:
+        options = f"--task {script}:train --space {space} --strategy random --trials 3 --workers 1 --out {folder}"
+        command, how = ["-m", "automl", "run", *options.split()], f"--resume --out {folder}"
+    assert subprocess.run([sys.executable, *command]).returncode == -signal.SIGKILL
+    text = shown(folder)
+    assert f": stopped without ending; continue with {how}" in "".join(text.splitlines())
+    assert "best loss 0.500" in text
+    study, summary = read_run(folder)
+    assert (summary["metric"], summary["n_trials"], summary["best"]["loss"]) == ("loss", 2, 0.5)
+    assert "The run ended early: its process is gone." in headline(study, summary)["notes"]
 
 
 def test_a_run_that_goes_on_is_seen_and_neither_stopped_nor_locked(tmp_path):
