@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.analysis.sentences import commonest_error
 from automl.devices import cards
 from automl.errors import UserError
 from automl.integrations.tracking import tracker_names
@@ -113,7 +114,7 @@ def tune(
         level INFO.
     ``track``: also write the trials of a run with a folder to ``"mlflow"``, ``"tensorboard"`` or ``"wandb"``.
 
-    Raises UserError for errors that the caller can fix.
+    Raises UserError for errors that the caller can fix, and warns if no trial has succeeded.
     """
     if executor is not None and not isinstance(executor, (Executor, Machines)):
         raise UserError(f"executor must be Machines, such as Machines('ray'), or an Executor, got {executor!r}")
@@ -175,8 +176,12 @@ def tune(
     if storage is not None:
         if executor is not None:
             raise UserError("storage shares the workers of the processes that take part; leave executor out")
-        return share(storage, folder, task, settings, search, resume=resume)
-    return search(recorded(folder) if resume and folder is not None else None)
+        result = share(storage, folder, task, settings, search, resume=resume)
+    else:
+        result = search(recorded(folder) if resume and folder is not None else None)
+    if result.study.best is None and result.stop_reason != "interrupted":
+        warn(" ".join([f"no trial succeeded ({result.stop_reason}).", *commonest_error(result.study)]))
+    return result
 
 
 def _trackers(names: str | Sequence[str], study: str | Path | None) -> Sequence[str] | None:

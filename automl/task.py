@@ -21,6 +21,10 @@ class TrainingFailed(Exception):
     """A config could not be trained; the message is the one-line reason. The trial fails, the study continues."""
 
 
+class NoLoss(TrainingFailed):
+    """An objective returned what is no loss. In the first trial, this ends the search: no other would have one."""
+
+
 class OutOfMemory(TrainingFailed):
     """There was not enough memory for a training. ``crowded``: other processes hold much of the GPU's memory."""
 

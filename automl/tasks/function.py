@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError, whole
 from automl.space.parse import load_space
-from automl.task import Epoch, Task, TrainingFailed, vary
+from automl.task import Epoch, NoLoss, Task, vary
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -74,11 +74,13 @@ class FunctionTask:
     ) -> FunctionTask:
         """Read the signature. Without ``max_epochs``, an int default of ``epochs`` is the length of a full training.
 
-        Any other default, such as None, is left to the function. UserError if ``epochs`` has no default either.
+        Any other default, such as None, is left to the function. UserError if ``epochs`` has no default either, or if
+        the function needs other arguments.
         """
-        parameters: Mapping[str, inspect.Parameter] = {}
+        signature = None
         with contextlib.suppress(TypeError, ValueError):  # builtins without a signature
-            parameters = inspect.signature(function).parameters
+            signature = inspect.signature(function)
+        parameters = {} if signature is None else signature.parameters
         name = getattr(function, "__name__", type(function).__name__).strip("<>")
         takes = tuple(name for name in ("seed", "epochs", "folder", "device") if name in parameters)
         if max_epochs is None and "epochs" in takes:
@@ -92,6 +94,14 @@ class FunctionTask:
                 max_epochs = own
             else:
                 takes = tuple(argument for argument in takes if argument != "epochs")
+        if signature is not None:
+            try:
+                signature.bind({}, **dict.fromkeys(takes))
+            except TypeError as error:
+                raise UserError(
+                    f"{name}() cannot be called with a config: {error}; the objective takes the config and, by these "
+                    "names, seed, epochs, folder and device"
+                ) from None
         return cls(
             function,
             space,
@@ -139,11 +149,11 @@ class FunctionTask:
             value = {self.metric: value}
         if self.metric not in value:
             self._check_direction(value)
-            raise TrainingFailed(f"the objective returned {dict(value)!r}, without the key {self.metric!r}")
+            raise NoLoss(f"the objective returned {dict(value)!r}, without the key {self.metric!r}")
         try:
             given = float(value[self.metric])
         except (TypeError, ValueError):
-            raise TrainingFailed(f"the objective must return a number, got {value[self.metric]!r}") from None
+            raise NoLoss(f"the objective must return a number, got {value[self.metric]!r}") from None
         return epoch_of(number, given, value, seconds, self.maximize)
 
     def _check_direction(self, result: Mapping[str, Any]) -> None:

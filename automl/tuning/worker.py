@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.devices import crowd, forget_peak, peak_memory, return_memory, says_out_of_memory
 from automl.errors import UserError, abridged
-from automl.task import CheckpointDamaged, Epoch, OutOfMemory, TrainingFailed, vary, within
+from automl.task import CheckpointDamaged, Epoch, NoLoss, OutOfMemory, TrainingFailed, vary, within
 from automl.tuning.descendants import kill_marked
 from automl.tuning.jobs import EpochDone, Event, Job, JobEnded, JobStarted, LaneEnded, Restarted, event_to_json
 from automl.tuning.memory import Memory
@@ -58,6 +58,8 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
             scores = _scores(task, folder, job)
     except OutOfMemory as failure:
         error, out_of_memory, crowded = _one_line(failure), True, failure.crowded
+    except NoLoss as failure:
+        error, fatal = _one_line(failure), job.key == 0
     except TrainingFailed as failure:
         error = _one_line(failure)
         out_of_memory = says_out_of_memory(error)  # of a command, for example

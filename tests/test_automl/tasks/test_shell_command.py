@@ -109,7 +109,8 @@ def test_a_failing_command_says_why(command, reason):
 
 @pytest.mark.parametrize("printed", ["nan", "NaN", "inf", '{"loss": NaN}', "-inf"])
 def test_a_loss_that_is_not_finite_is_a_failure(printed):
-    result = automl.tune(CommandTask(f"echo {{lr}}; echo '{printed}'", SPACE), n_trials=1, strategy="random")
+    with pytest.warns(UserWarning, match="at epoch 2"):
+        result = automl.tune(CommandTask(f"echo {{lr}}; echo '{printed}'", SPACE), n_trials=1, strategy="random")
     assert result.trials[0].state == "failed"
     assert "at epoch 2" in result.trials[0].error
 
@@ -163,7 +164,8 @@ def test_a_line_of_50_mb_is_abridged(stream, tmp_path):
     task = CommandTask(f'python3 -c "{program}" {{lr}}', SPACE)
     automl.tune(CommandTask("echo {lr}", SPACE), strategy="random", n_trials=1, study=tmp_path / "first")  # imports
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    (trial,) = automl.tune(task, strategy="random", n_trials=1, study=tmp_path / "run").trials
+    with pytest.warns(UserWarning, match="exit status 1"):
+        (trial,) = automl.tune(task, strategy="random", n_trials=1, study=tmp_path / "run").trials
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # kB
     assert trial.error.startswith("the command failed with exit status 1")
     assert "ZeroDivisionError" in trial.error
@@ -176,7 +178,8 @@ def test_an_exception_with_a_text_of_50_mb_is_abridged():
     def fails(config):
         raise ValueError("x" * 50_000_000 + "end")
 
-    (trial,) = automl.tune(fails, SPACE, strategy="random", n_trials=1).trials
+    with pytest.warns(UserWarning, match="ValueError: xxx"):
+        (trial,) = automl.tune(fails, SPACE, strategy="random", n_trials=1).trials
     assert trial.error.startswith("ValueError: xxx")
     assert trial.error.endswith("xend")
     assert len(trial.error) + len(trial.traceback) <= 2 * MAX_CHARACTERS + 200

@@ -100,8 +100,10 @@ def test_a_run_that_ended_by_its_rule_goes_on_under_a_milder_one(tmp_path):
 
 def test_a_run_that_gave_up_goes_on_when_it_is_resumed(tmp_path):
     options = {"strategy": "random", "n_trials": 25, "study": tmp_path / "run"}
-    automl.tune(lambda config: math.nan, SPACE, **options)
-    again = automl.tune(lambda config: math.nan, SPACE, resume=True, **options)
+    with pytest.warns(UserWarning, match="the first 10 trials all failed"):
+        automl.tune(lambda config: math.nan, SPACE, **options)
+    with pytest.warns(UserWarning, match="the first 20 trials all failed"):
+        again = automl.tune(lambda config: math.nan, SPACE, resume=True, **options)
     assert (len(again.trials), again.stop_reason) == (20, "the first 20 trials all failed")
     mended = automl.tune(lambda config: loss(config), SPACE, resume=True, **options)
     assert [trial.state for trial in mended.trials] == ["failed"] * 20 + ["complete"] * 5

@@ -61,7 +61,7 @@ def test_a_generator_of_unknown_length_runs_to_its_end():
     assert result.trials[0].losses == [3.0, 2.0, 1.0]
 
 
-def iter_losses():
+def iter_losses(config=None):
     yield from (3.0, 2.0, 1.0)
 
 
@@ -178,7 +178,8 @@ def test_odd_exceptions_fail_the_trial_and_leave_none_running(tmp_path, error, r
         raise error
 
     objective = fails_later if curve else fails
-    result = automl.tune(objective, SPACE, strategy="random", n_trials=2, max_epochs=3, study=tmp_path / "run")
+    with pytest.warns(UserWarning, match="no trial succeeded"):
+        result = automl.tune(objective, SPACE, strategy="random", n_trials=2, max_epochs=3, study=tmp_path / "run")
     assert [(trial.state, trial.error) for trial in result.trials] == [("failed", reason)] * 2
     study = optuna.load_study(study_name="automl", storage=sqlite_url(tmp_path / "run" / "study.db"))
     assert {trial.state.name for trial in study.trials} == {"FAIL"}
@@ -190,12 +191,14 @@ def test_a_failed_trial_keeps_its_traceback(tmp_path, n_workers):
     (tmp_path / "mine.py").write_text("import json\n\n\ndef train(config):\n    return json.loads('{')\n")
     train = load_from_file(f"{tmp_path}/mine.py:train")
     options = {"strategy": "random", "n_workers": n_workers, "study": tmp_path / "run"}
-    failed = automl.tune(train, SPACE, n_trials=2, **options).trials[0]
+    with pytest.warns(UserWarning, match=r"\(budget spent\)\. The most common reason \(2 trials\): .*JSONDecodeError"):
+        failed = automl.tune(train, SPACE, n_trials=2, **options).trials[0]
     assert failed.traceback.startswith("Traceback (most recent call last):")
     assert failed.traceback.rstrip().endswith(failed.error)
     assert failure(failed) == f"mine.py, line 5: {failed.error}"  # and not the line in json
     assert (tmp_path / "run" / "logs" / "trial-0000.log").read_text() == failed.traceback
-    resumed = automl.tune(train, SPACE, n_trials=3, resume=True, **options)
+    with pytest.warns(UserWarning, match="no trial succeeded"):
+        resumed = automl.tune(train, SPACE, n_trials=3, resume=True, **options)
     assert resumed.trials[0].traceback == failed.traceback
     study = optuna.load_study(study_name="automl", storage=sqlite_url(tmp_path / "run" / "study.db"))
     assert study.trials[0].user_attrs["traceback"] == failed.traceback
@@ -208,16 +211,32 @@ def test_the_curve_before_a_failure_is_kept():
         yield math.nan
         yield 0.1
 
-    (trial,) = automl.tune(diverges, SPACE, strategy="random", n_trials=1, max_epochs=5).trials
+    with pytest.warns(UserWarning, match="the loss is nan at epoch 3"):
+        (trial,) = automl.tune(diverges, SPACE, strategy="random", n_trials=1, max_epochs=5).trials
     assert (trial.losses, trial.state, trial.error) == ([1.0, 0.5], "failed", "the loss is nan at epoch 3")
 
 
 def test_a_run_in_which_everything_fails_gives_up():
-    result = automl.tune(lambda config: math.nan, SPACE, strategy="random", n_trials=50)
+    with pytest.warns(UserWarning, match="no trial succeeded .the first 10 trials all failed"):
+        result = automl.tune(lambda config: math.nan, SPACE, strategy="random", n_trials=50)
     assert len(result.trials) == GIVE_UP_AFTER
     assert result.stop_reason == "the first 10 trials all failed"
     with pytest.raises(ValueError, match=r"no trial has succeeded .*the loss is nan"):
         _ = result.best
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize(
+    ("returned", "reason"),
+    [
+        (None, "must return a number, got None"),
+        ("low", "must return a number, got 'low'"),
+        ({"acc": 1.0}, "without the key 'loss'"),
+    ],
+)
+def test_what_can_never_be_a_loss_ends_the_run_at_the_first_trial(returned, reason, n_workers):
+    with pytest.raises(UserError, match=reason):
+        automl.tune(lambda config: returned, SPACE, strategy="random", n_trials=3, n_workers=n_workers)
 
 
 def test_a_finite_space_ends_the_run():
@@ -278,6 +297,8 @@ def test_a_time_limit_waits_for_the_first_result_of_a_task_that_asks_for_it():
         ({"sure_within": 0.1, "strategy": "tpe+asha", "max_epochs": 9}, r"such as bo; tpe\+asha has none"),
         ({"space": None}, "needs a space: --space FILE on the command line, in Python e.g. "),
         ({"objective": lambda config, epochs: 0.0}, r"lambda\(\) takes epochs but has no default"),
+        ({"objective": lambda config, model: 0.0}, r"lambda\(\) cannot be called with a config: .*'model'"),
+        ({"objective": lambda: 0.0}, r"lambda\(\) cannot be called with a config: too many positional arguments"),
         ({"objective": iter_losses, "strategy": "bo+asha"}, "needs the epochs of a full training: give max_epochs"),
         ({"objective": 3}, "must be a function of a config"),
         ({"objective": "mnist1d-cn"}, "did you mean 'mnist1d-cnn'"),
@@ -344,7 +365,8 @@ def test_a_result_is_shown_in_a_line_and_as_html():
     assert "lambda with random: 3 trials (3 complete) in " in shown
     assert "&lt;b&gt;" in shown
     assert "<b>" not in shown.replace("<b>lambda with", "")
-    failed = automl.tune(lambda config: math.nan, space, strategy="random", n_trials=1)
+    with pytest.warns(UserWarning, match="the loss is nan"):
+        failed = automl.tune(lambda config: math.nan, space, strategy="random", n_trials=1)
     assert repr(failed) == "Result(task='lambda', strategy='random', n_trials=1, best=None)"
     assert "no trial has succeeded" in failed._repr_html_()
 
