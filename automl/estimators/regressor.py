@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import assert_all_finite, check_consistent_length, check_is_fitted, column_or_1d
 
+from automl.errors import UserError
 from automl.estimators.base import MODEL, AutoMLEstimator, baseline_of
 
 if TYPE_CHECKING:
@@ -92,7 +93,22 @@ class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
         y = column_or_1d(y, warn=True)
         check_consistent_length(np.empty(n), y)
         assert_all_finite(y, input_name="y")
-        return np.asarray(y, np.float64)
+        try:
+            return np.asarray(y, np.float64)
+        except ValueError:
+            strange = next(value for value in y if not _is_number(value))
+            raise UserError(
+                f"y must be numbers, and has {str(strange)!r}; AutoMLClassifier is for classes, and pandas.to_numeric "
+                "reads numbers from text"
+            ) from None
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _targets(y: Any) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def opened(
     ``data``: a folder that is moved into that of a new run. ``seat``: of the leader, for a study in PostgreSQL.
     """
     if not resume:
-        folder.create()
+        folder.create(from_python=bool(settings.get("from_python")))
         with _locked(folder, seat):
             with folder.being_made():
                 if data is not None:

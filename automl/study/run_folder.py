@@ -44,13 +44,14 @@ class RunFolder:
         self.tracking = path / "tracking.json"  # the run's id for trackers
         self.starting = path / ".starting"  # exists until the study is complete
 
-    def check_is_free(self) -> None:
+    def check_is_free(self, *, from_python: bool = False) -> None:
         """UserError if the folder is not empty; it is never overwritten."""
+        place, way_on = ("", "tune(..., resume=True)") if from_python else (" with --out", "--resume")
         if self.path.exists() and not self.path.is_dir():
-            raise UserError(f"{str(self.path)!r} is a file; choose a folder with --out")
+            raise UserError(f"{str(self.path)!r} is a file; choose a folder{place}")
         if self.path.exists() and any(self.path.iterdir()) and not self.starting.exists():
             raise UserError(
-                f"the folder {str(self.path)!r} is not empty; choose another with --out, or continue it with --resume"
+                f"the folder {str(self.path)!r} is not empty; choose another{place}, or continue it with {way_on}"
             )
 
     @property
@@ -72,9 +73,9 @@ class RunFolder:
         if not self.has_run:
             raise UserError(f"the folder {str(self.path)!r} was removed while the run was going on; start it again")
 
-    def create(self) -> None:
+    def create(self, *, from_python: bool = False) -> None:
         """Create the folder. UserError if it is not empty."""
-        self.check_is_free()
+        self.check_is_free(from_python=from_python)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -126,6 +126,11 @@ def test_bad_input_is_a_value_error_in_one_line():
         automl.AutoMLClassifier(metric="rmse").fit(X, y)
     with pytest.raises(ValueError, match="one class only"):
         automl.AutoMLClassifier().fit(X, np.zeros(len(X)))
+    with pytest.raises(ValueError, match="y must be numbers, and has 'malignant'; AutoMLClassifier is for classes"):
+        automl.AutoMLRegressor().fit(X, np.where(y, "benign", "malignant"))
+    named = r"most values of 'target' are different \(569 in 569 rows\)"
+    with pytest.warns(UserWarning, match="number of unique classes"), pytest.raises(ValueError, match=named):
+        automl.AutoMLClassifier().fit(X, [f"P{number}" for number in range(len(X))])
 
 
 def test_a_saved_model_names_its_classes_and_is_not_overwritten(tmp_path):

@@ -102,6 +102,11 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
             f"rows: {shown}{', ...' if rare.sum() > 5 else ''}"
         )
     kept = names[~rare]
+    if not len(kept) and len(names) > len(strings) / 2:
+        raise UserError(
+            f"most values of {name!r} are different ({len(names):,} in {len(strings):,} rows), as in a column of "
+            "identifiers, texts or dates: there are no classes to learn; choose another target"
+        )
     if len(kept) < 2:
         raise UserError(
             f"the target {name!r} needs two classes with at least {LEAST_OF_A_CLASS} rows each, it has {len(kept)}; "

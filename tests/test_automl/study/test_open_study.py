@@ -27,5 +27,7 @@ automl.tune(lambda config: config["x"], {SPACE}, strategy="random", study={str(t
         automl.tune(lambda config: config["x"], SPACE, resume=True, **options)
     assert len(automl.tune(lambda config: config["x"], SPACE, **options).trials) == 2
     assert not (tmp_path / "run" / ".starting").exists()
-    with pytest.raises(UserError, match="is not empty"):
+    with pytest.raises(
+        UserError, match=r"is not empty; choose another, or continue it with tune\(\.\.\., resume=True\)"
+    ):
         automl.tune(lambda config: config["x"], SPACE, **options)
