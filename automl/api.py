@@ -14,9 +14,7 @@ from automl.analysis.sentences import commonest_error
 from automl.devices import cards
 from automl.errors import UserError
 from automl.integrations.tracking import tracker_names
-from automl.runs.final import Final
 from automl.runs.machines import Machines
-from automl.runs.outputs import Outputs
 from automl.runs.past_studies import past_studies, which_prior
 from automl.runs.search import open_search, strategy_of
 from automl.runs.settings import Settings
@@ -92,8 +90,8 @@ def tune(
         by more than this loss, or, with ``"noise"``, by more than the noise between trainings.
     ``maximize``: the objective returns a score; higher is better.
     ``study``: a folder for the run, created if missing, which ``resume`` continues; without one, nothing is written. At
-        the end it holds the report, trials.csv, best.yaml, summary.json, and the checkpoints of the three best trials
-        and of trials that may continue.
+        the end it holds trials.csv, best.yaml, summary.json, and the checkpoints of the three best trials and of trials
+        that may continue; ``automl report`` adds the report.
     ``storage``: the URL of a PostgreSQL database for the study, which is named after the folder there. Processes that
         call ``tune`` with the same storage and the same shared folder train together: one leads, the others lend it
         ``n_workers`` each and return its result. The password comes from the environment (PGPASSWORD) or a file
@@ -166,7 +164,10 @@ def tune(
             with clock.during("search"):
                 result = opened.tuner.run()
             if folder is not None:
-                Outputs(folder, result, opened.tuner, complete, clock).write(Final())
+                from automl.runs.final import Final
+                from automl.runs.outputs import Outputs
+
+                Outputs(folder, result, opened.tuner, complete, clock).record(Final())
                 if shared is not None:
                     shared.keep_summary()
             if not opened.tuner.interrupted:

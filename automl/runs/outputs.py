@@ -41,6 +41,18 @@ class Outputs:
         from automl.analysis.explanation import explain
         from automl.analysis.report import write_report
 
+        folder, study = self._folder, self._result.study
+        summary = self.record(trained)
+        self._explanation = self._explanation or explain(study, summary)
+        summary["time"] = self._clock.table(self._strategy_seconds)
+        write_summary(folder.summary, summary)
+        ended = bool(trained.trainings) or trained.model is not None
+        self.columns = columns_in_time(folder, summary["model"], self._left if ended else 0.0)
+        write_report(folder.report, study, summary, self._explanation, columns=self.columns)
+        return summary
+
+    def record(self, trained: Final) -> dict[str, Any]:
+        """Write the files without the report, which takes seconds, and return the summary."""
         folder, result, task = self._folder, self._result, self._tuner.task
         folder.check_is_there()
         trainings, final, model, single = trained.trainings, None, None, None
@@ -68,12 +80,8 @@ class Outputs:
             baseline=trained.baseline,
         )  # fmt: skip
         shutil.rmtree(folder.final, ignore_errors=True)
-        self._explanation = self._explanation or explain(result.study, summary)
         summary["time"] = self._clock.table(self._strategy_seconds)
         write_summary(folder.summary, summary)
-        ended = bool(trainings) or trained.model is not None
-        self.columns = columns_in_time(folder, summary["model"], self._left if ended else 0.0)
-        write_report(folder.report, result.study, summary, self._explanation, columns=self.columns)
         return summary
 
     @property
