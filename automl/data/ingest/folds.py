@@ -49,18 +49,37 @@ def copy_folds(y: NDArray[Any], keys: NDArray[Any]) -> NDArray[np.int8] | None:
     return folds
 
 
-def time_folds(times: NDArray[Any]) -> NDArray[np.int8] | None:
+def time_folds(times: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int8] | None:
     """The fold of each row, (n,), from old to new; the older half is only trained on. None for too few times.
 
     A fold is predicted from the rows before it, at least half of all, so that no model of few rows is judged in place
-    of one of all rows. Rows of the same time stay together.
+    of one of all rows; more, up to three quarters, if the target does not vary in these or in the first fold. Rows of
+    the same time stay together.
     """
     different, codes = np.unique(times, return_inverse=True)
     if len(different) < 4 * N_FOLDS:
         return None
-    rank = np.searchsorted(np.sort(codes), codes)  # the number of older rows
-    folds = np.maximum(rank * 2 * N_FOLDS // len(times) - N_FOLDS, NEVER)
-    return folds.astype(np.int8) if len(np.unique(folds)) == N_FOLDS + 1 else None
+    rank, n = np.searchsorted(np.sort(codes), codes), len(times)  # rank: the number of older rows
+    for parts in range(N_FOLDS, 3 * N_FOLDS // 2 + 1):  # of 2 * N_FOLDS, which are only trained on
+        places = (2 * N_FOLDS * rank - parts * n) * N_FOLDS // ((2 * N_FOLDS - parts) * n)
+        folds = np.maximum(places, NEVER).astype(np.int8)
+        if len(np.unique(folds)) == N_FOLDS + 1 and _varies(y[folds == NEVER]) and _varies(y[folds == 0]):
+            return folds
+    return None
+
+
+def first_varied(folds: NDArray[np.int8], y: NDArray[Any]) -> NDArray[np.int8] | None:
+    """The folds, renumbered so that those in which the target varies come first: metrics such as AUC, of the folds so
+    far, need two classes. None if it varies in no fold, or not in the other folds of one, which are trained on."""
+    numbers = range(N_FOLDS)
+    varied = [_varies(y[folds == fold]) for fold in numbers]
+    if not any(varied) or not all(_varies(y[folds != fold]) for fold in numbers):
+        return None
+    return np.argsort(sorted(numbers, key=lambda fold: not varied[fold])).astype(np.int8)[folds]
+
+
+def _varies(y: NDArray[Any]) -> bool:
+    return len(np.unique(y)) > 1
 
 
 def merged(folds: NDArray[np.int8], n: int) -> NDArray[np.int8]:

@@ -16,7 +16,7 @@ from automl.data.ingest.column_checks import WORDS_OF_TEXT
 from automl.data.ingest.data_report import Report, inspect, write_report
 from automl.data.ingest.encoder import Encoder, Rows, encoder_class, kind_module, n_different
 from automl.data.ingest.file_formats import open_source
-from automl.data.ingest.folds import copy_folds, group_folds, random_folds, time_folds
+from automl.data.ingest.folds import copy_folds, first_varied, group_folds, random_folds, time_folds
 from automl.data.ingest.request import SMILES_NAMES, Request, check_used
 from automl.data.ingest.split import (
     LEAST_ROWS,
@@ -187,7 +187,7 @@ def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, copies: Any, 
         return ""
     how, folds, y = "random", None, labelled.y[places]
     if rows.times is not None:
-        how, folds = "time", time_folds(rows.times[labelled.rows][places])
+        how, folds = "time", time_folds(rows.times[labelled.rows][places], y)
     elif rows.groups is not None:
         how, folds = "group", group_folds(rows.groups[labelled.rows][places])
     else:
@@ -197,6 +197,8 @@ def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, copies: Any, 
             folds = random_folds(y)
         elif len(y) - n_different(copies[places]) > FEW_COPIES * len(y):
             how = "duplicates"
+    if folds is not None and how != "time":
+        folds = first_varied(folds, y)
     if folds is None:
         return ""
     np.save(folder / FOLDS, folds)

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.data.ingest.folds import N_FOLDS, NEVER, copy_folds, group_folds, merged, random_folds, time_folds
+from automl.data.ingest.folds import (
+    N_FOLDS,
+    NEVER,
+    copy_folds,
+    first_varied,
+    group_folds,
+    merged,
+    random_folds,
+    time_folds,
+)
 
 
 @given(st.lists(st.integers(0, 3), min_size=16, max_size=200))
@@ -61,7 +70,7 @@ def test_one_copy_changes_little_of_the_folds():
 def test_times_go_forward_and_the_older_half_is_only_trained_on():
     rng = np.random.default_rng(0)
     times = rng.integers(0, 60, 400)
-    folds = time_folds(times)
+    folds = time_folds(times, rng.random(400))
     assert set(folds) == {NEVER, *range(N_FOLDS)}
     assert 0.45 < (folds == NEVER).mean() < 0.55
     for n in (N_FOLDS, 4):
@@ -69,7 +78,38 @@ def test_times_go_forward_and_the_older_half_is_only_trained_on():
         assert set(found) == {NEVER, *range(n)}
         for fold in range(n):
             assert times[found < fold].max() < times[found == fold].min()
-    assert time_folds(np.arange(10)) is None, "too few times"
+    assert time_folds(np.arange(10), np.arange(10.0)) is None, "too few times"
+
+
+def test_the_first_fold_in_time_and_the_rows_before_it_have_two_classes():
+    times = np.arange(480)
+    rare = times >= 300
+    y = rare & (times % 3 == 0)
+    folds = time_folds(times, y.astype(int))
+    assert set(folds) == {NEVER, *range(N_FOLDS)}
+    for rows in (folds == NEVER, folds == 0):
+        assert len(set(y[rows])) == 2
+    assert time_folds(times, (times > 400).astype(int)) is None, "only the last folds could be predicted"
+
+
+@given(st.lists(st.integers(0, 40), min_size=60, max_size=200), st.sets(st.integers(0, 40), min_size=1, max_size=12))
+@settings(max_examples=50, deadline=None)
+def test_groups_of_one_class_are_not_scored_first(groups, positive):
+    names, y = np.array(groups), np.isin(groups, list(positive)).astype(int)
+    drawn = group_folds(names)
+    folds = first_varied(drawn, y)
+    if folds is not None:
+        assert len(set(y[folds == 0])) == 2
+        assert all(len(set(drawn[folds == fold])) == 1 for fold in range(N_FOLDS)), "only their numbers change"
+        assert all(len(set(y[folds != fold])) == 2 for fold in range(N_FOLDS))
+
+
+def test_folds_whose_target_varies_keep_their_order():
+    y = np.arange(80) % 5
+    folds = random_folds(y)
+    assert first_varied(folds, y).tolist() == folds.tolist()
+    pure = np.arange(80) % N_FOLDS
+    assert first_varied(pure.astype(np.int8), (pure < 4).astype(int)) is None, "AUC would have no value"
 
 
 @pytest.mark.parametrize("n", [8, 4, 1])

@@ -175,6 +175,20 @@ def test_rows_are_predicted_by_older_ones_only(tmp_path):
     assert (np.isnan(read_predictions(tmp_path / "trial")) == (task.folds() < 0)).all()
 
 
+@pytest.mark.parametrize("how", ["group", "time"])
+def test_auc_has_a_value_after_the_first_fold_though_a_class_is_rare_in_groups_or_begins_late(how, tmp_path):
+    frame = load_wine(as_frame=True).frame.sample(frac=1, random_state=0).reset_index(drop=True)
+    frame["target"] = frame["target"] == 0
+    frame = pd.concat([frame[~frame["target"]].head(85), frame.tail(80)], ignore_index=True)
+    days = pd.date_range("2020-01-01", periods=len(frame)).astype(str)
+    frame["place"] = (frame.index + 3) // 6 if how == "group" else days
+    task = cross_validated(prepared(tmp_path, frame, **{how: "place"}), 8, None, "auc")
+    assert task.folds_how == how
+    for family in ("linear", "lightgbm"):
+        epochs = list(task.train(preset(task, family), seed=0, epochs=8, checkpoint=tmp_path / family, device="cpu"))
+        assert all(0 <= epoch.loss < 0.2 for epoch in epochs)
+
+
 def test_in_order_of_time_a_network_is_fitted_to_all_rows_in_the_end(tmp_path):
     frame = load_diabetes(as_frame=True).frame
     frame["day"] = pd.date_range("2020-01-01", periods=len(frame)).astype(str)
