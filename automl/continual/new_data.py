@@ -138,7 +138,7 @@ def _digest(row: Array, label: Any) -> bytes:
 def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], Target, list[str]]:
     """The usable rows, their labels, the target with new classes, and notes."""
     if not isinstance(old, Classes):
-        found = label(rows.labels, rows.target, "number")
+        found = label(rows.labels, rows.target, "number", old.offset)
         return found.rows, found.y, old, found.notes
     there = np.flatnonzero(rows.labels.notna().to_numpy())
     places, different = differing(rows.labels.iloc[there])

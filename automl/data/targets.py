@@ -24,6 +24,7 @@ class Classes:
     """One of several classes: labels (n,) of int64 from 0 on. A model outputs one logit per class."""
 
     kind: ClassVar = "classes"
+    offset: ClassVar = 0.0
     names: tuple[str, ...]
 
     @property
@@ -83,17 +84,18 @@ class Number:
     kind: ClassVar = "number"
     mean: float  # of the training set
     std: float
+    offset: float = 0.0  # of what is predicted over the (n,) numbers, which float32 would otherwise round
 
     names: ClassVar[tuple[str, ...]] = ()
     n_outputs: ClassVar = 1
 
     @classmethod
-    def of(cls, y: Labels) -> Self:
+    def of(cls, y: Labels, offset: float = 0.0) -> Self:
         """With the statistics of the training labels."""
-        return cls(float(y.mean(dtype=np.float64)), max(float(y.std(dtype=np.float64)), 1e-12))
+        return cls(float(y.mean(dtype=np.float64)), max(float(y.std(dtype=np.float64)), 1e-12), offset)
 
     def refitted(self, y: Labels) -> Self:
-        return type(self).of(y)
+        return type(self).of(y, self.offset)
 
     def loss(self, outputs: Tensor, y: Tensor, config: Mapping[str, Any], weights: Tensor | None) -> Tensor:
         import torch.nn.functional as F
@@ -120,7 +122,7 @@ class Number:
         return numbers
 
     def to_json(self) -> dict[str, Any]:
-        return {"target_mean": self.mean, "target_std": self.std}
+        return {"target_mean": self.mean, "target_std": self.std, "target_offset": self.offset}
 
 
 @dataclass(frozen=True)
@@ -131,21 +133,22 @@ class Quantiles:
     mean: float  # of the training set
     std: float
     levels: tuple[float, ...]  # between 0 and 1, ascending
+    offset: float = 0.0  # as of ``Number``
 
     names: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def of(cls, y: Labels, levels: Sequence[float]) -> Self:
+    def of(cls, y: Labels, levels: Sequence[float], offset: float = 0.0) -> Self:
         """With the statistics of the training labels."""
         number = Number.of(y)
-        return cls(number.mean, number.std, tuple(levels))
+        return cls(number.mean, number.std, tuple(levels), offset)
 
     @property
     def n_outputs(self) -> int:
         return len(self.levels)
 
     def refitted(self, y: Labels) -> Self:
-        return type(self).of(y, self.levels)
+        return type(self).of(y, self.levels, self.offset)
 
     def loss(self, outputs: Tensor, y: Tensor, config: Mapping[str, Any], weights: Tensor | None) -> Tensor:
         return self._pinball(outputs.to(y.dtype), (y - self.mean) / self.std).mean()
@@ -172,7 +175,7 @@ class Quantiles:
         return np.sort(numbers, axis=1)
 
     def to_json(self) -> dict[str, Any]:
-        return {"target_mean": self.mean, "target_std": self.std, "quantiles": self.levels}
+        return {**Number(self.mean, self.std, self.offset).to_json(), "quantiles": self.levels}
 
 
 Target = Classes | Number | Quantiles
@@ -184,9 +187,10 @@ def levels_of(target: Target) -> tuple[float, ...] | None:
 
 
 def target_from_json(fields: Mapping[str, Any]) -> Target:
-    """The target among the fields of preprocessing.json."""
+    """The target among the fields of preprocessing.json; earlier versions had no offset."""
     if "classes" in fields:
         return Classes(tuple(fields["classes"]))
+    mean, std, offset = fields["target_mean"], fields["target_std"], fields.get("target_offset", 0.0)
     if "quantiles" in fields:
-        return Quantiles(fields["target_mean"], fields["target_std"], tuple(fields["quantiles"]))
-    return Number(fields["target_mean"], fields["target_std"])
+        return Quantiles(mean, std, tuple(fields["quantiles"]), offset)
+    return Number(mean, std, offset)

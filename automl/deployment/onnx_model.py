@@ -74,6 +74,8 @@ def as_onnx(predictor: Predictor) -> onnx.ModelProto:
             found = graph("Mul", found, graph.constant(member.weight, np.float32 if predictor.classes else np.float64))
         mean = graph("Add", mean, found) if mean else found
     if not predictor.classes:
+        if predictor.offset:
+            mean = graph("Add", mean, graph.constant(predictor.offset, np.float64))
         graph.output("predictions", mean, np.float64, ("n", len(predictor.levels)) if predictor.levels else ("n",))
     else:
         temperature = float(predictor.card.get("temperature", 1.0))
@@ -253,4 +255,4 @@ def largest_difference(predictor: Predictor, content: bytes, examples: Arrays) -
 
 
 def _judged(predictor: Predictor, examples: Arrays) -> NDArray[Any]:
-    return predictor.judge(lambda family: examples[_input_name(predictor, family)])
+    return predictor.whole(predictor.judge(lambda family: examples[_input_name(predictor, family)]))

@@ -65,6 +65,11 @@ class Predictor:
         return () if isinstance(self.model, Translator) else levels_of(self.model.preprocessing.target) or ()
 
     @property
+    def offset(self) -> float:
+        """The offset of the predicted numbers; 0 for anything else."""
+        return 0.0 if isinstance(self.model, Translator) else self.model.preprocessing.target.offset
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns that ``stream`` predicts: the target, or one per quantile."""
         return tuple(f"{self.target} {level:g}" for level in self.levels) or (self.target,)
@@ -140,7 +145,8 @@ class Predictor:
             yield result
 
     def judge(self, raw: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
-        """The weighted mean of the members' predictions: probabilities, numbers or quantiles, as ``predictions``.
+        """The weighted mean of the members' predictions: probabilities, numbers or quantiles, as ``predictions``, which
+        lack the target's offset, as prepared labels do.
 
         ``raw``: returns the raw examples (n, *shape) that a model family reads.
         """
@@ -167,8 +173,12 @@ class Predictor:
 
     def _outputs(self, examples: Any) -> NDArray[Any]:
         if self.encoder is None:
-            return self.judge(lambda family: self._array(examples))
+            return self.whole(self.judge(lambda family: self._array(examples)))
         return self.of_frame(self.encoder.as_frame(examples))
+
+    def whole(self, found: NDArray[Any]) -> NDArray[Any]:
+        """What ``judge`` has found, with the target's offset."""
+        return np.add(found, self.offset, dtype=np.float64) if self.offset else found
 
     def of_frame(self, frame: pd.DataFrame) -> NDArray[Any]:
         """Probabilities, numbers or texts for rows as returned by the encoder's ``as_frame``."""
@@ -177,7 +187,7 @@ class Predictor:
             return self._written(as_texts(frame, self.encoder.to_json()["source"]))
         assert isinstance(self.encoder, Encoder)
         arrays, views = self.encoder.encode(frame), self.encoder.views
-        return self.judge(lambda family: arrays[views[family]])
+        return self.whole(self.judge(lambda family: arrays[views[family]]))
 
     def _of_readable(self, encoder: Reader, frame: pd.DataFrame) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """As ``of_frame``, without the unreadable rows, and a mask (n,) of the readable ones."""

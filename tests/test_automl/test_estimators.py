@@ -158,6 +158,14 @@ def test_classes_and_values_that_files_would_change_stay_as_they_are():
     assert model.predict_proba(X).shape == (200, 2)
 
 
+def test_numbers_far_from_0_are_learnt_by_their_differences():
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    y = 1.7e9 + x[:, 0]
+    model = automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1).fit(x, y)
+    assert model.score(x, y) > 0.9
+    assert np.abs(model.predict(x) - y).mean() < 0.3
+
+
 def test_what_was_noticed_in_the_data_is_kept():
     X, y = people(200)
     X["id"] = range(len(X))

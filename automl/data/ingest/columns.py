@@ -21,6 +21,7 @@ from automl.data.ingest.json_examples import (
     shown,
 )
 from automl.data.ingest.number_formats import as_numbers, differing
+from automl.data.ingest.offsets import offset_of
 from automl.data.ingest.read_table import check_there, plain_text
 from automl.data.ingest.text_features import TextFeatures
 from automl.errors import UserError
@@ -102,6 +103,7 @@ class Column:
     parts: tuple[str, ...] = ()  # for dates, the DATE_PARTS that vary; for texts, the names of the features
     decimal: str = "."  # decimal sign, used where a file is ambiguous
     text: TextFeatures | None = None
+    offset: float = 0.0  # subtracted from numbers
 
     @property
     def width(self) -> int:
@@ -112,7 +114,7 @@ class Column:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_json``; earlier versions had no texts."""
+        """The inverse of ``to_json``; earlier versions had no texts and no offsets."""
         text = fields.get("text")
         lists = {name: tuple(fields[name]) for name in ("categories", "parts")}
         return cls(**{**fields, **lists, "text": None if text is None else TextFeatures.from_json(text)})
@@ -146,7 +148,8 @@ class ColumnsEncoder:
                 parts = () if text is None else tuple(f"component {i + 1}" for i in range(text.n_outputs))
                 columns.append(Column(name, "text", parts=parts, text=text))
             elif values.dtype.kind in "fiu":
-                columns.append(Column(name, "number", decimal=decimals.get(name, ".")))
+                decimal = decimals.get(name, ".")
+                columns.append(Column(name, "number", decimal=decimal, offset=offset_of(as_numbers(values, decimal))))
             else:
                 counts = values.value_counts()
                 seen = tuple(map(str, counts[counts > 0].index[:MAX_CATEGORIES]))
@@ -167,6 +170,11 @@ class ColumnsEncoder:
     def decimals(self) -> dict[str, str]:
         """The decimal sign of each column, by name."""
         return {column.name: column.decimal for column in self.columns}
+
+    @property
+    def exact(self) -> tuple[str, ...]:
+        """The columns of numbers with an offset."""
+        return tuple(column.name for column in self.columns if column.offset)
 
     @property
     def places(self) -> dict[str, slice]:
@@ -196,7 +204,7 @@ class ColumnsEncoder:
         for column in self.columns:
             values = frame[column.name]
             if column.role == "number":
-                x[:, place] = as_numbers(values, column.decimal)
+                x[:, place] = as_numbers(values, column.decimal) - column.offset
             elif column.role == "date":
                 moments = as_dates(values, column.form)
                 for i, part in enumerate(column.parts):

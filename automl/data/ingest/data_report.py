@@ -58,7 +58,7 @@ def inspect(kind: str, rows: Rows, labelled: Labelled, parts: SplitRows, n_remov
                 "--metric balanced_accuracy or auc is more informative than accuracy"
             )
     elif not labelled.sentences:
-        y = labelled.y
+        y = labelled.y + np.float64(labelled.offset)
         facts[rows.target] = f"{y.min():.4g} to {y.max():.4g}, mean {y.mean():.4g}, standard deviation {y.std():.4g}"
     duplicates = len(rows.keys) - n_different(rows.keys)
     facts["duplicates"] = f"{duplicates:,}" if duplicates else "none"

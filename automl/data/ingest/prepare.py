@@ -88,7 +88,8 @@ def prepare(request: Request, folder: Path) -> Report:
         labelled = all_sentences(len(rows.labels))
     else:
         usual = "number" if kind == "series" else None
-        labelled = label(rows.labels, rows.target, request.target_kind or usual)
+        # A series is predicted from its own earlier values, which have no offset.
+        labelled = label(rows.labels, rows.target, request.target_kind or usual, 0.0 if kind == "series" else None)
     check_enough(len(labelled.rows), LEAST_TRAINED if request.no_test else LEAST_ROWS)
     keys = rows.keys[labelled.rows]
     copies = copies_of(keys, kind)
@@ -116,7 +117,7 @@ def prepare(request: Request, folder: Path) -> Report:
         encoder = encoder_class(kind).fit(rows.frame.iloc[labelled.rows[parts.train]], rows.details)
         target = labelled.target(labelled.y[parts.train])
         if request.quantiles:
-            target = Quantiles.of(labelled.y[parts.train], request.quantiles)
+            target = Quantiles.of(labelled.y[parts.train], request.quantiles, labelled.offset)
         length, ragged = _write_arrays(encoder, frames, labelled, target, parts, folder)
     encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
     name = "-".join(filter(None, (request.path.stem, request.into or request.target)))

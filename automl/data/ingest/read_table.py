@@ -6,6 +6,7 @@ next. Only the frame so far and one chunk are in memory at a time.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 NUMBER_LIKE = 0.95  # share of the present values that must be numbers for the rest to count as missing
 EXACT = 2**24  # whole numbers up to here are exact in 4 bytes; larger ones take 8
+CLOSE = 1e3  # numbers whose range is a smaller share of the largest take 8 bytes too
 NUMBERS_MEANT = 0.5  # share of numbers in a categorical column from which the other values are reported
 
 Watch = Callable[[float, int], None]  # called with the share of a file that was read, 0 to 1, and its rows so far
@@ -52,12 +54,20 @@ class ColumnFacts:
     n_signs: int = 0
     n_numbers: int = 0
     largest: float = 0.0  # absolute value
+    low: float = math.inf
+    high: float = -math.inf
     is_date: bool = False  # has a date type, as in Parquet
     stray: tuple[int, str] | None = None  # row (from 1) and value of the first that is not a number
     n_infinite: int = 0
     infinite: int | None = None  # row of the first
     exact: bool = False  # whether its numbers are always stored in 8 bytes
     known: bool | None = None  # whether it is a number, if a model has decided that
+
+    @property
+    def fits_float32(self) -> bool:
+        """Whether 4 bytes are enough for its numbers and their differences."""
+        is_close = 0.0 < CLOSE * (self.high - self.low) < self.largest
+        return not self.exact and self.largest <= EXACT and not is_close
 
     @property
     def is_number(self) -> bool:
@@ -89,8 +99,9 @@ def read_table(
     """The file's rows, or some of its columns; ``texts`` are kept as strings.
 
     ``numeric``: whether columns are numbers, as decided in training. ``decimals``: decimal signs, used where the file
-    is ambiguous. ``exact``: columns to sort by, such as times. ``strange``: counts the values lost in each column of
-    numbers. UserError if the file cannot be read, naming the row where possible.
+    is ambiguous. ``exact``: columns of which float32 may lose digits that matter, such as times to sort by.
+    ``strange``: counts the values lost in each column of numbers. UserError if the file cannot be read, naming the row
+    where possible.
     """
     import pandas as pd
 
@@ -188,7 +199,8 @@ def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: boo
     strange = np.isnan(numbers)
     good = numbers[~strange]
     if len(good):
-        facts.largest = max(facts.largest, float(np.abs(good).max()))
+        facts.low, facts.high = min(facts.low, float(good.min())), max(facts.high, float(good.max()))
+        facts.largest = max(-facts.low, facts.high)
         if strange.any():
             infinite = strange.copy()
             infinite[strange] = are_infinite(there[strange])
@@ -214,7 +226,7 @@ def _compact(values: pd.Series[Any], facts: ColumnFacts, is_text: bool) -> pd.Se
         texts: pd.Series[Any] = values.astype("str")
         return texts
     if facts.is_number:
-        return values.astype("float32" if facts.largest <= EXACT and not facts.exact else "float64")
+        return values.astype("float32" if facts.fits_float32 else "float64")
     if facts.is_date:
         return pd.to_datetime(values, errors="coerce")
     return as_categories(values)

@@ -60,7 +60,8 @@ class TableEncoder(encoder.Encoder):
         import pandas as pd
 
         if isinstance(examples, str | Path):
-            return read_table(Path(examples), numeric=self.table.numeric, decimals=self.table.decimals).frame
+            table = self.table
+            return read_table(Path(examples), numeric=table.numeric, decimals=table.decimals, exact=table.exact).frame
         if not isinstance(examples, pd.DataFrame):
             raise UserError(f"expected a file or a DataFrame with the training columns, got {type(examples).__name__}")
         return examples
@@ -140,7 +141,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
         request.path,
         numeric=numeric | spelled_target(request),
         decimals=None if known is None else known.decimals,
-        exact=[request.time],
+        exact=[request.time, *(() if known is None else known.exact)],
     )
     frame = table.frame
     labels = frame.pop(request.target)

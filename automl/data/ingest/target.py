@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.number_formats import as_numbers, differing
+from automl.data.ingest.offsets import offset_of
 from automl.data.ingest.read_table import plain_text
 from automl.data.targets import Classes, Number, Target
 from automl.errors import UserError
@@ -31,6 +32,7 @@ class Labelled:
     classes: tuple[str, ...]  # empty if the target is a number
     notes: list[str]
     sentences: bool = False  # whether texts are predicted; y is then the row numbers
+    offset: float = 0.0  # subtracted from the numbers in y
 
     @property
     def kind(self) -> str:
@@ -39,11 +41,12 @@ class Labelled:
 
     def target(self, y_train: NDArray[Any]) -> Target:
         """The target, with the statistics of the training set."""
-        return Classes(self.classes) if self.classes else Number.of(y_train)
+        return Classes(self.classes) if self.classes else Number.of(y_train, self.offset)
 
 
-def label(values: pd.Series[Any], name: str, asked: str | None) -> Labelled:
-    """The labels of a target column. ``asked``: classes or number, if the user gave it."""
+def label(values: pd.Series[Any], name: str, asked: str | None, offset: float | None = None) -> Labelled:
+    """The labels of a target column. ``asked``: classes or number, if the user gave it. ``offset``: subtracted from
+    numbers; None: as they need it."""
     there = values.notna().to_numpy()
     if not there.any():
         raise UserError(f"the target {name!r} has no values")
@@ -52,7 +55,7 @@ def label(values: pd.Series[Any], name: str, asked: str | None) -> Labelled:
         notes.append(f"{(~there).sum():,} rows without a value of {name!r} are left out")
     kind = asked or target_kind(values[there])
     if kind == "number":
-        return _numbers(values, name, there, notes)
+        return _numbers(values, name, there, notes, offset)
     if asked is None and values.dtype.kind in "fiu" and values.nunique() >= MANY_WHOLE_CLASSES:
         notes.append(
             f"the {values.nunique()} whole numbers of {name!r} are treated as classes; if their order matters, as of "
@@ -75,7 +78,9 @@ def target_kind(values: pd.Series[Any]) -> str:
     return "classes" if whole and len(found) <= min(MAX_WHOLE_CLASSES, max(2, len(values) // 10)) else "number"
 
 
-def _numbers(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes: list[str]) -> Labelled:
+def _numbers(
+    values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes: list[str], offset: float | None
+) -> Labelled:
     numbers = as_numbers(values)
     strange = there & np.isnan(numbers)
     if strange.any():
@@ -84,10 +89,11 @@ def _numbers(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
             f"the target {name!r} is not numeric: row {first + 1:,} has {str(values.iloc[first])!r}; "
             "fix that, or give --kind classification or another --target"
         )
-    y = numbers.astype(np.float32)[there]
-    if np.ptp(y) == 0:
-        raise UserError(f"the target {name!r} is always {y[0]:g}: there is nothing to predict")
-    return Labelled(np.flatnonzero(there), y, (), notes)
+    known = numbers[there]
+    if np.ptp(known) == 0:
+        raise UserError(f"the target {name!r} is always {known[0]:g}: there is nothing to predict")
+    offset = offset_of(known) if offset is None else offset
+    return Labelled(np.flatnonzero(there), (known - offset).astype(np.float32), (), notes, offset=offset)
 
 
 def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes: list[str]) -> Labelled:

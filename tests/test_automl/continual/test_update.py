@@ -462,6 +462,16 @@ def test_a_model_of_quantiles_is_updated(tmp_path):
     assert automl.load(run).predict(new).shape == (300, 3)
 
 
+def test_an_update_keeps_the_offset_of_the_numbers(tmp_path):
+    far, parts = 1.7e9, [delays(300, 0), delays(300, 1, shift=2.0)]
+    for part, name in zip(parts, ("old", "new"), strict=True):
+        part.assign(delay=far + part["delay"]).to_csv(tmp_path / f"{name}.csv", index=False)
+    run, _ = planned_run(Request(str(tmp_path / "old.csv"), "delay"), tmp_path, folds=2, n_trials=1, model="linear")
+    facts = update(RunFolder(run), tmp_path / "new.csv")
+    assert facts["test"]["new"]["candidate"] < facts["test"]["new"]["in_use"] < 100
+    assert automl.load(run).predict(parts[1]).mean() - far == pytest.approx(parts[1]["delay"].mean(), abs=1.0)
+
+
 def test_a_run_without_a_test_set_is_judged_by_the_new_rows_alone(tmp_path):
     delays(300, 0).to_csv(tmp_path / "old.csv", index=False)
     delays(200, 1, shift=0.5).to_csv(tmp_path / "new.csv", index=False)

@@ -277,6 +277,24 @@ def test_statistics_and_categories_are_those_of_the_training_part(tmp_path):
     assert splits.x_test[-1, 1] == 0  # a category that training has not seen
 
 
+def test_numbers_far_from_0_keep_their_differences(tmp_path):
+    rng = np.random.default_rng(0)
+    seconds, x, far = rng.integers(0, 3_600, 300), rng.normal(size=300), 1_700_000_000
+    frame = pd.DataFrame({"at": far + seconds, "mass": 1e6 + x, "x": x, "y": far + x})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    _, _, splits = prepared(tmp_path / "a.csv", tmp_path / "data", "y")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    at, mass, offset = *(column.offset for column in encoder.table.columns[:2]), splits.target.offset
+    assert offset == pytest.approx(far)
+    assert splits.y_train + np.float64(offset - far) == pytest.approx(splits.x_train[:, 2], abs=1e-6)
+    for n in (1, 300):  # a file of one row has no spread
+        frame.head(n).drop(columns="y").to_csv(tmp_path / "new.csv", index=False)
+        found = encoder.encode(encoder.as_frame(tmp_path / "new.csv"))["columns"].astype(float)
+        assert found[:, 0] + at - far == pytest.approx(seconds[:n])
+        assert found[:, 1] + (mass - 1e6) == pytest.approx(x[:n], abs=1e-6)
+        assert found[:, 2] == pytest.approx(x[:n])
+
+
 def test_a_category_is_the_same_however_its_file_has_it(tmp_path):
     codes = np.array(["1", "2", "x"])[np.arange(120) % 3]
     pd.DataFrame({"c": codes, "x": np.arange(120) * 1.5, "y": np.arange(120) % 2}).to_csv(

@@ -263,7 +263,7 @@ def learnt(family, kind, n_classes=3, with_levels=True, more=MappingProxyType({}
     if kind == "quantiles":
         y, target = signal.astype(np.float32), Quantiles.of(signal, (0.1, 0.5, 0.9))
     elif kind == "number":
-        y, target = signal.astype(np.float32), Number.of(signal)
+        y, target = signal.astype(np.float32), Number.of(signal, offset=1.7e9)
     else:
         y = np.digitize(signal, np.quantile(signal, np.linspace(0, 1, n_classes + 1)[1:-1]))
         target = Classes(tuple("abcdef"[:n_classes]))
