@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -115,11 +116,16 @@ def read(request: Request) -> encoder.Rows:
         pd.DataFrame({"sequence": sequences}),
         pd.Series(labels),
         "class",
-        np.array([hash(sequence.tobytes()) for sequence in sequences]),
+        np.array([_digest(sequence) for sequence in sequences]),
         notes,
         parts=parts,
         details={"same_length": len(lengths) == 1},
     )
+
+
+def _digest(sequence: Sequence) -> int:
+    """The same in every process, unlike Python's hash of bytes, as the split is drawn by it."""
+    return int.from_bytes(hashlib.blake2b(sequence.tobytes(), digest_size=8).digest(), "little", signed=True)
 
 
 def _as_test(found: re.Match[str]) -> str:

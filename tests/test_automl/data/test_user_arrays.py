@@ -1,6 +1,8 @@
 """Users' images, sequences and time series: reading, splitting, learning, predicting."""
 
 import os
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -253,6 +255,19 @@ def test_sequences_of_one_or_of_several_lengths_are_learnt(ragged, tmp_path):
         assert np.array_equal(predictor.predict(sequences), predictor.predict(tmp_path / "waves_TEST.ts"))
         if family == "cnn":
             assert (predictor.predict(sequences) == labels).mean() > 0.8
+
+
+def test_the_keys_that_split_sequences_are_the_same_in_every_process(tmp_path):
+    write_ts(tmp_path / "waves.ts", 60, ragged=False)
+    code = "import sys; from automl.data.ingest.sequences import read, Request; print(read(Request(sys.argv[1])).keys)"
+    keys = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "waves.ts")],
+            env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True,
+        ).stdout
+        for seed in "12"
+    }  # fmt: skip
+    assert len(keys) == 1
 
 
 @pytest.mark.parametrize(
