@@ -156,6 +156,13 @@ def test_bad_files_are_named_with_the_rule(name, content, line, tmp_path):
         prepare(Request(str(tmp_path / name), "y"), tmp_path / "out")
 
 
+@pytest.mark.parametrize("features", [["a"], ["a", "b"]])
+def test_a_parquet_file_without_rows_is_answered(features, tmp_path):
+    pd.DataFrame(columns=[*features, "y"], dtype=float).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="has no rows after its header"):
+        prepare(Request(str(tmp_path / "a.parquet"), "y"), tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("said", "line"),
     [
