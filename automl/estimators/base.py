@@ -245,6 +245,10 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         import pandas as pd
 
         if isinstance(X, pd.DataFrame):
+            names = X.columns.map(str)
+            if names.has_duplicates:
+                double = names[names.duplicated()][0]
+                raise ValueError(f"the frame has two columns named {double!r}; rename one of them")
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X.reset_index(drop=True).rename(columns=str)
         X = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")

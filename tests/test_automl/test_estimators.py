@@ -124,6 +124,10 @@ def test_bad_input_is_a_value_error_in_one_line():
         automl.AutoMLClassifier(models="cnn").fit(X, y)
     with pytest.raises(ValueError, match="'rmse' is not a metric for classification"):
         automl.AutoMLClassifier(metric="rmse").fit(X, y)
+    for name in ("mean radius", 1):
+        twice = X.iloc[:, :2].set_axis([str(name), name], axis=1)
+        with pytest.raises(ValueError, match=f"two columns named '{name}'; rename one"):
+            automl.AutoMLClassifier().fit(twice, y)
     with pytest.raises(ValueError, match="one class only"):
         automl.AutoMLClassifier().fit(X, np.zeros(len(X)))
     with pytest.raises(ValueError, match="y must be numbers, and has 'malignant'; AutoMLClassifier is for classes"):
