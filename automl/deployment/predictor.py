@@ -112,13 +112,16 @@ class Predictor:
             raise UserError("only classifiers have probabilities; use predict")
         return self._outputs(examples)
 
-    def stream(self, path: Path, strange: Counter[str] | None = None) -> Iterator[pd.DataFrame]:
+    def stream(
+        self, path: Path, strange: Counter[str] | None = None, others: Sequence[str] = ()
+    ) -> Iterator[pd.DataFrame]:
         """Predictions for the examples of a file or folder, in chunks, so that a file of rows need not fit in memory.
 
         ``strange``: incremented, by column, by the number of values that are present but treated as missing.
-        The first columns identify the example (row, from 1, or row number if the target is named row; file; series and
-        time), one named like the target holds the prediction, and for classes there is one with the probability of
-        each. Predictions are missing for molecules and images that cannot be read.
+        ``others``: names of columns that are put beside these. The first columns identify the example (row, from 1, or
+        row number if a target is named row; file; series and time), one named like the target holds the prediction,
+        and for classes there is one with the probability of each. Predictions are missing for molecules and images that
+        cannot be read.
         """
         import pandas as pd
 
@@ -126,7 +129,7 @@ class Predictor:
             raise UserError(
                 "the model of a built-in task takes arrays, not files; use automl.load(run).predict(array) from Python"
             )
-        n, row = 0, "row number" if "row" in self.columns else "row"
+        n, row = 0, "row number" if "row" in (*self.columns, *others) else "row"
         for frame in self.encoder.frames(path, Counter() if strange is None else strange):
             found, readable = self._of_readable(self.encoder, frame)
             names = [name for name in self.encoder.told_by if name in frame]

@@ -62,7 +62,9 @@ class JointPredictor:
         import pandas as pd
 
         counters: list[Counter[str]] = [Counter() for _ in self.parts]
-        streams = [part.stream(path, each) for part, each in zip(self.parts.values(), counters, strict=True)]
+        streams = [
+            part.stream(path, each, self.columns) for part, each in zip(self.parts.values(), counters, strict=True)
+        ]
         for first, *others in zip(*streams, strict=True):
             columns = [chunk[[name]] for name, chunk in zip(self.columns[1:], others, strict=True)]
             yield pd.concat([first, *columns], axis=1)
@@ -84,12 +86,11 @@ def load(run: str | Path) -> Predictor | JointPredictor:
 
 
 def folder_names(names: Sequence[str]) -> dict[str, str]:
-    """A folder name for each target: its own name if that is a plain word."""
-    plain = len({name.lower() for name in names} - {"model"}) == len(names)
-    return {
-        name: name if plain and re.fullmatch(r"\w[\w-]*", name, re.ASCII) else f"target-{i}"
-        for i, name in enumerate(names, 1)
-    }
+    """A folder name for each target: its own name if that is a plain word, and a number otherwise."""
+    numbered = {name: f"target-{i}" for i, name in enumerate(names, 1)}
+    found = {name: name if re.fullmatch(r"\w[\w-]*", name, re.ASCII) else numbered[name] for name in names}
+    different = {place.lower() for place in found.values()} - {"model"}  # file systems may ignore case
+    return found if len(different) == len(names) else numbered
 
 
 def join(models: Mapping[str, Path], out: Path) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from automl.continual.new_data import n_old
 from automl.continual.update import update as update_one
 from automl.data.ingest.prepare import Facts
 from automl.data.memory_map import read_prepared
+from automl.deployment.several_targets import JointPredictor, folder_names
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder
 
@@ -128,6 +129,28 @@ def test_a_file_gets_a_column_for_each_target(place, tmp_path):
     invoke("predict", place / "run", "--data", place / "new.csv", "--out", tmp_path / "all.csv", "--keep", "town")
     assert list(pd.read_csv(tmp_path / "all.csv")) == ["town", "row", "price", "rent"]
     assert found["rent"].tolist() == rent["rent"].tolist()
+
+
+def test_the_number_of_a_row_is_no_target(place, tmp_path):
+    parts = automl.load(place / "run").parts
+    parts["rent"].card["target"] = "row"
+    joint = JointPredictor({"price": parts["price"], "row": parts["rent"]}, {})
+    (found,) = joint.stream(place / "new.csv")
+    assert list(found) == ["row number", "price", "row"]
+
+
+@pytest.mark.parametrize(
+    ("names", "folders"),
+    [
+        (["price", "rent-2"], ["price", "rent-2"]),
+        (["price", "größe"], ["price", "target-2"]),
+        (["target-2", "größe"], ["target-1", "target-2"]),
+        (["rent", "Rent"], ["target-1", "target-2"]),
+        (["model", "rent"], ["target-1", "target-2"]),
+    ],
+)
+def test_every_target_has_a_folder_of_its_own(names, folders):
+    assert list(folder_names(names).values()) == folders
 
 
 @pytest.mark.parametrize(
