@@ -42,22 +42,20 @@ def version_table(history: Sequence[Mapping[str, Any]], summary: Mapping[str, An
         return None
     latest = history[-1]
     scores, n_test = latest.get("scores", {}), latest.get("n_test", {})  # missing in older updates
+    metric = latest.get("metric", summary["metric"])  # another one than the run's if that was undefined
     sides = [side for side in ("new", "old") if n_test.get(side)]
 
-    def shown(found: Mapping[str, float]) -> tuple[str, ...]:
-        return tuple(show(found[side]) if side in found else "-" for side in sides)
+    def shown(found: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple("-" if found.get(side) is None else show(found[side]) for side in sides)
 
     rows = [_row(facts, summary, shown(scores.get(str(facts["number"]), {}))) for facts in history]
     if "baseline" in latest:
         name = latest["baseline"]["name"]
         rows.append(VersionRow("baseline", f"{name}, no model", shown(latest["baseline"])))
     return VersionTable(
-        _lead(history, rows, summary["metric"], n_test),
+        _lead(history, rows, metric, n_test),
         latest.get("notes", []),
-        [
-            f"{summary['metric']} on {n_test[side]:,} {'new' if side == 'new' else 'earlier'} test rows"
-            for side in sides
-        ],
+        [f"{metric} on {n_test[side]:,} {'new' if side == 'new' else 'earlier'} test rows" for side in sides],
         rows,
     )
 

@@ -124,9 +124,7 @@ def _despite_the_test(versions: Versions) -> Iterator[str]:
 
     number = versions.numbers[-1]
     for target, facts in _facts(versions, number).items():
-        if facts["promoted"]:
-            continue
-        if "new" not in facts["test"]:
+        if facts["promoted"] or None in facts["test"].get("new", {"in_use": None}).values():
             continue
         before, after = (loss_of(facts["metric"], facts["test"]["new"][each]) for each in ("in_use", "candidate"))
         if after < before:
@@ -135,4 +133,5 @@ def _despite_the_test(versions: Versions) -> Iterator[str]:
 
 
 def _pair(scores: dict[str, Any]) -> str:
-    return f"{scores['in_use']:.3g} {scores['candidate']:.3g}"
+    both = (scores[each] for each in ("in_use", "candidate"))
+    return " ".join("-" if score is None else f"{score:.3g}" for score in both)

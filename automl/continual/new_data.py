@@ -31,7 +31,7 @@ from automl.data.ingest.prepare import (
 from automl.data.ingest.read_table import plain_text
 from automl.data.ingest.request import MissingColumn, Request
 from automl.data.ingest.split import LEAST_ROWS, SplitRows, check_enough, without_duplicates
-from automl.data.ingest.target import LEAST_OF_A_CLASS, label
+from automl.data.ingest.target import LEAST_OF_A_CLASS, numbers
 from automl.data.inputs import Array
 from automl.data.memory_map import read_prepared, write_prepared
 from automl.data.splits import Splits, held_out
@@ -138,7 +138,7 @@ def _digest(row: Array, label: Any) -> bytes:
 def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], Target, list[str]]:
     """The usable rows, their labels, the target with new classes, and notes."""
     if not isinstance(old, Classes):
-        found = label(rows.labels, rows.target, "number", old.offset)
+        found = numbers(rows.labels, rows.target, old.offset)
         return found.rows, found.y, old, found.notes
     there = np.flatnonzero(rows.labels.notna().to_numpy())
     places, different = differing(rows.labels.iloc[there])

@@ -27,6 +27,7 @@ from automl.data.ingest.encoder import Encoder
 from automl.data.ingest.request import Request
 from automl.data.targets import levels_of
 from automl.errors import UserError
+from automl.metrics import METRICS
 from automl.runs.settings import Settings, build_task
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import Seen, look
@@ -36,6 +37,9 @@ from automl.tasks.user_data import OwnData
 
 if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
+
+
+IN_PLACE = {"auc": "log_loss", "r2": "rmse"}  # what judges in place of metrics of targets that vary
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Arrival:
     task: OwnData | CrossValidated  # on the old data
     new: NewData
     lineage: Lineage
+    metric: str  # that judges
     facts: dict[str, Any]  # for update.json
     seconds: float  # spent on reading and comparing
 
@@ -121,11 +126,24 @@ def arrived(
     judges = ("test",) if isinstance(task, CrossValidated) else ("valid", "test")
     new = read_new(before.encoder, request, _target(task), old_data, judges)
     say(f"{len(new.y):,} new examples: " + ", ".join(f"{len(part):,} {name}" for name, part in _parts(new).items()))
-    found = _drift(task, before, new)
+    metric, why = _judging(task.metric, new)
+    new.notes.extend(why)
+    found = _drift(replace(task, metric=metric), before, new)
     for line in (*(f"note: {note}" for note in new.notes), *found["said"]):
         say(line)
     facts = {"data": str(request.path), "started": started, **found}
-    return Arrival(run, seen.study, settings, before, task, new, lineage, facts, time.perf_counter() - clock)
+    return Arrival(run, seen.study, settings, before, task, new, lineage, metric, facts, time.perf_counter() - clock)
+
+
+def _judging(metric: str, new: NewData) -> tuple[str, list[str]]:
+    """The metric that judges: the run's or, if the new target does not vary enough for it, another; and a note why."""
+    sets = {"": new.y, "validation ": new.y[new.parts.valid], "test ": new.y[new.parts.test]}
+    alike = next((name for name, y in sets.items() if len(np.unique(y)) == 1), None)
+    if alike is None or metric not in IN_PLACE:
+        return metric, []
+    what = "class" if METRICS[metric].kind == "classes" else "value"
+    why = f"{metric} is undefined, as the new {alike}examples have one {what} only: {IN_PLACE[metric]} judges"
+    return IN_PLACE[metric], [why]
 
 
 def succeed(arrival: Arrival, writing: Path, effort: Effort, say: Callable[[str], None]) -> dict[str, Any]:
@@ -147,7 +165,8 @@ def succeed(arrival: Arrival, writing: Path, effort: Effort, say: Callable[[str]
             task, before, arrival.study, kept, settings, writing, arrival.lineage.coming, effort.n_search,
             effort.replay, effort.n_workers, say,
         )  # fmt: skip
-    judged = promote(task, before, arrival.lineage, candidates, writing, effort.tolerance, say)
+    judging = replace(task, metric=arrival.metric)
+    judged = promote(judging, before, arrival.lineage, candidates, writing, effort.tolerance, say)
     shutil.rmtree(writing / "work", ignore_errors=True)
     return {
         **arrival.facts,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from automl.deployment.model_card import without_nan
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder, write_atomic
 
@@ -105,7 +106,7 @@ class Versions:
     def finish(self, writing: Path, facts: Mapping[str, Any]) -> int:
         """Turn the prepared folder into a version; if it has a model, make it the current one."""
         number = int(writing.name.removesuffix(".writing"))
-        write_atomic(writing / FACTS, json.dumps(dict(facts), indent=2) + "\n")
+        write_atomic(writing / FACTS, json.dumps(without_nan(dict(facts)), indent=2, allow_nan=False) + "\n")
         writing.rename(self.place(number))
         if (self.place(number) / MODEL).is_dir():
             self.use(number)

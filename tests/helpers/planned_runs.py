@@ -14,7 +14,7 @@ from automl.study.run_folder import RunFolder
 from automl.tuning.executor import SerialExecutor
 
 
-def planned_run(request, place, *, folds, n_trials, model=None, watch=lambda folder: None, say=print):
+def planned_run(request, place, *, folds, n_trials, model=None, metric=None, watch=lambda folder: None, say=print):
     """Prepare the data, try presets, and write the model; returns the run's folder and the model's card.
 
     ``watch``: called with the folder of the run after the search, and while and after members are fitted to all rows.
@@ -24,7 +24,7 @@ def planned_run(request, place, *, folds, n_trials, model=None, watch=lambda fol
     prepare(request, place / "data")
     asked = Settings(
         data=asdict(request), model=model, time_limit=300.0, n_trials=n_trials, n_workers=1, device="cpu",
-        learn=False, folds=folds,
+        learn=False, folds=folds, metric=metric,
     )  # fmt: skip
     folder, clock = RunFolder(place / "run"), Clock()
     settings = new_settings(asked, None, [], prepared=place / "data")

@@ -45,23 +45,29 @@ class Labelled:
 
 
 def label(values: pd.Series[Any], name: str, asked: str | None, offset: float | None = None) -> Labelled:
-    """The labels of a target column. ``asked``: classes or number, if the user gave it. ``offset``: subtracted from
-    numbers; None: as they need it."""
-    there = values.notna().to_numpy()
-    if not there.any():
-        raise UserError(f"the target {name!r} has no values")
-    notes = []
-    if not there.all():
-        notes.append(f"{(~there).sum():,} rows without a value of {name!r} are left out")
+    """The labels of a target column. ``asked``: classes or number, if the user gave it. ``offset``: see ``numbers``."""
+    there, notes = _there(values, name)
     kind = asked or target_kind(values[there])
     if kind == "number":
-        return _numbers(values, name, there, notes, offset)
+        found = numbers(values, name, offset)
+        if found.y.min() == found.y.max():
+            raise UserError(f"the target {name!r} is always {found.y[0] + found.offset:g}: there is nothing to predict")
+        return found
     if asked is None and values.dtype.kind in "fiu" and values.nunique() >= MANY_WHOLE_CLASSES:
         notes.append(
             f"the {values.nunique()} whole numbers of {name!r} are treated as classes; if their order matters, as of "
             "counts or grades, give --kind regression"
         )
     return _classes(values, name, there, notes)
+
+
+def _there(values: pd.Series[Any], name: str) -> tuple[NDArray[np.bool_], list[str]]:
+    """Which rows have a value of the target, (n,), with a note on the others. UserError if none has."""
+    there = values.notna().to_numpy()
+    if not there.any():
+        raise UserError(f"the target {name!r} has no values")
+    lacking = f"{(~there).sum():,} rows without a value of {name!r} are left out"
+    return there, [] if there.all() else [lacking]
 
 
 def all_sentences(n: int) -> Labelled:
@@ -78,20 +84,18 @@ def target_kind(values: pd.Series[Any]) -> str:
     return "classes" if whole and len(found) <= min(MAX_WHOLE_CLASSES, max(2, len(values) // 10)) else "number"
 
 
-def _numbers(
-    values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes: list[str], offset: float | None
-) -> Labelled:
-    numbers = as_numbers(values)
-    strange = there & np.isnan(numbers)
+def numbers(values: pd.Series[Any], name: str, offset: float | None) -> Labelled:
+    """The labels of a target column of numbers. ``offset``: subtracted from them; None: as they need it."""
+    there, notes = _there(values, name)
+    found = as_numbers(values)
+    strange = there & np.isnan(found)
     if strange.any():
         first = int(strange.argmax())
         raise UserError(
             f"the target {name!r} is not numeric: row {first + 1:,} has {str(values.iloc[first])!r}; "
             "fix that, or give --kind classification or another --target"
         )
-    known = numbers[there]
-    if np.ptp(known) == 0:
-        raise UserError(f"the target {name!r} is always {known[0]:g}: there is nothing to predict")
+    known = found[there]
     offset = offset_of(known) if offset is None else offset
     return Labelled(np.flatnonzero(there), (known - offset).astype(np.float32), (), notes, offset=offset)
 

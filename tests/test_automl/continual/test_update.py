@@ -20,6 +20,7 @@ from processes import command, invoke
 from sklearn.datasets import load_diabetes, load_digits
 
 import automl
+from automl.analysis.versions import version_table
 from automl.cli.update import _despite_the_test
 from automl.continual.drift import drifts, holm
 from automl.continual.fine_tuning import take_over
@@ -460,6 +461,25 @@ def test_a_model_of_quantiles_is_updated(tmp_path):
     assert facts["gain_on_new"] > 0
     assert facts["test"]["new"]["candidate"] < facts["test"]["new"]["in_use"]
     assert automl.load(run).predict(new).shape == (300, 3)
+
+
+@pytest.mark.parametrize(("metric", "judge", "line"), [("auc", "log_loss", "one class"), ("r2", "rmse", "one value")])
+def test_new_data_without_different_targets_are_judged_by_a_metric_that_is_defined(metric, judge, line, tmp_path):
+    old, new = delays(300, 0), delays(120, 1)
+    late = old["delay"] > old["delay"].median()
+    old = old.assign(delay=np.where(late, "late", "soon") if metric == "auc" else old["delay"])
+    old.to_csv(tmp_path / "old.csv", index=False)
+    new.assign(delay="soon" if metric == "auc" else 0.5).to_csv(tmp_path / "new.csv", index=False)
+    request = Request(str(tmp_path / "old.csv"), "delay")
+    run, _ = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear", metric=metric)
+    said = []
+    facts = update(RunFolder(run), tmp_path / "new.csv", say=said.append)
+    assert f"note: {metric} is undefined, as the new examples have {line} only: {judge} judges" in said
+    assert facts["metric"] == judge
+    assert facts["test"]["new"]["candidate"] < facts["test"]["new"]["in_use"]
+    assert "NaN" not in (run / "versions" / "2" / "update.json").read_text()
+    table = version_table(Versions(RunFolder(run)).history, {"metric": metric, "started": None})
+    assert f"{judge} on 24 new test rows" in table.sides
 
 
 def test_an_update_keeps_the_offset_of_the_numbers(tmp_path):
