@@ -40,23 +40,17 @@ class ManyLevels:
         if not self.columns:
             return rows
         from sklearn.model_selection import KFold
-        from sklearn.preprocessing import TargetEncoder
 
-        kind = "continuous"
-        if isinstance(target, Classes):
-            kind = "binary" if len(np.unique(train.y)) <= 2 else "multiclass"
+        labels = np.unique(train.y) if isinstance(target, Classes) else None
         folds = KFold(N_FOLDS, shuffle=True, random_state=seed % 2**32)
         parts, tables = [], []
         for column in self.columns:
             codes = train.x[:, [column]].astype(np.int64)
             every_code = np.arange(inputs.cardinalities[column - inputs.n_numbers])[:, None]
-            table = TargetEncoder(target_type=kind).fit(codes, train.y).transform(every_code)
+            table = _means(codes, train.y, labels, every_code)
             own = np.empty((len(codes), table.shape[1]))
             for others, fold in folds.split(codes):
-                encoder = TargetEncoder(target_type=kind).fit(codes[others], train.y[others])
-                found = encoder.transform(codes[fold])
-                # A class that the other folds lack has no column there.
-                own[fold] = found if found.shape[1] == table.shape[1] else table[codes[fold, 0]]
+                own[fold] = _means(codes[others], train.y[others], labels, codes[fold])
             counts = np.log1p(np.bincount(codes[:, 0], minlength=len(every_code)))[:, None]
             tables.append(np.hstack([table, counts]).astype(np.float32))
             parts.append(np.hstack([own, counts[codes[:, 0]]]).astype(np.float32))
@@ -81,3 +75,19 @@ class ManyLevels:
         with open_arrays(folder / "levels.npz") as content:
             columns = tuple(int(column) for column in content["columns"])
             return cls(columns, tuple(content[f"table{place}"] for place in range(len(columns))))
+
+
+def _means(codes: Array, y: Array, labels: Array | None, wanted: Array) -> NDArray[np.float64]:
+    """The smoothed mean targets of the levels ``wanted``, (n, 1), of rows with these codes (n, 1) and targets.
+
+    ``labels``: of the classes, each of which has a column; of two, the second. Those that ``y`` lacks have the mean 0.
+    """
+    from sklearn.preprocessing import TargetEncoder
+
+    if labels is not None and len(labels) > 2 and len(np.unique(y)) == len(labels):  # faster than one by one
+        return np.asarray(TargetEncoder(target_type="multiclass").fit(codes, y).transform(wanted))
+    columns = [y]
+    if labels is not None:
+        columns = [(y == label).astype(np.float64) for label in (labels if len(labels) > 2 else labels[-1:])]
+    encoders = (TargetEncoder(target_type="continuous").fit(codes, column) for column in columns)
+    return np.hstack([encoder.transform(wanted) for encoder in encoders])

@@ -10,7 +10,7 @@ from automl.models.learners import LEARNERS, build_learner, forests, learner_cla
 from automl.models.learners.base import Rows, mean_rounds
 from automl.models.learners.early_stopping import USEFUL_ROUNDS
 from automl.models.learners.fit_watch import FitWatch
-from automl.models.learners.levels import MOST_NATIVE, ManyLevels
+from automl.models.learners.levels import MOST_NATIVE, N_FOLDS, ManyLevels
 from automl.models.learners.long_tail import Logarithm
 from automl.models.trained import Preprocessing, TrainedLearner
 from automl.task import TooSlow, TrainingFailed
@@ -308,6 +308,20 @@ def test_a_level_is_encoded_by_the_targets_of_other_rows():
     assert levels.transform(np.zeros((1, 1), np.float32))[0] == pytest.approx([y.mean(), 0.0], abs=1e-6)
     few = Columns.of(np.ones((5, 1), np.float32), (3,))
     assert ManyLevels.of(few).columns == ()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 4])
+def test_a_class_of_one_row_reveals_the_target_of_no_row(n_classes):
+    n = 2 * MOST_NATIVE
+    x, y = np.arange(1, n + 1, dtype=np.float32)[:, None], np.arange(n) % (n_classes - 1)
+    y[0] = n_classes - 1
+    inputs, target = Columns.of(x, (n + 1,)), Classes(tuple("abcd"[:n_classes]))
+    levels = ManyLevels.of(inputs)
+    encoded = levels.fit_transform(Rows(x, y), inputs, target, 0)
+    own = levels.tables[0][x[:, 0].astype(int), :-1]
+    assert encoded.shape == (n, 1 + own.shape[1])
+    assert encoded[0, -2] == 0, "the other rows have no such class"
+    assert len(np.unique(encoded[:, :-1], axis=0)) <= N_FOLDS, "the level of a row has no other row"
 
 
 @pytest.mark.parametrize("family", [family for family in FAMILIES if learner_class(family).takes_quantiles])
