@@ -28,7 +28,7 @@ from automl.data.ingest.prepare import (
     groups_of,
     weights_of,
 )
-from automl.data.ingest.read_table import plain_text
+from automl.data.ingest.read_table import plain_text, spelled_text
 from automl.data.ingest.request import MissingColumn, Request
 from automl.data.ingest.split import LEAST_ROWS, SplitRows, check_enough, without_duplicates
 from automl.data.ingest.target import LEAST_OF_A_CLASS, numbers
@@ -159,10 +159,13 @@ def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], T
 
 
 def _name(value: Any, known: Collection[str]) -> str:
-    """The name of a class; 1.0, which 1 becomes if the column has missing values, is the known class 1."""
-    name = plain_text(value)
-    whole = plain_text(number_of(name))
-    return whole if name not in known and whole in known else name
+    """The name of a class: as spelled or, if only another spelling is known, this: True for true, 1 for 01 or for 1.0,
+    which 1 becomes if the column has missing values."""
+    name, plain = spelled_text(value), plain_text(value)
+    whole = plain_text(number_of(plain))
+    others = {plain_text(each.lstrip("0") or each): each for each in known}
+    found = (each if each in known else others.get(each) for each in (name, plain, whole))
+    return next((each for each in found if each is not None), name)
 
 
 def unite(old: Path, new: NewData, out: Path, *, fits_valid: bool = False) -> int:

@@ -7,6 +7,7 @@ next. Only the frame so far and one chunk are in memory at a time.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 NUMBER_LIKE = 0.95  # share of the present values that must be numbers for the rest to count as missing
 EXACT = 2**24  # whole numbers up to here are exact in 4 bytes; larger ones take 8
 CLOSE = 1e3  # numbers whose range is a smaller share of the largest take 8 bytes too
+CODE = re.compile(r"0\d+")  # a class that looks like a number, such as 01
 NUMBERS_MEANT = 0.5  # share of numbers in a categorical column from which the other values are reported
 
 Watch = Callable[[float, int], None]  # called with the share of a file that was read, 0 to 1, and its rows so far
@@ -62,6 +64,8 @@ class ColumnFacts:
     infinite: int | None = None  # row of the first
     exact: bool = False  # whether its numbers are always stored in 8 bytes
     known: bool | None = None  # whether it is a number, if a model has decided that
+    most_codes: int | None = None  # if it may hold classes, most that are codes rather than numbers
+    spellings: set[str] = field(default_factory=set)  # of a column of classes, up to one more than these
 
     @property
     def fits_float32(self) -> bool:
@@ -73,6 +77,8 @@ class ColumnFacts:
     def is_number(self) -> bool:
         if self.known is not None:
             return self.known
+        if len(self.spellings) <= (self.most_codes or 0) and any(map(CODE.fullmatch, self.spellings)):
+            return False
         is_empty = self.n == self.n_signs == 0
         return self.n_numbers >= NUMBER_LIKE * self.n and (self.n_numbers > 0 or is_empty) and not self.is_date
 
@@ -94,24 +100,27 @@ def read_table(
     numeric: Mapping[str, bool] | None = None,
     decimals: Mapping[str, str] | None = None,
     exact: Collection[str | None] = (),
+    classes: Mapping[str, int] | None = None,
     strange: Counter[str] | None = None,
 ) -> Table:
     """The file's rows, or some of its columns; ``texts`` are kept as strings.
 
     ``numeric``: whether columns are numbers, as decided in training. ``decimals``: decimal signs, used where the file
     is ambiguous. ``exact``: columns of which float32 may lose digits that matter, such as times to sort by.
-    ``strange``: counts the values lost in each column of numbers. UserError if the file cannot be read, naming the row
-    where possible.
+    ``classes``: columns that may hold classes, which are kept as spelled, and how many different numbers with leading
+    zeros are classes too. ``strange``: counts the values lost in each column of numbers. UserError if the file cannot
+    be read, naming the row where possible.
     """
     import pandas as pd
 
     source = open_source(path, decimals)
-    known = numeric or {}
+    known, classes = numeric or {}, classes or {}
     facts: dict[str, ColumnFacts] = {}
     n = 0
-    for chunk in _watched(source, source.chunks(columns), 0.0):
+    for chunk in _watched(source, source.chunks(columns, written=classes), 0.0):
         for name in chunk.columns:
-            fact = facts.setdefault(name, ColumnFacts(name, known=known.get(name), exact=name in exact))
+            new = ColumnFacts(name, known=known.get(name), exact=name in exact, most_codes=classes.get(name))
+            fact = facts.setdefault(name, new)
             _learn(fact, chunk[name], n, name in texts, source.decimals.get(name, "."))
         n += len(chunk)
     if n == 0:
@@ -191,6 +200,8 @@ def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: boo
     words = isinstance(kind, pd.CategoricalDtype) or pd.api.types.infer_dtype(there) == "boolean"
     words = words and not facts.known
     if not words and not pd.api.types.is_numeric_dtype(kind):
+        if facts.most_codes is not None and len(facts.spellings) <= facts.most_codes:
+            facts.spellings.update(str(value).strip() for value in there.unique()[: facts.most_codes + 1])
         signs = there.isin(SIGNS)
         facts.n_signs += int(signs.sum())
         facts.n -= int(signs.sum())
@@ -229,15 +240,15 @@ def _compact(values: pd.Series[Any], facts: ColumnFacts, is_text: bool) -> pd.Se
         return values.astype("float32" if facts.fits_float32 else "float64")
     if facts.is_date:
         return pd.to_datetime(values, errors="coerce")
-    return as_categories(values)
+    return as_categories(values, plain_text if facts.most_codes is None else spelled_text)
 
 
-def as_categories(values: pd.Series[Any]) -> pd.Series[Any]:
+def as_categories(values: pd.Series[Any], written: Callable[[Any], str]) -> pd.Series[Any]:
     """Values as strings; each distinct value is converted once."""
     import pandas as pd
 
     codes, different = differing(values)
-    texts = [plain_text(value) for value in different]
+    texts = [written(value) for value in different]
     names = sorted(set(texts))
     place = {name: i for i, name in enumerate(names)}
     new = np.array([place[text] for text in texts] + [-1])[codes]  # missing values have the code -1, the last entry
@@ -250,6 +261,11 @@ def plain_text(value: Any) -> str:
         return str(int(value))
     text = str(value).strip()
     return text.capitalize() if text.lower() in ("true", "false") else text
+
+
+def spelled_text(value: Any) -> str:
+    """The name of a class: a string as spelled, another value as text."""
+    return value.strip() if isinstance(value, str) else plain_text(value)
 
 
 def _joined(parts: list[Any]) -> pd.Series[Any]:

@@ -21,6 +21,8 @@ USED = {  # options of each kind of data, besides --kind
     "pairs": ("source", "into", "time", "group"),
 }
 TARGETS = {"classification": "classes", "regression": "number"}
+MAX_WHOLE_CLASSES = 20  # distinct integers; with more, the target is a number unless said otherwise
+MAX_CLASSES = 500
 MOST_LISTED, LAST_LISTED = 20, 5  # columns that an error lists
 SMILES_NAMES = ("smiles", "canonical_smiles", "isomeric_smiles")
 
@@ -141,6 +143,13 @@ def check_used(request: Request, kind: str) -> None:
 def spelled_target(request: Request) -> dict[str, bool]:
     """Marks the target as non-numeric if its classes are kept as spelled. See ``read_table``."""
     return {request.target: False} if request.target is not None and request.spelled else {}
+
+
+def target_classes(request: Request) -> dict[str, int]:
+    """The target, unless it was said to be a number, as ``classes`` of ``read_table``."""
+    if request.target is None or request.target_kind == "number":
+        return {}
+    return {request.target: MAX_WHOLE_CLASSES if request.target_kind is None else MAX_CLASSES}
 
 
 class MissingColumn(UserError):

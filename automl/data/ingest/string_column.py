@@ -15,7 +15,7 @@ from automl.data.ingest.columns import texts_of
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema, as_strings, strings_schema
 from automl.data.ingest.read_table import check_there, column_names, read_table
-from automl.data.ingest.request import Request, column, listed, spelled_target
+from automl.data.ingest.request import Request, column, listed, spelled_target, target_classes
 from automl.data.ingest.tokenizers import token_ids
 from automl.errors import UserError
 
@@ -72,7 +72,13 @@ def text_and_labels(
         raise UserError(f"no target column given: --target NAME; the file has: {listed(names)}")
     column(request.target, names, "--target")
     wanted = [text, request.target]
-    table = read_table(request.path, columns=wanted, texts=[text], numeric=spelled_target(request))
+    table = read_table(
+        request.path,
+        columns=wanted,
+        texts=[text],
+        numeric=spelled_target(request),
+        classes=target_classes(request),
+    )
     table.notes.extend(unread(names, [*wanted, request.group, request.time]))
     return table.frame[[text]].fillna(""), table.frame[request.target], table.notes
 

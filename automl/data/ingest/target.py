@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.number_formats import as_numbers, differing
 from automl.data.ingest.offsets import offset_of
-from automl.data.ingest.read_table import plain_text
+from automl.data.ingest.read_table import plain_text, spelled_text
+from automl.data.ingest.request import MAX_CLASSES, MAX_WHOLE_CLASSES
 from automl.data.targets import Classes, Number, Target
 from automl.errors import UserError
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANY_WHOLE_CLASSES = 8  # distinct integers from which a note says that they are treated as classes
-MAX_WHOLE_CLASSES = 20  # distinct integers; with more, the target is a number
-MAX_CLASSES = 500
 LEAST_OF_A_CLASS = 5  # rows, so that each set has some
 
 
@@ -103,7 +102,8 @@ def numbers(values: pd.Series[Any], name: str, offset: float | None) -> Labelled
 def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes: list[str]) -> Labelled:
     places, different = differing(values[there])
     strings = np.array([plain_text(value) for value in different])[places]
-    names, codes, counts = np.unique(strings, return_inverse=True, return_counts=True)
+    _, first, codes, counts = np.unique(strings, return_index=True, return_inverse=True, return_counts=True)
+    names = np.array([spelled_text(value) for value in different[places[first]]])
     rare = counts < LEAST_OF_A_CLASS
     if rare.any() and not rare.all():
         shown = ", ".join(names[rare][:5])

@@ -11,11 +11,12 @@ from automl.continual.new_data import read_new
 from automl.data.datasets.registry import load_data
 from automl.data.ingest import images
 from automl.data.ingest.encoder import load_encoder
-from automl.data.ingest.prepare import prepare
+from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.read_table import read_table
 from automl.data.ingest.request import Request
 from automl.data.ingest.sequences import read_ts
 from automl.data.pairs import read_pairs
+from automl.data.targets import Classes
 from automl.errors import UserError
 
 
@@ -268,6 +269,34 @@ def test_class_codes_keep_their_zeros_in_new_data(tmp_path):
     target = load_data(str(tmp_path / "data" / "columns"), None).target
     new = read_new(encoder, Request(str(tmp_path / "new.csv"), "y"), target, tmp_path / "data")
     assert (new.new_classes, set(new.y.tolist())) == ((), {0, 1})
+
+
+@pytest.mark.parametrize(
+    ("spelled", "names", "older"),
+    [
+        (["01", "02"], ("01", "02"), ("1", "2")),
+        (["false", "true", "TRUE"], ("false", "true"), ("False", "True")),
+        (["1", "2"], ("1", "2"), ("01", "02")),
+    ],
+)
+def test_classes_are_named_as_spelled_and_known_in_other_spellings(spelled, names, older, tmp_path):
+    n = 40 * len(spelled)
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=n), "y": spelled * 40})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    prepare(Request(str(tmp_path / "a.csv"), "y"), tmp_path / "data")
+    target = load_data(str(tmp_path / "data" / "columns"), None).target
+    assert target.names == names
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    frame.assign(x=frame["x"] + 0.01).to_csv(tmp_path / "new.csv", index=False)
+    for known in (target, Classes(older)):
+        new = read_new(encoder, Request(str(tmp_path / "new.csv"), "y"), known, tmp_path / "data")
+        assert (new.new_classes, new.y.tolist()) == ((), [0, *[1] * (len(spelled) - 1)] * 40)
+
+
+def test_padded_numbers_that_are_many_are_no_classes(tmp_path):
+    pd.DataFrame({"x": np.arange(200) * 1.5, "y": [f"{i:03}" for i in range(200)]}).to_csv(tmp_path / "a.csv")
+    prepare(Request(str(tmp_path / "a.csv"), "y"), tmp_path / "data")
+    assert Facts.read(tmp_path / "data").target_kind == "number"
 
 
 def test_what_was_missing_in_training_is_no_class_in_new_data(tmp_path):
