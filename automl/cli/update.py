@@ -48,6 +48,7 @@ def update(
     if data is not None and rollback is not None:
         raise UserError("--data and --rollback exclude each other: give one of them")
     if data is not None:
+        from automl.continual.new_data import TooFewNew
         from automl.continual.several_targets import update_all
         from automl.continual.update import Effort
         from automl.continual.update import update as update_one
@@ -55,7 +56,11 @@ def update(
 
         effort = Effort(search, tolerance, n_workers=workers or default_workers("cpu"))
         bring_up_to_date = update_all if several else update_one
-        bring_up_to_date(folder, data, effort, say=lambda line: show_line(console, line))
+        try:
+            bring_up_to_date(folder, data, effort, say=lambda line: show_line(console, line))
+        except TooFewNew as reason:  # no error: an update every night finds none on most
+            show_line(console, str(reason))
+            return
     versions = Versions(folder)
     if rollback is not None:
         with folder.locked():

@@ -45,6 +45,17 @@ OLD = "old.json"  # the number of old examples in each set, which come first
 PARTS = ("train", "valid", "test")
 
 
+class TooFewNew(UserError):
+    """The run has all or nearly all of the examples already."""
+
+    def __init__(self, n_new: int, n_known: int) -> None:
+        reason = f"no new examples: all {n_known:,} are already in the run's data"
+        if n_new:
+            of = f"{n_known:,} of {n_known + n_new:,}"
+            reason = f"an update needs at least {LEAST_ROWS} new examples: {of} are already in the run's data"
+        super().__init__(reason)
+
+
 @dataclass(frozen=True)
 class NewData:
     """Labelled examples that arrived after a model was trained."""
@@ -64,8 +75,8 @@ def read_new(
 ) -> NewData:
     """Read, label, encode and split new data in the same way as the run's data in ``folder``.
 
-    Examples that the run already has are left out if enough others remain, and new training examples of groups in the
-    sets that judge models, ``judges``. UserError for problems in the new data.
+    Examples that the run already has are left out, and new training examples of groups in the sets that judge models,
+    ``judges``. TooFewNew if the run has nearly all of them; UserError for problems in the new data.
     """
     codes = any(plain_text(number_of(name)) != name for name in old.names)
     try:
@@ -78,11 +89,9 @@ def read_new(
     arrays = encoder.encode(rows.frame.iloc[usable])
     fresh = _not_in(folder, arrays, y)
     n_known = int((~fresh).sum())
-    if n_known and fresh.sum() < LEAST_ROWS:  # e.g. an update repeated with another tolerance
-        notes.append(
-            f"{n_known:,} of {len(fresh):,} examples are already in the run's data: their scores are not informative"
-        )
-    elif n_known:
+    if n_known and len(fresh) - n_known < LEAST_ROWS:
+        raise TooFewNew(len(fresh) - n_known, n_known)
+    if n_known:
         notes.append(f"{n_known:,} examples are already in the run's data and left out")
         usable, y, arrays = usable[fresh], y[fresh], {view: array[fresh] for view, array in arrays.items()}
         if rows.parts is not None and not all(np.isin(part, usable).any() for part in rows.parts):

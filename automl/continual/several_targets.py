@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from automl.continual.new_data import TooFewNew
 from automl.continual.update import Effort, arrived, ended, succeed
 from automl.continual.versions import MODEL, Versions
 from automl.errors import UserError
@@ -23,8 +24,8 @@ def update_all(
 ) -> dict[str, Any]:
     """Update the model of each target with new data, and return the content of update.json.
 
-    The data of all targets are read before anything is trained. UserError for a run or data that cannot be used for
-    one of them; no model is changed before the last step.
+    The data of all targets are read before anything is trained. TooFewNew if the run has nearly all of them; UserError
+    for a run or data that cannot be used for one of them; no model is changed before the last step.
     """
     from automl.deployment.model_card import CARD
     from automl.deployment.model_files import read_card, targets
@@ -39,13 +40,19 @@ def update_all(
         if not current:
             raise UserError(f"the run in {str(folder.path)!r} has no model of all its targets; start it again")
         heard = {name: partial(_say, say, name) for name in current}
-        arrivals = {}
+        bases, arrivals, known = versions.bases(data, effort.options), {}, {}
         for name, place in current.items():
-            run, latest = RunFolder(folder.targets / place.name), RunFolder(versions.latest).targets / place.name
-            arrivals[name] = arrived(
-                run, *ended(run, data), load_predictor(place), RunFolder(latest).data, versions.lineage(place.name),
-                heard[name],
-            )  # fmt: skip
+            run, its = RunFolder(folder.targets / place.name), [RunFolder(base).targets / place.name for base in bases]
+            try:
+                arrivals[name] = arrived(
+                    run, *ended(run, data), load_predictor(place), [RunFolder(base).data for base in its],
+                    versions.lineage(place.name), heard[name],
+                )  # fmt: skip
+            except TooFewNew as error:
+                known[name] = error
+        if known:
+            name, reason = next(iter(known.items()))
+            raise UserError(f"each target needs new examples; {name}: {reason}") if arrivals else reason
         writing = versions.begin()
         parts = {name: RunFolder(writing).targets / place.name for name, place in current.items()}
         facts = {
@@ -57,7 +64,7 @@ def update_all(
             join(current | made, writing / MODEL)
         for place in made.values():
             shutil.rmtree(place)
-        whole = {"data": str(data.resolve()), "targets": facts, "promoted": list(made)}
+        whole = {"data": str(data.resolve()), "options": effort.options, "targets": facts, "promoted": list(made)}
         return {**whole, "version": versions.finish(writing, whole)}
 
 

@@ -18,7 +18,7 @@ from automl.analysis.formatting import at_resolution
 from automl.continual import SEARCHED, TOLERANCE
 from automl.continual.candidates import candidates_for
 from automl.continual.drift import Drift, drifts
-from automl.continual.new_data import NewData, read_new, request_for, splits_by_family, truth_of, unite
+from automl.continual.new_data import NewData, TooFewNew, read_new, request_for, splits_by_family, truth_of, unite
 from automl.continual.paired_bootstrap import Truth, has_fallen, interval, score
 from automl.continual.promotion import promote
 from automl.continual.refitted_ensemble import refitted
@@ -55,6 +55,11 @@ class Effort:
     replay: float = 1.0
     n_workers: int = 1
 
+    @property
+    def options(self) -> dict[str, float]:
+        """What may lead to another decision on the same data."""
+        return {"search": self.n_search, "tolerance": self.tolerance}
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -81,19 +86,22 @@ def update(
 ) -> dict[str, Any]:
     """Update a run's model with new data, and return the content of update.json.
 
-    UserError for a run or data that cannot be used; the model in use is not changed before the last step.
+    TooFewNew if the run has nearly all of the data, UserError for a run or data that cannot be used; the model in use
+    is not changed before the last step.
     """
     from automl.deployment.predictor import load_predictor, model_folder
 
     seen, request = ended(folder, data)
+    effort = effort or Effort()
     with folder.locked():
         versions = Versions(folder)
         versions.recover()
+        bases = [RunFolder(base).data for base in versions.bases(data, effort.options)]
         arrival = arrived(
-            folder, seen, request, load_predictor(model_folder(folder.path)), versions.data, versions.lineage(), say
+            folder, seen, request, load_predictor(model_folder(folder.path)), bases, versions.lineage(), say
         )
         writing = versions.begin()
-        facts = succeed(arrival, writing, effort or Effort(), say)
+        facts = succeed(arrival, writing, effort, say)
         facts["version"] = versions.finish(writing, facts)
         return facts
 
@@ -112,19 +120,28 @@ def arrived(
     seen: Seen,
     request: Request,
     before: Predictor,
-    old_data: Path,
+    bases: Sequence[Path],
     lineage: Lineage,
     say: Callable[[str], None],
 ) -> Arrival:
-    """Read new data for a model, and compare them with the old. UserError for data that cannot be used."""
+    """Read new data for a model, and compare them with the old: the first of ``bases`` to which enough are new.
+
+    TooFewNew if there is none, UserError for data that cannot be used.
+    """
     if not isinstance(before.encoder, Encoder):
         raise UserError("translators cannot be updated; start a new run with all pairs in one file")
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     settings = Settings.from_json(seen.settings)
-    task = build_task(settings, old_data)
+    base, *others = bases
+    task = build_task(settings, base)
     assert isinstance(task, OwnData | CrossValidated)
     judges = ("test",) if isinstance(task, CrossValidated) else ("valid", "test")
-    new = read_new(before.encoder, request, _target(task), old_data, judges)
+    try:
+        new = read_new(before.encoder, request, _target(task), base, judges)
+    except TooFewNew:
+        if not others:
+            raise
+        return arrived(run, seen, request, before, others, lineage, say)
     say(f"{len(new.y):,} new examples: " + ", ".join(f"{len(part):,} {name}" for name, part in _parts(new).items()))
     metric, why = _judging(task.metric, new)
     new.notes.extend(why)
@@ -170,6 +187,7 @@ def succeed(arrival: Arrival, writing: Path, effort: Effort, say: Callable[[str]
     shutil.rmtree(writing / "work", ignore_errors=True)
     return {
         **arrival.facts,
+        "options": effort.options,
         "seconds": round(arrival.seconds + time.perf_counter() - clock, 1),
         "rows": {name: len(part) for name, part in _parts(new).items()},
         "new_classes": list(new.new_classes),

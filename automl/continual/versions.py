@@ -65,6 +65,18 @@ class Versions:
         """The data of the latest update, or of the run: all data seen, whichever version is current."""
         return RunFolder(self.latest).data
 
+    def bases(self, file: Path, options: Mapping[str, Any]) -> list[Path]:
+        """The folders of the versions that an update with this file and these options may build on, by preference.
+
+        The latest comes first. If this file was just refused, with other options, the version before that is the
+        second: its data do not have the examples yet, so that the update can be repeated.
+        """
+        numbers = self.numbers
+        while numbers[-1] > 1 and self._was_refused(self.facts(numbers[-1]), file, options):
+            numbers.pop()
+        before = self.place(numbers[-1]) if numbers[-1] > 1 else self.folder.path
+        return list(dict.fromkeys((self.latest, before)))
+
     def facts(self, number: int) -> dict[str, Any]:
         """The content of an update's update.json; empty for the run itself."""
         file = self.place(number) / FACTS
@@ -137,6 +149,12 @@ class Versions:
         before = self.folder.model_before
         if before.is_dir() and not self.folder.model.exists():
             before.rename(self.folder.model)
+
+    def _was_refused(self, facts: Mapping[str, Any], file: Path, options: Mapping[str, Any]) -> bool:
+        """Whether these are the facts of a refused update with this file and other options."""
+        if facts["promoted"] or facts["data"] != str(file.resolve()):
+            return False
+        return bool(facts.get("options", options) != options)  # missing in older updates
 
     def _keep_first(self) -> None:
         first = self.place(1)

@@ -278,6 +278,16 @@ def test_each_target_is_updated_by_itself_and_all_come_into_use_at_once(place, u
     assert whole["test"]["rmse"] == pytest.approx(np.mean([card["test"]["rmse"] for card in cards.values()]))
 
 
+def test_known_examples_make_no_version_of_any_target(place, updated, tmp_path):
+    copy = shutil.copytree(updated[0], tmp_path / "run", symlinks=True)
+    said = invoke("update", copy, "--data", place / "year.csv")  # one is like a test row and was left out
+    assert said == "an update needs at least 40 new examples: 299 of 300 are already in the run's data\n"
+    flats(300, 2, wider=4.0).to_csv(tmp_path / "mixed.csv", index=False)  # other rents
+    with pytest.raises(UserError, match="each target needs new examples; price: an update needs at least 40"):
+        invoke("update", copy, "--data", tmp_path / "mixed.csv")
+    assert sorted(path.name for path in (copy / "versions").iterdir()) == ["1", "2"]
+
+
 def test_every_version_of_all_targets_can_be_used_again(place, updated):
     copy, _ = updated
     assert "version 1 is now in use" in invoke("update", copy, "--rollback", 1)

@@ -24,7 +24,7 @@ from automl.analysis.versions import version_table
 from automl.cli.update import _despite_the_test
 from automl.continual.drift import drifts, holm
 from automl.continual.fine_tuning import take_over
-from automl.continual.new_data import n_old, read_new, request_for, unite
+from automl.continual.new_data import TooFewNew, n_old, read_new, request_for, unite
 from automl.continual.paired_bootstrap import (
     Gain,
     Truth,
@@ -37,7 +37,7 @@ from automl.continual.paired_bootstrap import (
     score,
 )
 from automl.continual.promotion import _chosen, saw_validation
-from automl.continual.update import update
+from automl.continual.update import Effort, update
 from automl.continual.versions import Versions
 from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.prepare import Facts, group_hashes, groups_of, prepare, weights_of
@@ -369,7 +369,7 @@ def test_what_is_good_on_new_data_alone_is_not_promoted_when_it_is_bad_on_old(fo
 )
 def test_what_cannot_update_is_one_line(forest, arguments, line):
     frame = pd.read_csv(forest / "old.csv")
-    frame[:20].to_csv(forest / "few.csv", index=False)
+    frame[:20].assign(target=frame["target"] + 1).to_csv(forest / "few.csv", index=False)
     frame.drop(columns="target").to_csv(forest / "other.csv", index=False)
     frame.drop(columns="bmi").to_csv(forest / "columns.csv", index=False)
     arguments = [forest / str(a) if str(a).endswith(".csv") else a for a in arguments]
@@ -410,6 +410,29 @@ def test_an_update_of_weighted_rows_scores_them_by_their_weights(tmp_path):
     assert (
         f"The baseline, training mean, has rmse {baseline:.4g} on the test set. Both are scored on 60 earlier" in card
     )
+
+
+def test_known_examples_make_no_version_unless_they_were_refused_with_other_options(tmp_path):
+    delays(300, 0).to_csv(tmp_path / "old.csv", index=False)
+    delays(200, 1, shift=0.5).to_csv(tmp_path / "new.csv", index=False)
+    request = Request(str(tmp_path / "old.csv"), "delay", weight="counts", kind="table")
+    run, _ = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
+    said = invoke("update", run, "--data", tmp_path / "old.csv")
+    assert said == "no new examples: all 300 are already in the run's data\n"
+    versions = Versions(RunFolder(run))
+    assert versions.numbers == [1]
+    assert update(RunFolder(run), tmp_path / "new.csv")["promoted"]
+    versions.use(1)
+    with pytest.raises(TooFewNew):
+        update(RunFolder(run), tmp_path / "new.csv")
+    delays(100, 2, shift=-4).to_csv(tmp_path / "turned.csv", index=False)
+    strict, generous = Effort(tolerance=0.0), Effort(tolerance=9.0)
+    refused = update(RunFolder(run), tmp_path / "turned.csv", strict)
+    with pytest.raises(TooFewNew):
+        update(RunFolder(run), tmp_path / "turned.csv", strict)
+    again = update(RunFolder(run), tmp_path / "turned.csv", generous)
+    assert (refused["promoted"], again["promoted"], versions.numbers) == (False, True, [1, 2, 3, 4])
+    assert again["rows_in_all"] == refused["rows_in_all"]
 
 
 def test_what_a_cross_validated_model_was_fitted_to_is_kept_in_every_update(tmp_path):
