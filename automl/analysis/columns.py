@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
@@ -14,10 +14,13 @@ from automl.analysis import plot_style
 from automl.analysis.formatting import finite, inert, shorten, show
 from automl.analysis.plot_style import CHOSEN, FAINT, INK, Figure
 
+Verdict = Literal["matters", "uncertain", "no visible effect"]
+VERDICTS = get_args(Verdict)
 NOISE = 3.0  # standard deviations
 NEGLIGIBLE = 0.01  # of the largest importance
 NAMED = 4  # maximum columns in a sentence
 DRAWN = 30  # maximum bars in a figure
+FEW_ROWS = 300  # with fewer, what a good model relies on may be uncertain
 SHARED = (
     "Columns that carry the same information share their importance or hide each other's: while one is shuffled, the "
     "model reads the other."
@@ -39,31 +42,33 @@ class ColumnImportance:
         return shorten(" ".join(printable.split()), length)
 
     @property
-    def verdict(self) -> str:
-        return "matters" if self.matters else "no visible effect"
+    def verdict(self) -> Verdict:
+        if self.matters:
+            return "matters"
+        return "uncertain" if self.deviation < self.worse <= NOISE * self.deviation else "no visible effect"
 
 
-def ranked(worse: Mapping[str, Sequence[float]], step: float) -> tuple[ColumnImportance, ...]:
-    """The importance of each column, the largest first, from one value per repeat.
+def ranked(worse: Mapping[str, Sequence[float]]) -> tuple[ColumnImportance, ...]:
+    """The importance of each column from one value per repeat, by verdict and size.
 
-    ``step``: the smallest possible change of the metric. If a column has no effect, the score without shuffling is just
-    another draw from the scores with it. It is NOISE standard deviations better than their mean in 0.9% of such cases
-    with 10 repeats, and in 0.3% with 30 (Student's t). A certain effect below NEGLIGIBLE does not matter either.
+    If a column has no effect, the score without shuffling is just another draw from the scores with it. It is NOISE
+    standard deviations better than their mean in 0.9% of such cases with 10 repeats, and in 0.3% with 30 (Student's t).
+    A certain effect below NEGLIGIBLE does not matter either.
     """
     means = {name: float(np.mean(values)) for name, values in worse.items()}
     least, found = NEGLIGIBLE * max(means.values(), default=0.0), []
     for name, mean in means.items():
         deviation = float(np.std(worse[name], ddof=1))
-        matters = mean > NOISE * max(deviation, step) and mean > least
+        matters = mean > NOISE * deviation and mean > least
         found.append(ColumnImportance(name, mean, deviation, matters))
-    return tuple(sorted(found, key=lambda column: -column.worse))
+    return tuple(sorted(found, key=lambda column: (VERDICTS.index(column.verdict), -column.worse)))
 
 
 @dataclass(frozen=True)
 class ColumnImportances:
-    """The importances of all columns, the largest first; none if ``reason`` is set."""
+    """The importances of all columns, as ranked; none if ``reason`` is set."""
 
-    metric: str
+    metric: str  # by which importance is measured
     each: tuple[ColumnImportance, ...] = ()
     reason: str | None = None
     score: float = math.nan  # without shuffling
@@ -107,13 +112,19 @@ class ColumnImportances:
         if self.reason is not None:
             yield f"Which columns matter is not known: {self.reason}."
             return
-        those = [column for column in self.each if column.matters]
+        those, unsure, without = ([c for c in self.each if c.verdict == verdict] for verdict in VERDICTS)
+        if not those and unsure:
+            few = f"{self.n_rows:,} test rows are too few to say which columns matter"
+            which = few if self.n_rows < FEW_ROWS else "No column matters with certainty"
+            yield f"{which}; the largest effects: {_named(unsure)}."
+            return
         if not those:
             yield f"No column has a visible effect: {self.metric} stays within noise whichever column is shuffled."
             return
         first, *others = those
         yield f"The model relies most on {_named([first])}{f', then on {_named(others)}' if others else ''}."
-        without = [column for column in self.each if not column.matters]
+        if unsure:
+            yield f"Uncertain: {_named(unsure)}."
         if without:
             yield f"Without a visible effect: {_named(without)}."
         yield SHARED
@@ -138,7 +149,7 @@ def is_of_table(card: Mapping[str, Any] | None) -> bool:
 
 
 def column_bars(found: ColumnImportances) -> Figure:
-    """A bar for each column, the most important on top, with its standard deviation; grey if within noise."""
+    """A bar for each column, the most important on top, with its standard deviation; grey if it may not matter."""
     each = found.each[:DRAWN][::-1]
     names = [inert(column.short(26)) for column in each]
     bars = {

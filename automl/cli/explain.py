@@ -98,7 +98,7 @@ def _show_columns(console: Console, found: ColumnImportances, report: Path) -> N
         show_line(console, sentence)
     if not found.each:
         return
-    largest = max(found.each[0].worse, 1e-300)
+    largest = max(1e-300, *(column.worse for column in found.each))
     show_line(console, f"worse by: {found.basis}")
     table = _table("", "column", "", "worse by", "std. dev.", "")
     for column in found.each[:SHOWN]:

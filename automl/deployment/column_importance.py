@@ -1,10 +1,11 @@
 """Which columns of a table a model relies on: permutation importance on rows that it was not trained on.
 
-The importance of a column is how much worse the run's metric gets on the test set when the column's values are
-shuffled among the rows (L. Breiman, Random forests, 2001; scikit-learn's ``permutation_importance``). Everything that
-is encoded from a column, such as the parts of a date or the components of a text, is shuffled together: the test set
-is encoded row by row and column by column, so this is equivalent to shuffling the raw column. Columns that carry the
-same information share their importance or hide each other's.
+The importance of a column is how much worse the run's metric, or the log loss instead of a metric of predicted classes,
+gets on the test set when the column's values are shuffled among the rows (L. Breiman, Random forests, 2001;
+scikit-learn's ``permutation_importance``). Everything that is encoded from a column, such as the parts of a date or the
+components of a text, is shuffled together: the test set is encoded row by row and column by column, so this is
+equivalent to shuffling the raw column. Columns that carry the same information share their importance or hide each
+other's.
 """
 
 from __future__ import annotations
@@ -39,14 +40,17 @@ REPEATS, MOST_REPEATS = 10, 30  # more for few rows; with 5, a deviation small b
 PREDICTED = 3_000  # minimum rows per column, as far as MOST_REPEATS allows
 LEAST_ROWS = 30  # of the test set
 MOST_SECONDS = 120.0  # maximum with the fewest rows
-FORMAT = 1
+FORMAT = 2
 
 
 def column_importances(model: Predictor, data: Path, metric: str, left: float = math.inf) -> ColumnImportances | None:
     """Column importances of a table's model on the test set of prepared data; None if ``left`` seconds are too few.
 
+    Measured by ``metric``, or by the log loss instead of one that counts predicted classes: on a few dozen rows these
+    hardly change while a column that a good model relies on is shuffled.
     ``model``: as loaded from a folder, with its encoder. ``data``: the folder of a run's data.
     """
+    metric = "log_loss" if METRICS[metric].decides else metric
     if not (data / FACTS).is_file():
         return ColumnImportances(metric, reason="the run's folder no longer has its data")
     splits = read_prepared(data / next(iter(Facts.read(data).views.values())))
@@ -70,9 +74,8 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
     score = test.score(usual[:n])
     if not math.isfinite(score):
         return ColumnImportances(metric, reason=f"{metric} is not defined on the test rows")
-    step = 1 / n if METRICS[metric].decides else 0.0
     worse = {name: test.worse(model, place, score, repeats, rng) for name, place in places.items()}
-    return ColumnImportances(metric, ranked(worse, step), None, score, n, n_test, repeats)
+    return ColumnImportances(metric, ranked(worse), None, score, n, n_test, repeats)
 
 
 def _affordable(n: int, a_row: float) -> tuple[int, int]:

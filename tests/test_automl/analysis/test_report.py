@@ -202,7 +202,7 @@ def test_columns_of_a_table_have_a_section_whatever_their_names(run, told, tmp_p
         return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
 
     names = [EVIL, *(f"column {i}" for i in range(40))]
-    each = ranked({name: [50.0 - i, 50.1 - i] for i, name in enumerate(names)}, step=0.0)
+    each = ranked({name: [50.0 - i, 50.1 - i] for i, name in enumerate(names)})
     read = page_with(ColumnImportances("rmse", each, None, 51.0, 88, 88, 5))
     assert read.ids.index("columns") + 1 == read.ids.index("importance")
     assert f"The model relies most on {EVIL[:39]}\u2026, then on column 0, column 1" in read.words
