@@ -21,7 +21,7 @@ from strategies.encoding import Encoding, plain
 from strategies.threads import one_thread
 
 FEW = 10  # minimum number of trials for a statement about a hyperparameter
-NAMED = 3  # maximum names of uncertain hyperparameters in a sentence
+NAMED = 3  # maximum names of hyperparameters without a verdict in a sentence
 SKILFUL = 0.1  # a model with less skill is no better than the mean
 GOOD = 0.5  # a model with less skill may overlook an important hyperparameter
 MATTERS = 0.05  # a hyperparameter matters if its share is significantly larger
@@ -48,6 +48,19 @@ class Explanation:
     def n_trials(self) -> int:
         """The number of compared trials."""
         return len(self.compared.trials)
+
+    @property
+    def judged(self) -> list[Importance]:
+        """The importances from enough trials for a verdict; those that are uncertain after it come last."""
+        each = [] if self.importances is None else self.importances.each
+        return sorted((row for row in each if row.n_trials >= FEW), key=lambda row: verdict(row) == "uncertain")
+
+    @property
+    def not_judged(self) -> str:
+        """One line on the hyperparameters that too few trials have; empty without any."""
+        each = [] if self.importances is None else self.importances.each
+        few = [row.name for row in each if row.n_trials < FEW]
+        return f"in fewer than {FEW} trials, too few for a verdict: {_listed(_cut(few))}" if few else ""
 
 
 def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
@@ -175,10 +188,8 @@ def _about_importance(found: Importances) -> Iterator[str]:
     if hardly:
         yield f"{_listed(hardly)} hardly {_verb('matter', len(hardly))}."
     unsure = [importance.name for importance in groups["uncertain"]]
-    if len(unsure) > NAMED + 1:
-        unsure = [*unsure[:NAMED], f"{len(unsure) - NAMED} more"]
     if unsure:
-        yield f"Whether {_listed(unsure, 'or')} {_verb('matter', len(unsure))} is uncertain."
+        yield f"Whether {_listed(_cut(unsure), 'or')} {_verb('matter', len(unsure))} is uncertain."
 
 
 def _about_pairs(pairs: list[Pair]) -> Iterator[str]:
@@ -251,6 +262,10 @@ def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed:
 def _with_share(importance: Importance) -> str:
     share = importance.share
     return f"{importance.name} ({100 * share.value:.0f}% of the variance, {share.interval})"
+
+
+def _cut(names: list[str]) -> list[str]:
+    return names if len(names) <= NAMED + 1 else [*names[:NAMED], f"{len(names) - NAMED} more"]
 
 
 def _listed(names: list[str], last: str = "and") -> str:

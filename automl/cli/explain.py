@@ -113,20 +113,23 @@ def _show_columns(console: Console, found: ColumnImportances, report: Path) -> N
 
 def _show_tables(console: Console, explained: Explanation) -> None:
     from automl.analysis.explanation import TOGETHER, verdict
+    from automl.cli.terminal import show_line
 
     found = explained.importances
     if found is not None:
         title = f"share of the variance{explained.compared.after}, from {explained.n_trials} trials"
         title += "; after each, the central 90% of 20 refits"
         cells: dict[str, list[str]] = {
-            "hyperparameter": [row.name for row in found.each],
-            "": ["\u2588" * round(BAR * row.share.value) for row in found.each],
-            "share": [_in_short(row.share) for row in found.each],
-            "fANOVA": [_in_short(row.fanova) for row in found.each],
-            "PED-ANOVA": [_in_short(row.ped) for row in found.each],
-            "verdict": [verdict(row) for row in found.each],
+            "hyperparameter": [row.name for row in explained.judged],
+            "": ["\u2588" * round(BAR * row.share.value) for row in explained.judged],
+            "share": [_in_short(row.share) for row in explained.judged],
+            "fANOVA": [_in_short(row.fanova) for row in explained.judged],
+            "PED-ANOVA": [_in_short(row.ped) for row in explained.judged],
+            "verdict": [verdict(row) for row in explained.judged],
         }
         console.print(_fitting(console, title, cells))
+        if explained.not_judged:
+            show_line(console, explained.not_judged)
         pairs = [pair for pair in found.pairs if pair.share.low > TOGETHER]
         if pairs:
             table = _table("share of the interaction of two", "hyperparameters", "", "share")

@@ -9,7 +9,7 @@ from test_report import summarised
 
 import automl
 from automl.analysis.comparable import Barely
-from automl.analysis.explanation import _about_importance, explain, verdict
+from automl.analysis.explanation import Explanation, _about_importance, explain, verdict
 from automl.analysis.importance import Importance, Importances, Share
 from automl.analysis.patterns import failing, hopeless, reasons
 from automl.analysis.surrogate import Background, Surrogate
@@ -140,6 +140,17 @@ def test_failures_are_not_blamed_on_a_hyperparameter_that_the_failed_trials_do_n
         trials.append(Trial(i, config, state="failed" if config["optimizer"] == "adam" else "complete"))
     for seed in range(5):
         assert failing(encoding, trials, seed).condition in ("optimizer = adam", "optimizer other than sgd")
+
+
+def test_what_too_few_trials_have_is_named_without_a_share():
+    each = [
+        Importance("rare", Share(0.97, 0.9, 1.0), None, None, 5),
+        Importance("vague", Share(0.9, 0.0, 1.0), None, None, 20),
+    ]
+    each += [Importance("model", Share(0.8, 0.7, 0.9), None, None, 20)]
+    told = Explanation([], None, None, Importances(each, [], 0.9))
+    assert [row.name for row in told.judged] == ["model", "vague"]
+    assert told.not_judged == "in fewer than 10 trials, too few for a verdict: rare"
 
 
 def test_many_uncertain_names_are_counted():
