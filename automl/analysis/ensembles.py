@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from automl.analysis.formatting import score, scored_on, show, too_short
+from automl.analysis.formatting import has_folds, score, scored_on, show, too_short
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,15 @@ def members(card: Mapping[str, Any]) -> list[MemberRow]:
     entries = {entry["trial"]: entry for entry in card["members"]}
     rows = [MemberRow(n, entries[n]["family"], weight, entries[n]["score"]) for n, weight in weights.items()]
     return sorted(rows, key=lambda row: -row.weight)
+
+
+def best_alone(summary: Mapping[str, Any]) -> str | None:
+    """What the best trial is to a model of several, maybe other, trials; None for any other model."""
+    card = summary.get("model")
+    if not has_folds(summary) or card is None or summary.get("kept_trial"):
+        return None
+    trials = {row.trial for row in members(card)}
+    return f"best single configuration{'' if summary['best']['trial'] in trials else ', not a member of the model'}"
 
 
 def baseline_in_words(card: Mapping[str, Any], show: Callable[[float], str] = show) -> str | None:

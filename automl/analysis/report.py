@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
 from automl.analysis.columns import DRAWN, ColumnImportances, column_bars, is_of_table
-from automl.analysis.ensembles import members
+from automl.analysis.ensembles import best_alone, members
 from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
 from automl.analysis.formatting import (
     chosen,
@@ -89,6 +89,7 @@ def write_report(
             folds=has_folds(summary),
             scored_on=scored_on(summary["max_epochs"]),
             members=members(summary["model"]) if has_folds(summary) and summary.get("model") else [],
+            best_alone=best_alone(summary),
             columns=columns,
             of_table=is_of_table(summary.get("model")),
             n_drawn=DRAWN,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from automl.analysis.ensembles import baseline_in_words, members
+from automl.analysis.ensembles import baseline_in_words, best_alone, members
 from automl.analysis.formatting import chosen, duration, has_folds, often, scored_on, show, too_short
 from automl.analysis.sentences import beaten_in_words, contenders_in_words, described_model, kept_in_words
 from automl.study.study import counts_in_words
@@ -60,7 +60,9 @@ def show_summary(
         return
     best = chosen(summary)
     which = "best" if not folds or best["trial"] == summary["best"]["trial"] else "kept"
-    console.print(f"{which} hyperparameters (trial {best['trial']})", style="bold", soft_wrap=True)
+    alone = best_alone(summary)
+    title = f"{which} hyperparameters" if alone is None else alone
+    console.print(f"{title} (trial {best['trial']})", style="bold", soft_wrap=True)
     table = Table()
     table.add_column("hyperparameter", no_wrap=True)
     for column in (which, "default"):

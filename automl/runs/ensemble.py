@@ -188,8 +188,8 @@ def _members_in_words(task: CrossValidated, chosen: Chosen) -> str:
         best = at_resolution(leader.trial.metrics[task.metric][-1], None)
         best += f", {leader.family} of trial {leader.trial.number}"
         return (
-            f"{said}, chosen by its log loss {chosen.loss:.4g} (by {task.metric} alone, the best is {best}, which is "
-            "within the noise)"
+            f"{said}, chosen by its log loss {at_resolution(chosen.loss, None)} (by {task.metric} alone, the best is "
+            f"{best}, which is within the noise)"
         )
     parts: dict[str, float] = {}
     for number, member in chosen.members.items():
@@ -200,7 +200,8 @@ def _members_in_words(task: CrossValidated, chosen: Chosen) -> str:
         what = task.metric
     elif task.metric not in names_of("classes"):
         what, together, alone = "rmse", math.sqrt(together), math.sqrt(alone)
+    by = "" if what == task.metric else f"{what} {at_resolution(together, None)}, "
     return (
         f"an ensemble of {len(chosen.members)} models ({names}); {scored} "
-        f"({what} {together:.4g}, the best alone {alone:.4g})"
+        f"({by}the best alone {at_resolution(alone, None)})"
     )

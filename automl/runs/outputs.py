@@ -71,14 +71,14 @@ class Outputs:
         summary = summarise(result, self._tuner, self._settings.to_json(), final)
         summary["kept_trial"] = single
         write_trials(folder.trials_csv, result)
-        if summary["best"] is not None:
-            write_best(folder.best, summary)
         about = about_run(summary)
         summary["model"] = model or keep_model(
             task, trainings, folder, about,
             who=trained.kept, refitted=trained.refitted, trials=result.trials, ensemble=self._settings.ensemble,
             baseline=trained.baseline,
         )  # fmt: skip
+        if summary["best"] is not None:
+            write_best(folder.best, summary)
         shutil.rmtree(folder.final, ignore_errors=True)
         summary["time"] = self._clock.table(self._strategy_seconds)
         write_summary(folder.summary, summary)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from automl.analysis.ensembles import best_alone
 from automl.analysis.formatting import chosen, often, picked
 from automl.deployment.model_card import without_nan
 from automl.provenance import commit, versions
@@ -65,6 +66,9 @@ def write_best(file: Path, summary: Mapping[str, Any]) -> None:
     found, config = f"trial {best['trial']}, loss {best['loss']:.6g}{often(best)}{picked(final)}", best["config"]
     if final is not None and final["kept"] == "default":
         found, config = f"the default, which was better in the final than {found}", final["config"]
+    alone = best_alone(summary)
+    if alone is not None:
+        found += f"; {alone}"
     head = f"# {summary['task']}, {summary['strategy']}, seed {summary['seed']}: {found}\n"
     write_atomic(file, head + dump_yaml(dict(config)))
 

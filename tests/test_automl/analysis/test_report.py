@@ -381,6 +381,10 @@ def test_a_run_by_the_default_plan_shows_its_model(tmp_path, run, told, test, le
     assert note in words
     assert re.search(r"realmlp ?3 ?75% ?0.880 ?linear ?7 ?25% ?0.880", words)
     assert bool(re.search(r"auc ?0.950", words)) == bool(test)
+    alone = "est single configuration, not a member of the model"
+    assert f"B{alone}, trial {summary['best']['trial']}." in words
+    write_best(tmp_path / "best.yaml", planned(summary, test))
+    assert f"; b{alone}\n" in (tmp_path / "best.yaml").read_text()
     assert "fresh seeds" not in words  # there is no final
     assert "Folds The accuracy of each trial over the folds" in words
     assert "after each epoch" not in words

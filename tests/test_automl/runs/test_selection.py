@@ -14,6 +14,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from automl.analysis.formatting import at_resolution
 from automl.data.datasets.registry import load_data
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
@@ -64,6 +65,9 @@ def test_models_with_independent_errors_share_the_weight(tmp_path):
     assert sum(chosen.weights.values()) == pytest.approx(1.0)
     assert chosen.score == pytest.approx(0.5, rel=0.1)  # of four independent errors of size 1
     assert chosen.loss < 0.5 * chosen.alone
+    alone, large = at_resolution(1e4 * np.sqrt(chosen.alone), None), 1e4 * chosen.score
+    many = replace(chosen, score=large, loss=large**2, alone=1e8 * chosen.alone)
+    assert description(numbers.task(), many).endswith(f"; rmse {large:.0f} out of fold (the best alone {alone})")
     assert len(choose(numbers.task(), [numbers.candidate(i, noise(i)) for i in range(1, 5)], 2).weights) == 2
 
 
