@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
+    from rich.table import Table
 
+    from automl.analysis.versions import VersionTable
     from automl.continual.versions import Versions
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+LONGEST = 15  # maximum characters of a file's name that is kept in one line on a narrow terminal
 
 
 @app.command()
@@ -69,7 +72,7 @@ def update(
             if not known:
                 versions.use(rollback)
         show_line(console, f"version {rollback} is {'already' if known else 'now'} in use")
-    _show(console, versions)
+    _show(console, run)
     for line in _despite_the_test(versions):
         show_line(console, line)
     if data is not None or rollback is not None:
@@ -92,28 +95,46 @@ def _rewrite_reports(console: Console, run: Path) -> None:
         show_line(console, f"the report is that of an earlier version, as it cannot be written: {error}")
 
 
-def _show(console: Console, versions: Versions) -> None:
-    """Print one row per version, or per version and target: its origin and its scores."""
-    from rich.table import Table
+def _show(console: Console, run: Path) -> None:
+    """Print the versions and the baseline with their scores on the same rows, for each target."""
+    from automl.analysis.versions import version_table
+    from automl.cli.terminal import show_line
+    from automl.cli.which_run import history_of, locations
+    from automl.study.snapshot import read_run
 
-    table = Table(title="versions: scores before and after, on the new and the old test set", title_justify="left")
-    targets = ["target"] if versions.folder.targets.is_dir() else []
-    for name in ("version", *targets, "date", "data", "made", "epochs", "on new", "on old"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("data", "made"))
-    current = versions.current
-    for number in versions.numbers:
-        version = f"{number} in use" if number == current else str(number)
-        found = _facts(versions, number)
-        if not found:
-            table.add_row(version, *("" for _ in targets), "", "", "by the run", "", "", "")
-        for target, facts in found.items():
-            made = facts["chosen"]["what"] if facts["promoted"] else "refused"
-            epochs = "" if facts["epochs"] is None else f"{facts['epochs']:g}"
-            sides = [_pair(facts["test"][side]) if side in facts["test"] else "" for side in ("new", "old")]
-            origin = (facts["started"][5:10], Path(facts["data"]).name)
-            table.add_row(version, *(target for _ in targets), *origin, made, epochs, *sides)
-            version = ""
-    console.print(table)
+    found = list(locations(str(run), None))
+    for at in found:
+        versions = version_table(history_of(at), read_run(at)[1])
+        if versions is None:
+            show_line(console, "version 1, made by the run, is the only one")
+            return
+        title = "versions of the model" + (f" of {at.folder.path.name}" if len(found) > 1 and at.folder else "")
+        console.print(_table(title, versions))
+
+
+def _table(title: str, versions: VersionTable) -> Table:
+    """The rows of a report's table, without its empty columns and the reasons for promotions."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = {
+        "version": [row.name.removeprefix("version ") + " in use" * row.in_use for row in versions.rows],
+        "date": [row.date for row in versions.rows],
+        "data": [row.data for row in versions.rows],
+        "rows": [row.rows for row in versions.rows],
+        **{side: [row.scores[i] for row in versions.rows] for i, side in enumerate(versions.sides)},
+        "made": [row.made.partition(":")[0] for row in versions.rows],
+    }
+    shown = {name: column for name, column in cells.items() if any(column)}
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for name, column in shown.items():
+        whole = name in ("version", "date", "data") and max(map(len, column)) <= LONGEST
+        justify = "right" if name in versions.sides else "left"
+        table.add_column(Text(name), justify=justify, overflow="fold", no_wrap=whole)
+    for row in zip(*shown.values(), strict=True):
+        table.add_row(*map(Text, row))
+    return table
 
 
 def _facts(versions: Versions, number: int) -> dict[str, dict[str, Any]]:
@@ -135,8 +156,3 @@ def _despite_the_test(versions: Versions) -> Iterator[str]:
         if after < before:
             which = f"version {number} of {target}" if target else f"version {number}"
             yield f"{which} is better on the new test set, which decides nothing: validation data refused it"
-
-
-def _pair(scores: dict[str, Any]) -> str:
-    both = (scores[each] for each in ("in_use", "candidate"))
-    return " ".join("-" if score is None else f"{score:.3g}" for score in both)

@@ -263,7 +263,9 @@ def test_each_target_is_updated_by_itself_and_all_come_into_use_at_once(place, u
     copy, printed = updated
     assert re.search("^price: promoted: the model, trained again, is better in rmse", printed, re.MULTILINE)
     assert re.search("^rent: not promoted: the model, trained again, .* worse by .* on old", printed, re.MULTILINE)
-    assert re.search("2 in use .* price .* year.csv .* retrained .*\n.* rent .* year.csv .* refused", printed)
+    for target, made in (("price", "promoted"), ("rent", "refused")):
+        table = printed.partition(f"versions of the model of {target} ")[2]
+        assert re.search(rf"\n2 in use .* year.csv .* {made}", table.partition("versions of")[0])
     assert str((copy / "model").readlink()) == "versions/2/model"
     assert sorted(path.name for path in (copy / "versions").iterdir()) == ["1", "2"]
     facts = json.loads((copy / "versions/2/update.json").read_text())

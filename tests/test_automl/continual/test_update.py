@@ -548,6 +548,8 @@ def test_the_report_tells_which_version_is_in_use_and_the_score_of_each_on_the_s
     def words():
         return " ".join(re.sub("<[^>]*>", " ", folder.report.read_text().partition("<body>")[2]).split())
 
+    listed = [re.split(r" {2,}", line.strip()) for line in invoke("update", folder.path).splitlines()]
+    assert ["2 in use", "2026-03-01", "march.csv", "300, 50 of them new", "62.00", "56.00", "promoted"] in listed
     invoke("report", folder.path)
     assert "Version 2 of the model is in use, made by the update of 2026-03-01: rmse 62.00 on the new test" in words()
     assert "against 71.00 of version 1 and 79.00 of the baseline." in words()
