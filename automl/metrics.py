@@ -239,6 +239,11 @@ def decisions(probabilities: Any, threshold: float = HALF) -> Any:
     return probabilities.argmax(1) if threshold == HALF else (probabilities[:, 1] > threshold).astype(int)
 
 
+def has_unit(name: str) -> bool:
+    """Whether a metric of numbers is in the unit of the target, so that it cannot be averaged over targets."""
+    return METRICS[name].kind == "number" and METRICS[name].best is None
+
+
 def shifted(probabilities: Any, threshold: float) -> Any:
     """The probabilities of two classes, (n, 2), rescaled so that a threshold becomes one half."""
     if threshold == HALF:

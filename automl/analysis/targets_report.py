@@ -10,6 +10,7 @@ from urllib.parse import quote
 from automl.analysis.ensembles import baseline_in_words, not_better_than_baseline
 from automl.analysis.formatting import show
 from automl.analysis.report import environment
+from automl.metrics import has_unit
 from automl.study.run_folder import write_atomic
 
 
@@ -21,17 +22,24 @@ def write_targets_report(
     ``joint``: the card of the joint model, with mean scores. ``cards``: the card of each target's model. ``reports``:
     the report of each target, relative to the overview.
     """
-    on_test = joint["metric"] in joint["test"]
-    mean = joint["test"][joint["metric"]] if on_test else joint["validation"]
+    metric = joint["metric"]
+    on_test = metric in joint["test"]
+
+    def reached(card: Mapping[str, Any]) -> str:
+        return show(card["test"][metric] if on_test else card["validation"])
+
+    lead = f"Mean {metric} {reached(joint)}"
+    if has_unit(metric):
+        lead = f"{metric} " + ", ".join(f"{reached(card)} of {name}" for name, card in cards.items())
     doubts = {name: not_better_than_baseline(card) for name, card in cards.items()}
     page = (
         environment()
         .get_template("targets.html")
         .render(
             title=f"{joint['task']}: {len(cards)} targets",
-            lead=f"Mean {joint['metric']} {show(mean)} on {'test' if on_test else 'validation'}",
+            lead=f"{lead[:1].upper()}{lead[1:]} on {'test' if on_test else 'validation'}",
             doubts=[f"{name}: {doubt}" for name, doubt in doubts.items() if doubt],
-            metric=joint["metric"],
+            metric=metric,
             scores=list(joint["test"]),
             rows=[
                 {
@@ -46,6 +54,7 @@ def write_targets_report(
             ],
             mean=joint,
             show=show,
+            has_unit=has_unit,
         )
     )
     write_atomic(file, page)

@@ -122,7 +122,8 @@ def _announced(console: Console, name: str, session: Session, task: Task) -> str
         show_line(console, settings.crowded)
     if isinstance(task, CrossValidated):
         has_test, spent = settings.has_test, session.plan.spent
-        show_line(console, described_plan(task, settings.time_limit, has_test=has_test, spent=spent))
+        n = 1 + len((settings.data or {}).get("others", ()))
+        show_line(console, described_plan(task, settings.time_limit, has_test=has_test, spent=spent, n_targets=n))
         for said in recommended(from_json(settings.prior)):
             show_line(console, f"after the presets, {said}")
     else:

@@ -8,11 +8,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.analysis.formatting import at_resolution
 from automl.cli.pipeline import new_folder
 from automl.cli.terminal import show_line
 from automl.cli.which_run import rewrite_overview
 from automl.deployment.model_card import CARD
 from automl.errors import UserError
+from automl.metrics import has_unit
 from automl.runs.run_files import write_summary
 from automl.runs.settings import DEFAULT_SECONDS, Settings, option
 from automl.study.run_folder import RunFolder
@@ -73,7 +75,7 @@ def run_each(
     if latency is not None:
         show_line(console, f"--max-latency {asked.max_latency:g} for a row is {latency:g} for each of the targets")
     for i, name in enumerate(names):
-        seconds = max(1.0, (limit - clock.seconds) / (len(names) - i))
+        seconds = max(1.0, round((limit - clock.seconds) / (len(names) - i), 1))
         show_line(console, f"target {name!r}, {i + 1} of {len(names)}, within {seconds:.0f} seconds")
         kind = ",".join(dict.fromkeys([*request.kind_words, "regression"]))
         part = replace(request, target=name, others=[other for other in names if other != name], kind=kind)
@@ -96,7 +98,7 @@ def run_each(
 
 
 def _show(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print the scores of each target and their means."""
+    """Print the scores of each target, and their means unless they are in the units of the targets."""
     from rich.table import Table
 
     table = Table()
@@ -104,6 +106,10 @@ def _show(console: Console, summary: Mapping[str, Any]) -> None:
     table.add_column(f"{summary['metric']} on validation", justify="right")
     for metric in summary["test"]:
         table.add_column(f"{metric} on test", justify="right")
+    metrics = (summary["metric"], *summary["test"])
     for name, each in (*summary["targets"].items(), ("mean", summary)):
-        table.add_row(name, *(f"{value:.4g}" for value in (each["validation"], *each["test"].values())))
+        values = zip(metrics, (each["validation"], *each["test"].values()), strict=True)
+        cells = ["" if name == "mean" and has_unit(metric) else at_resolution(value, None) for metric, value in values]
+        if any(cells):
+            table.add_row(name, *cells)
     console.print(table)

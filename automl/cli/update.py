@@ -130,8 +130,9 @@ def _table(title: str, versions: VersionTable) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for name, column in shown.items():
         whole = name in ("version", "date", "data") and max(map(len, column)) <= LONGEST
-        justify = "right" if name in versions.sides else "left"
-        table.add_column(Text(name), justify=justify, overflow="fold", no_wrap=whole)
+        table.add_column(Text(name), overflow="fold", no_wrap=whole)
+        if name in versions.sides:
+            table.columns[-1].justify = "right"
     for row in zip(*shown.values(), strict=True):
         table.add_row(*map(Text, row))
     return table

@@ -17,6 +17,7 @@ from automl.deployment.model_card import CARD, README, about_baseline, commands,
 from automl.deployment.model_files import read_card, targets
 from automl.deployment.predictor import Predictor, load_predictor, model_folder
 from automl.errors import UserError
+from automl.metrics import has_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,8 +132,9 @@ def _readme(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> 
     lines += [f"| target | {metric} on validation |" + "".join(f" {name} on test |" for name in scores)]
     lines += ["|---|---|" + "---|" * len(scores)]
     for name, each in (*cards.items(), ("mean", card)):
-        values = (each["validation"], *(each["test"][score] for score in scores))
-        lines += [f"| {name} |" + "".join(f" {value:.4g} |" for value in values)]
+        values = zip((metric, *scores), (each["validation"], *(each["test"][score] for score in scores)), strict=True)
+        cells = ["-" if name == "mean" and has_unit(of) else f"{value:.4g}" for of, value in values]
+        lines += [f"| {name} | {' | '.join(cells)} |"]
     lines += [""]
     for name, each in cards.items():
         lines += [f"- {name}, in `{card['targets'][name]}/`: {each['said']}. {about_baseline(each)}".rstrip()]

@@ -27,6 +27,7 @@ from automl.tasks.time_plan import (
     LEAST_LIMIT,
     OVERHEAD,
     SHORT,
+    STARTING,
     has_no_time,
     least_seconds,
     seconds_of_a_trial,
@@ -279,9 +280,14 @@ def cross_validated(
     )  # fmt: skip
 
 
-def described_plan(task: CrossValidated, seconds: float | None, *, has_test: bool, spent: float = 0.0) -> str:
-    """One line on what a run does, before it starts. ``spent``: seconds of the command so far."""
-    families = families_of(task.space)
+def described_plan(
+    task: CrossValidated, seconds: float | None, *, has_test: bool, spent: float = 0.0, n_targets: int = 1
+) -> str:
+    """One line on what a run does, before it starts.
+
+    ``spent``: seconds of the command so far. ``n_targets``: that share the time limit given by the user.
+    """
+    families, limit = families_of(task.space), "" if seconds is None else f"{round(seconds, 1):g}"
     if seconds is not None and task.kind in field_plans.FAMILIES:
         from automl.data.ingest.prepare import Facts
 
@@ -290,17 +296,20 @@ def described_plan(task: CrossValidated, seconds: float | None, *, has_test: boo
         least = least_seconds(Facts.read(folder), folder, spent, families[0], cheaper=cheaper)
         if seconds < least:
             return (
-                f"plan: one model, {families[0]}, scored by {_scored_by(task)}; {seconds:g} seconds will be exceeded: "
+                f"plan: one model, {families[0]}, scored by {_scored_by(task)}; {limit} seconds will be exceeded: "
                 f"at least {math.ceil(least)} are needed, of which {spent:.0f} have gone into starting and reading"
             )
     if seconds is not None and seconds < LEAST_LIMIT:
+        least = f"{LEAST_LIMIT:g} or more"
+        if n_targets > 1:
+            least = f"{n_targets * LEAST_LIMIT + STARTING:g} or more for all {n_targets} targets"
         return (
-            f"plan: one model, {families[0]}, scored by the validation set; {seconds:g} seconds will be exceeded, as "
-            f"starting, reading and writing take about {OVERHEAD:g}: give {LEAST_LIMIT:g} or more"
+            f"plan: {families[0]}, then others if there is time, scored by the validation set; {limit} seconds "
+            f"may be exceeded, as starting, reading and writing take about {OVERHEAD:g}: give {least}"
         )
     hows = {"time": ", forward in time", "group": ", groups kept together", "duplicates": ", duplicates kept together"}
     how = hows.get(task.folds_how, "") if task.max_epochs > 1 else ""
-    within = "" if seconds is None else f", all within {seconds:g} seconds"
+    within = "" if seconds is None else f", all within {limit} seconds"
     return (
         f"plan: presets of {', '.join(families)}, scored by {_scored_by(task)}{how}; then a search in each family; "
         f"then an ensemble of the best, fitted to all rows{' but the test set' * has_test}{within}"

@@ -20,7 +20,7 @@ from processes import command, invoke, listens_on_loopback_alone
 
 import automl
 from automl.analysis.ensembles import baseline_in_words
-from automl.analysis.formatting import show
+from automl.analysis.formatting import at_resolution, show
 from automl.continual.new_data import n_old
 from automl.continual.update import update as update_one
 from automl.data.ingest.prepare import Facts
@@ -53,18 +53,21 @@ def place(tmp_path_factory):
     return place
 
 
-def test_the_scores_of_each_target_are_told_and_their_mean(place):
+def test_the_scores_of_each_target_are_told_and_their_mean_unless_in_their_units(place):
     summary = json.loads((place / "run/summary.json").read_text())
     both = [summary["targets"][name]["test"]["rmse"] for name in ("price", "rent")]
     assert summary["test"]["rmse"] == pytest.approx(np.mean(both))
-    assert re.search(rf"mean +\W +{summary['validation']:.4g} ", (place / "printed.txt").read_text())
+    printed = (place / "printed.txt").read_text()
+    assert re.search(rf"mean +\W +\W .* {at_resolution(summary['test']['r2'], None)} ", printed)
+    assert f"{summary['validation']:.4g} " not in printed
     assert both[1] > 15, "without the price, which tells the rent"
 
 
 def test_the_report_shows_the_scores_of_all_targets_and_links_to_their_reports(place):
     page = (place / "run/report.html").read_text()
     summary = json.loads((place / "run/summary.json").read_text())
-    assert f"Mean rmse {show(summary['test']['rmse'])} on test" in page
+    price, rent = (show(summary["targets"][name]["test"]["rmse"]) for name in ("price", "rent"))
+    assert f"Rmse {price} of price, {rent} of rent on test" in page
     links = re.findall(r'<a href="([^"]+)">', page)
     assert links == ["targets/price/report.html", "targets/rent/report.html"]
     assert all((place / "run" / link).is_file() for link in links)
@@ -84,9 +87,10 @@ def test_the_latency_is_shared_by_the_targets(place):
 def test_the_readme_of_the_model_tells_of_every_target(place):
     text = (place / "run/model/README.md").read_text()
     summary = json.loads((place / "run/summary.json").read_text())
-    for name, told in (*summary["targets"].items(), ("mean", summary)):
+    for name, told in summary["targets"].items():
         scores = (told["validation"], told["test"]["rmse"])
         assert f"| {name} | {scores[0]:.4g} | {scores[1]:.4g} |" in text
+    assert "| mean | - | - |" in text, "they are in the units of the targets"
     assert "- rent, in `rent/`: a single lightgbm; rmse" in text
     assert text.count("The baseline, training mean, has rmse") == 2
     assert "automl serve RUN" in text

@@ -284,8 +284,11 @@ def test_a_limit_that_cannot_hold_is_told_and_gets_one_model_in_one_process(wine
     settings = with_folds(Settings(data={}, time_limit=4.0), wine)
     assert (settings.n_workers, settings.folds) == (1, 1)
     said = described_plan(cross_validated(wine, 1, None, None, time_limit=4.0), 4.0, has_test=True)
-    assert said.startswith("plan: one model, linear, scored by the validation set; ")
-    assert said.endswith("4 seconds will be exceeded, as starting, reading and writing take about 8: give 10 or more")
+    assert said.startswith("plan: linear, then others if there is time, scored by the validation set; ")
+    assert said.endswith("4 seconds may be exceeded, as starting, reading and writing take about 8: give 10 or more")
+    two = described_plan(cross_validated(wine, 1, None, None, time_limit=4.0), 9.60495, has_test=True, n_targets=2)
+    assert "; 9.6 seconds may be exceeded" in two
+    assert two.endswith(": give 23 or more for all 2 targets")
     assert with_folds(Settings(data={}, time_limit=10.0), wine).n_workers is None
 
 
