@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 TOO_SLOW = "too slow"
+OF_THE_RUN = "of the run"  # ends the reason if only little of the run's time limit was left
 
 
 class TrainingFailed(Exception):
@@ -38,6 +39,7 @@ class TooSlow(TrainingFailed):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{TOO_SLOW}: {reason}")
+        self.reason = reason
 
 
 class CheckpointDamaged(UserError):

@@ -244,6 +244,9 @@ def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed:
     (reason, times), *_ = patterns.reasons(failed)
     slow = sum(trial.is_too_slow for trial in failed)
     said = failed_in_words(len(failed), slow, n)
+    if all(trial.had_no_time_left for trial in failed):
+        yield f"For {len(failed)} of {n} trials no time was left."
+        return
     if slow == len(failed):
         yield f"{said}, as in: {reason.removeprefix(f'{TOO_SLOW}: ')}."
         return

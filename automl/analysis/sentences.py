@@ -44,7 +44,7 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
     short = too_short(summary)
     if short is not None:
         notes.append(f"In the search, {short}{'; the final compares both' if summary['final'] is not None else ''}.")
-    if failed and summary["best"] is not None:
+    if failed > study.n_without_time and summary["best"] is not None:
         notes.append(f"{failed_in_words(failed, study.n_too_slow, n)}.")
     notes += [f"{finding[:1].upper()}{finding[1:]}." for finding in summary.get("findings", [])]
     if summary["stop_reason"] == RUNNING:

@@ -177,7 +177,7 @@ def _show_end(
 ) -> None:
     settings, task, folder = session.settings, session.task, session.folder
     show_summary(console, summary, Encoding(task.space).default, live.values)
-    for line in commonest_error(result.study) if summary["n_failed"] else ():
+    for line in commonest_error(result.study) if summary["n_failed"] > result.study.n_without_time else ():
         said = failed_in_words(summary["n_failed"], summary["n_too_slow"], summary["n_trials"])
         show_line(console, f"{said}. {line}")
     if summary["best"] is not None and settings.n_final and not has_final(task, settings):

@@ -60,6 +60,11 @@ class Study:
         return self._best
 
     @property
+    def n_without_time(self) -> int:
+        """The number of trials that failed as the time limit left too little for them."""
+        return sum(trial.had_no_time_left for trial in self.trials.values()) if self.counts["failed"] else 0
+
+    @property
     def n_too_slow(self) -> int:
         """The number of failed trials that would have taken too long."""
         return sum(trial.is_too_slow for trial in self.trials.values()) if self.counts["failed"] else 0

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from automl.task import TOO_SLOW
+from automl.task import OF_THE_RUN, TOO_SLOW
 from strategies.base import Outcome, Proposal
 from strategies.types import Config
 
@@ -71,6 +71,11 @@ class Trial:
     def is_too_slow(self) -> bool:
         """Whether it failed because it would have taken too long."""
         return self.state == "failed" and (self.error or "").startswith(TOO_SLOW)
+
+    @property
+    def had_no_time_left(self) -> bool:
+        """Whether it was too slow only for what was left of the run's time limit."""
+        return self.is_too_slow and (self.error or "").endswith(OF_THE_RUN)
 
     @property
     def arm(self) -> str | None:

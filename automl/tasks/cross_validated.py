@@ -300,12 +300,12 @@ def described_plan(
                 f"at least {math.ceil(least)} are needed, of which {spent:.0f} have gone into starting and reading"
             )
     if seconds is not None and seconds < LEAST_LIMIT:
-        least = f"{LEAST_LIMIT:g} or more"
+        needed = f"{LEAST_LIMIT:g} or more"
         if n_targets > 1:
-            least = f"{n_targets * LEAST_LIMIT + STARTING:g} or more for all {n_targets} targets"
+            needed = f"{n_targets * LEAST_LIMIT + STARTING:g} or more for all {n_targets} targets"
         return (
             f"plan: {families[0]}, then others if there is time, scored by the validation set; {limit} seconds "
-            f"may be exceeded, as starting, reading and writing take about {OVERHEAD:g}: give {least}"
+            f"may be exceeded, as starting, reading and writing take about {OVERHEAD:g}: give {needed}"
         )
     hows = {"time": ", forward in time", "group": ", groups kept together", "duplicates": ", duplicates kept together"}
     how = hows.get(task.folds_how, "") if task.max_epochs > 1 else ""

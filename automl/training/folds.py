@@ -5,6 +5,7 @@ Only networks import torch, which LightGBM should not share a process with.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
 from automl.models import own_config
 from automl.models.learners.base import Learner, Rounds, Rows, mean_rounds
-from automl.task import Epoch, TooSlow
+from automl.task import OF_THE_RUN, Epoch, TooSlow
 from automl.training.fold_files import (
     MODEL,
     OUT_OF_BAG,
@@ -132,7 +133,12 @@ class FoldsTraining:
         if rounds is None:
             learner.gives_up = self.task.gives_up and not self.n_done
             learner.most_seconds = self._most_seconds(fold)
-        learner.fit(self._rows(before), self._rows(stopping), rounds or ())
+        try:
+            learner.fit(self._rows(before), self._rows(stopping), rounds or ())
+        except TooSlow as error:
+            if not self._run_is_short:
+                raise
+            raise TooSlow(f"{error.reason} {OF_THE_RUN}") from None
         return learner
 
     def _most_seconds(self, fold: int) -> float | None:
@@ -158,6 +164,14 @@ class FoldsTraining:
             limits.append(share * self.task.seconds_left - (done - self._before))
         return min(limits, default=None)
 
+    @property
+    def _run_is_short(self) -> bool:
+        """Whether less is left of the run than of the configuration's limit."""
+        if self.task.seconds_left is None:
+            return False
+        own = math.inf if self.task.most_seconds is None else self.task.most_seconds - self._before
+        return self.task.seconds_left < own
+
     def _set_aside(self, rows: NDArray[Any], fold: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """The training rows without another fold, and that fold: the next one or, in order of time, the one before."""
         n = self.task.max_epochs
@@ -178,7 +192,8 @@ class FoldsTraining:
             return
         expected = self.seconds[0] + (n - 1) * self.seconds[1]
         if expected > most:
-            raise TooSlow(f"{n} folds would take {expected:.3g} s, longer than the {most:.3g} s of a configuration")
+            whose = f"left {OF_THE_RUN}" if self.task.gives_up and self._run_is_short else "of a configuration"
+            raise TooSlow(f"{n} folds would take {expected:.3g} s, longer than the {most:.3g} s {whose}")
 
     def fit_all(self) -> None:
         """Fit the model to all rows, for the mean rounds of the folds; if it is bagged, refit the fold models whose

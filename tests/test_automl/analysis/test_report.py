@@ -643,6 +643,19 @@ def test_trials_without_the_time_they_need_are_too_slow_or_unfinished():
     assert "failed" not in {trace["name"] for trace in figures.search_curve(study, summary)["data"]}
 
 
+def test_a_trial_without_time_left_is_no_headline(run):
+    study, summary = Study(load_space({"x": {"float": [0, 1]}}), 8), run[1]
+    for number, error in enumerate(
+        (None, "too slow: 8 folds would take 0.163 s, longer than the 0.0971 s left of the run")
+    ):
+        proposal = Proposal(number, {"x": number / 4}, 8)
+        study.asked(proposal, 0.0)
+        study.told(Outcome(proposal, () if error else (1.0,) * 8, 1.0, error=error), 0.0, 1.0)
+    summary |= Result(study, "time limit of 60 s", 60.0, "table", "auto", "loss", False, 0).summary()
+    assert not any("slow" in note for note in headline(study, summary)["notes"])
+    assert "For 1 of 2 trials no time was left." in explain(study, summary).words
+
+
 def test_errors_that_differ_by_their_numbers_alone_are_one_reason():
     study = Study(load_space({"x": {"float": [0, 1]}}), 1)
     errors = [
