@@ -216,17 +216,9 @@ def measure(
     return METRICS[name].measured(y, predicted, *about)
 
 
-def measure_all(
-    kind: str,
-    y: Any,
-    predicted: Any,
-    threshold: float = HALF,
-    weights: Any = None,
-    levels: Sequence[float] | None = None,
-) -> dict[str, float]:
+def measure_all(kind: str, y: Any, predicted: Any, *about: Any) -> dict[str, float]:
     """The metrics of a kind of target that are defined for targets y; for the other arguments see ``measure``."""
-    names = [name for name in names_of(kind) if is_defined(name, y)]
-    return {name: measure(name, y, predicted, threshold, weights, levels) for name in names}
+    return {name: measure(name, y, predicted, *about) for name in names_of(kind) if is_defined(name, y)}
 
 
 def is_defined(name: str, y: Any) -> bool:

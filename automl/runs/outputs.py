@@ -42,10 +42,9 @@ class Outputs:
         from automl.analysis.report import write_report
 
         folder, study = self._folder, self._result.study
-        summary = self.record(trained)
+        summary = self._summarised(trained)
         self._explanation = self._explanation or explain(study, summary)
-        summary["time"] = self._clock.table(self._strategy_seconds)
-        write_summary(folder.summary, summary)
+        self._write_summary(summary)
         ended = bool(trained.trainings) or trained.model is not None
         self.columns = columns_in_time(folder, summary["model"], self._left if ended else 0.0)
         write_report(folder.report, study, summary, self._explanation, columns=self.columns)
@@ -53,6 +52,12 @@ class Outputs:
 
     def record(self, trained: Final) -> dict[str, Any]:
         """Write the files without the report, which takes seconds, and return the summary."""
+        summary = self._summarised(trained)
+        self._write_summary(summary)
+        return summary
+
+    def _summarised(self, trained: Final) -> dict[str, Any]:
+        """Write the trials, the best config and the model, and return the summary."""
         folder, result, task = self._folder, self._result, self._tuner.task
         folder.check_is_there()
         trainings, final, model, single = trained.trainings, None, None, None
@@ -80,9 +85,12 @@ class Outputs:
         if summary["best"] is not None:
             write_best(folder.best, summary)
         shutil.rmtree(folder.final, ignore_errors=True)
-        summary["time"] = self._clock.table(self._strategy_seconds)
-        write_summary(folder.summary, summary)
         return summary
+
+    def _write_summary(self, summary: dict[str, Any]) -> None:
+        """Write the summary, with the time so far."""
+        summary["time"] = self._clock.table(self._strategy_seconds)
+        write_summary(self._folder.summary, summary)
 
     @property
     def _left(self) -> float:

@@ -148,26 +148,20 @@ class FunctionTask:
         if not isinstance(value, Mapping):
             value = {self.metric: value}
         if self.metric not in value:
-            self._check_direction(value)
-            raise NoLoss(f"the objective returned {dict(value)!r}, without the key {self.metric!r}")
+            raise NoLoss(f"the objective returned {dict(value)!r}, without the key {self.metric!r}{self._hint(value)}")
         try:
             given = float(value[self.metric])
         except (TypeError, ValueError):
             raise NoLoss(f"the objective must return a number, got {value[self.metric]!r}") from None
         return epoch_of(number, given, value, seconds, self.maximize)
 
-    def _check_direction(self, result: Mapping[str, Any]) -> None:
-        """Raise UserError, which ends the run, for a result of the other direction: no config would change that."""
+    def _hint(self, result: Mapping[str, Any]) -> str:
+        """The way out for a result of the other direction."""
         if self.maximize and "loss" in result:
-            raise UserError(
-                f"to maximize, the objective gives its score as 'value', as in {{'value': 0.93}}; it returned "
-                f"{dict(result)!r}; rename the score, or leave maximize out to minimize 'loss'"
-            )
+            return "; rename the score to 'value', or leave maximize out to minimize 'loss'"
         if not self.maximize and "value" in result:
-            raise UserError(
-                f"the objective gives 'loss', to be minimized; it returned {dict(result)!r}; rename it, or give "
-                "maximize (--maximize on the command line) for a 'value' to be maximized"
-            )
+            return "; rename it to 'loss', or give maximize (--maximize on the command line) to maximize 'value'"
+        return ""
 
 
 def epoch_of(number: int, given: float, result: Mapping[str, Any], seconds: float, maximize: bool) -> Epoch:

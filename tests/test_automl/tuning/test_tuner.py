@@ -139,7 +139,10 @@ def test_failures_are_values_with_their_reason(bad, reason):
 
 @pytest.mark.parametrize(
     ("given", "maximize", "rule"),
-    [("loss", True, "to maximize, the objective gives its score as 'value'"), ("value", False, "gives 'loss', to be")],
+    [
+        ("loss", True, "rename the score to 'value', or leave"),
+        ("value", False, "rename it to 'loss', or give maximize"),
+    ],
 )
 def test_a_result_of_the_other_direction_ends_the_run_at_the_first_trial(given, maximize, rule):
     def objective(config):
