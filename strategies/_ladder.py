@@ -16,9 +16,8 @@ from strategies.base import Outcome
 
 ETA = 3  # one in ETA configs is promoted
 N_RUNGS = 4  # the lowest is a 27th of a full training
-MIN_PAIRS = 5  # configs at two rungs needed to compare the ranks at both
-MIN_CORRELATION = 0.3  # of these ranks
-MANY_PAIRS = 8  # from here on, the better half of these configs is compared
+MIN_PAIRS = 8  # configs at two rungs needed to compare the ranks at both,
+MIN_CORRELATION = 0.3  # and the minimum rank correlation of the better half of them
 MIN_KNOWN = 3  # configs at two rungs needed to convert losses from one to the other
 
 
@@ -140,18 +139,16 @@ class RankedLadder(Ladder):
         return len(self.levels) - 1
 
     def correlation(self, rung: int) -> float | None:
-        """Rank correlation of the losses at a rung with those at the next; None if too few trials have both.
+        """Rank correlation of the losses at a rung with those at the next, in the half that is better at the next.
 
-        If many have, it is that of the half that is better at the next: bad configs are easy to identify, but a search
-        needs the order of the good ones.
+        Bad configs are easy to identify; a search needs the order of the good ones. None if there are too few pairs.
         """
         n = len(self._both[rung])
         if n < MIN_PAIRS:
             return None
         if rung not in self._correlations:
-            n_compared = n if n < MANY_PAIRS else (n + 1) // 2
-            compared = [self.losses[self._trials[place]] for place in self._both[rung].items(0, n_compared)]
-            here, above = (np.array([found[k] for found in compared]) for k in (rung, rung + 1))
+            better = [self.losses[self._trials[place]] for place in self._both[rung].items(0, (n + 1) // 2)]
+            here, above = (np.array([found[k] for found in better]) for k in (rung, rung + 1))
             self._correlations[rung] = rank_correlation(here, above)
         return self._correlations[rung]
 

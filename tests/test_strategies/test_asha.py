@@ -122,14 +122,6 @@ def test_a_lowest_rung_with_uninformative_ranks_is_dropped():
     assert rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 9.0])) == pytest.approx(1.0)
 
 
-def test_five_trials_show_that_short_trainings_mislead():
-    ladder = RankedLadder([1, 3])
-    for trial in range(5):
-        assert ladder.lowest == 0
-        ladder.enter(ended(trial, 1.0 - trial, 0.0, float(trial)))
-    assert ladder.lowest == 1
-
-
 def test_a_dropped_rung_returns_when_its_ranks_agree_again():
     ladder, rng = RankedLadder([1, 3]), np.random.default_rng(0)
     for trial in range(12):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spaces import loss_of, space
 
 from strategies import make_strategy
-from strategies._ladder import ETA, MANY_PAIRS, MIN_PAIRS, Ladder, RankedLadder, rank_correlation
+from strategies._ladder import ETA, MIN_PAIRS, Ladder, RankedLadder, rank_correlation
 from strategies._mix import Standings
 from strategies._ranking import Ranking
 from strategies._tally import Tally
@@ -49,9 +49,8 @@ def naive_correlation(ladder: Ladder, rung: int) -> float | None:
     pairs = np.array([(e[rung], e[rung + 1]) for e in ladder.losses.values() if {rung, rung + 1} <= e.keys()])
     if len(pairs) < MIN_PAIRS:
         return None
-    n_compared = len(pairs) if len(pairs) < MANY_PAIRS else (len(pairs) + 1) // 2
-    best = pairs[np.argsort(pairs[:, 1], kind="stable")[:n_compared]]
-    return rank_correlation(best[:, 0], best[:, 1])
+    better = pairs[np.argsort(pairs[:, 1], kind="stable")[: (len(pairs) + 1) // 2]]
+    return rank_correlation(better[:, 0], better[:, 1])
 
 
 def entered(kind: type[Ladder], curves: list) -> Ladder:
