@@ -71,10 +71,13 @@ def as_dates(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
     """A column as dates without a time zone; values that do not match the format become missing."""
     import pandas as pd
 
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+    if isinstance(values.dtype, pd.ArrowDtype) and values.dtype.kind == "M":
+        # Arrow's dates lack methods that those of NumPy have.
+        dates = pd.to_datetime(values.astype(object), errors="coerce", utc=True)
+    elif pd.api.types.is_datetime64_any_dtype(values.dtype):
         dates = values
     elif isinstance(values.dtype, pd.CategoricalDtype):
-        parsed = pd.DatetimeIndex(_parsed(values.cat.categories.to_series(), form))
+        parsed = pd.DatetimeIndex(_parsed(values.cat.categories.astype("str").to_series(), form))
         codes = values.cat.codes.to_numpy()  # -1 if missing; all are if there are no categories
         dates = pd.Series(parsed.take(codes, allow_fill=True, fill_value=pd.NaT), index=values.index)  # type: ignore[arg-type]
     else:
@@ -87,7 +90,7 @@ def _parsed(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
     import pandas as pd
 
     dates = pd.to_datetime(values, format=form, errors="coerce", utc=True)
-    if form in (None, "ISO8601") or not dates.isna().any():
+    if form == "ISO8601" or not dates.isna().any():
         return dates
     return dates.fillna(pd.to_datetime(values.where(dates.isna()), format="ISO8601", errors="coerce", utc=True))
 

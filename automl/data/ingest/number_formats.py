@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def number_of(value: Any, decimal: str = ".") -> float:
     """A value or string as a number; NaN for anything else."""
     if not isinstance(value, str):
         try:
-            number = float(value)
+            number = value.total_seconds() if isinstance(value, timedelta) else float(value)
         except (TypeError, ValueError, OverflowError):
             return np.nan
         return number if abs(number) <= LARGEST else np.nan

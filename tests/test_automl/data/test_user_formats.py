@@ -178,6 +178,31 @@ def test_an_example_is_read_the_same_whatever_else_is_in_its_file(encoder, tmp_p
     assert np.array_equal(encoder.encode(encoder.as_frame(new))["columns"][:2], alone)
 
 
+def test_dates_and_durations_of_any_type_are_those_of_training(tmp_path):
+    """Arrow's types, which pandas.read_parquet(dtype_backend="pyarrow") gives, Python's own, strings and categories."""
+    when = pd.Series(pd.date_range("2020-03-01 00:00", periods=60, freq="7h", unit="us"))
+    day, lasts = when.dt.normalize(), (when - when[0]) / 7
+    frame = pd.DataFrame({"when": when, "day": day.dt.date, "lasts": lasts, "y": ["a", "b"] * 30})
+    frame.to_parquet(tmp_path / "a.parquet")
+    prepare(Request(str(tmp_path / "a.parquet"), "y"), tmp_path / "data")
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    wanted = encoder.encode(encoder.as_frame(tmp_path / "a.parquet"))["columns"]
+    arrow = {"when": pa.timestamp("ns"), "day": pa.date32(), "lasts": pa.duration("us")}
+    written = {
+        "when": when.map(lambda moment: moment.isoformat(" ").removesuffix(" 00:00:00")),
+        "day": day.astype("str"),
+    }
+    for other in (
+        frame.assign(when=when, day=day, lasts=lasts).astype(
+            {name: pd.ArrowDtype(kind) for name, kind in arrow.items()}
+        ),
+        frame.assign(when=when.astype(object), lasts=[each.to_pytimedelta() for each in lasts]).astype(object),
+        frame.assign(**written),
+        frame.assign(day=pd.Categorical(day.dt.to_period("D"))),
+    ):
+        assert encoder.encode(other)["columns"] == pytest.approx(wanted)
+
+
 def test_what_a_model_cannot_read_is_counted(encoder, tmp_path):
     (tmp_path / "new.csv").write_text(
         "zip,smoker,size,seen\n00501,,1 cm,2020-01-01\n99999,TRUE,-,\nK1A,TRUE,inf,01/02/2020\n"
