@@ -305,16 +305,20 @@ def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple
 
 
 def _of_one_type(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with columns of mixed types converted to strings, since a file cannot hold mixed types."""
+    """The frame with columns that a file cannot hold converted: mixed types, intervals and periods to strings, sparse
+    columns to dense ones."""
     import pandas as pd
 
     from automl.data.ingest.read_table import plain_text
 
-    def is_mixed(values: pd.Series[Any]) -> bool:
-        return values.dtype == object and pd.api.types.infer_dtype(values, skipna=True).startswith("mixed")
+    def is_strange(values: pd.Series[Any]) -> bool:
+        different = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else values
+        return pd.api.types.infer_dtype(different, skipna=True).startswith(("mixed", "interval", "period"))
 
-    mixed = [name for name in frame.columns if is_mixed(frame[name])]
-    return frame.assign(**{name: frame[name].map(plain_text, na_action="ignore") for name in mixed})
+    sparse = [name for name in frame.columns if isinstance(frame[name].dtype, pd.SparseDtype)]
+    frame = frame.assign(**{name: np.asarray(frame[name]) for name in sparse})
+    strange = [name for name in frame.columns if is_strange(frame[name])]
+    return frame.assign(**{name: frame[name].astype(object).map(plain_text, na_action="ignore") for name in strange})
 
 
 def _in_this_process(session: Session) -> Executor | None:

@@ -162,6 +162,16 @@ def test_classes_and_values_that_files_would_change_stay_as_they_are():
     assert model.predict_proba(X).shape == (200, 2)
 
 
+def test_binned_and_sparse_columns_are_inputs():
+    """A file cannot hold the intervals of pandas.cut, nor sparse columns, as of get_dummies(sparse=True)."""
+    X, y = people(200)
+    towns = pd.get_dummies(X["town"], sparse=True)
+    X = pd.DataFrame({"age": pd.cut(X["age"], [0, 50, 100]), "since": X["since"].dt.to_period("M").astype("category")})
+    X = X.join(towns)
+    model = automl.AutoMLClassifier(models="lightgbm", n_trials=1, n_jobs=1).fit(X, y)
+    assert model.score(X, y) > 0.8
+
+
 def test_numbers_far_from_0_are_learnt_by_their_differences():
     x = np.random.default_rng(0).normal(size=(200, 2))
     y = 1.7e9 + x[:, 0]
