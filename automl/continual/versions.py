@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from automl.deployment.model_card import without_nan
+from automl.deployment.model_card import CARD, without_nan
+from automl.deployment.model_files import read_card
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder, write_atomic
 
@@ -50,9 +51,12 @@ class Versions:
     @property
     def current(self) -> int:
         """The current version."""
-        if not self.folder.model.is_symlink():
-            return 1
-        return int(self.folder.model.readlink().parent.name)
+        model = self.folder.model
+        if model.is_symlink():
+            return int(model.readlink().parent.name)
+        # Archives and cloud storage copy what the link leads to; of several targets, each has a card of its own.
+        cards = map(read_card, (model / CARD, *model.glob(f"*/{CARD}")))
+        return max(int(card.get("version", 1)) for card in cards)
 
     @property
     def latest(self) -> Path:

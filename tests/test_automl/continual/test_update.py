@@ -331,6 +331,23 @@ def test_after_that_kill_every_version_can_be_used(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "versions"]
 
 
+@pytest.mark.parametrize("target", ["", "price"])
+def test_a_copy_without_links_has_the_same_version_in_use(target, tmp_path):
+    """As from a ZIP archive, or by shutil.copytree."""
+    run, copy = tmp_path / "run", tmp_path / "copy"
+    for number in (1, 2):
+        model = Versions(RunFolder(run)).place(number) / "model" / target
+        model.mkdir(parents=True)
+        (model / "model.json").write_text(json.dumps({"version": number} if number > 1 else {}))
+    (run / "model").symlink_to("versions/2/model")
+    shutil.copytree(run, copy)
+    versions = Versions(RunFolder(copy))
+    assert not versions.folder.model.is_symlink()
+    assert versions.current == 2
+    versions.use(1)
+    assert versions.current == 1
+
+
 @pytest.fixture(scope="module")
 def forest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("table")
