@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 STUDY, TRIAL, STATE = "automl.study.study", "automl.trial", "state"  # tags
 STATUS = {"running": "RUNNING", "complete": "FINISHED", "failed": "FAILED"}  # all other states: KILLED
 BATCH = 1000  # maximum metrics per call to MLflow
+REFUSED = re.compile(r"[^/\w.\- :]")  # characters that MLflow refuses in names of metrics and params, as in recall@10
 # The writer retries by itself, and the end of the run must not wait for minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
@@ -167,7 +169,7 @@ class MLflow(Tracker):
     def _metric(self, name: str, value: float, now: int, step: int) -> Metric:
         from mlflow.entities import Metric
 
-        return Metric(name, value, now, step)
+        return Metric(REFUSED.sub("_", name), value, now, step)
 
     def _log(
         self,
@@ -182,7 +184,7 @@ class MLflow(Tracker):
         if params or tags:
             self._client.log_batch(
                 run_id,
-                params=[Param(name, str(value)) for name, value in (params or {}).items()],
+                params=[Param(REFUSED.sub("_", name), str(value)) for name, value in (params or {}).items()],
                 tags=[RunTag(name, str(value)) for name, value in (tags or {}).items()],
             )
         for first in range(0, len(metrics or []), BATCH):
