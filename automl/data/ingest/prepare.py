@@ -67,8 +67,15 @@ class Facts:
 
     @classmethod
     def read(cls, folder: Path) -> Facts:
-        """The facts of a folder written by ``prepare``."""
-        return cls(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
+        """The facts of a folder written by ``prepare``. UserError if it was removed."""
+        try:
+            content = (folder / FACTS).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise UserError(
+                f"the prepared data of the run are missing: there is no {FACTS} in {str(folder)!r}; copy the folder "
+                "back, or start a new run"
+            ) from None
+        return cls(**json.loads(content))
 
     def metric(self, asked: str | None) -> str:
         """The requested metric, or the default. UserError if it does not fit the target."""

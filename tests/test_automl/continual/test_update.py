@@ -590,6 +590,16 @@ def test_a_version_that_is_not_there_changes_nothing(tmp_path):
     assert not folder.versions.exists()
 
 
+def test_a_run_without_its_prepared_data_is_neither_updated_nor_continued(tmp_path):
+    load_diabetes(as_frame=True).frame.to_csv(tmp_path / "a.csv", index=False)
+    request = Request(str(tmp_path / "a.csv"), "target")
+    folder, _ = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
+    shutil.rmtree(folder / "data")
+    for command_line in (("update", folder, "--data", tmp_path / "a.csv"), ("run", "--resume", "--out", folder)):
+        with pytest.raises(UserError, match="the prepared data of the run are missing"):
+            invoke(*command_line)
+
+
 def test_a_run_that_is_not_on_own_data_is_not_updated(tmp_path):
     with pytest.raises(UserError, match="only runs on your own data"):
         request_for(None, tmp_path)
