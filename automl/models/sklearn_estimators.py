@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Columns, Inputs, Tokens
 from automl.data.targets import Classes, Target
+from automl.models.sklearn_settings import usual_settings
 
 MAX_CATEGORIES = 255  # limit of histogram gradient boosting, per column
 
@@ -97,6 +98,7 @@ def features(family: str, inputs: Inputs, x: NDArray[Any]) -> Any:
     return rows
 
 
+@usual_settings()
 def fit_further(
     estimator: Any, family: str, config: Mapping[str, Any], x: Any, y: NDArray[Any], weights: Any, share: float
 ) -> None:
@@ -114,6 +116,7 @@ def fit_further(
         estimator.fit(x, y, sample_weight=weights)
 
 
+@usual_settings()
 def outputs_of(estimator: Any, target: Target, x: Any) -> NDArray[np.float64]:
     """Log probabilities, or the standardised target, (n, n_outputs)."""
     if not isinstance(target, Classes):

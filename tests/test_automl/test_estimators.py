@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.metrics import f1_score
@@ -170,6 +171,15 @@ def test_binned_and_sparse_columns_are_inputs():
     X = X.join(towns)
     model = automl.AutoMLClassifier(models="lightgbm", n_trials=1, n_jobs=1).fit(X, y)
     assert model.score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("settings", [{"transform_output": "pandas"}, {"enable_metadata_routing": True}])
+def test_models_do_not_depend_on_scikit_learns_global_settings(settings):
+    X, y = people(200)
+    model = automl.AutoMLClassifier(models="linear", n_trials=1, n_jobs=1)
+    wanted = clone(model).fit(X, y).predict_proba(X)
+    with sklearn.config_context(**settings):
+        assert model.fit(X, y).predict_proba(X) == pytest.approx(wanted)
 
 
 def test_numbers_far_from_0_are_learnt_by_their_differences():

@@ -15,6 +15,7 @@ from automl.data.inputs import Columns
 from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.long_tail import Logarithm
+from automl.models.sklearn_settings import usual_settings
 from automl.models.skops_format import FILE, estimator_bytes, estimator_from
 
 LOGARITHM = "logarithm.json"  # of the target, if the model learnt that
@@ -46,6 +47,7 @@ class Linear(Learner):
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
         return SPACE
 
+    @usual_settings()
     def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.pipeline import make_pipeline
@@ -105,6 +107,7 @@ class Linear(Learner):
             (numbers, places[: self.inputs.n_numbers]), (levels, places[self.inputs.n_numbers :])
         )
 
+    @usual_settings()
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
         if isinstance(self.target, Classes):
             (model,) = self._models
