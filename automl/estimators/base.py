@@ -144,12 +144,9 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
             ensemble=self.max_members, max_latency=latency, learn=False, from_python=True,
         )  # fmt: skip
         try:
-            card: dict[str, Any] | None = self._search(settings, place / "data", RunFolder(run), clock)
+            return self._search(settings, place / "data", RunFolder(run), clock)
         finally:
             forget_data()  # another fit may write other data to the same folder
-        if card is None:
-            raise ValueError(f"no configuration could be trained within {seconds:g} seconds; give a larger time_limit")
-        return card
 
     @property
     def _n_workers(self) -> int:
@@ -165,7 +162,8 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         given = self.random_state
         return given.randint(np.iinfo(np.int32).max) if isinstance(given, np.random.RandomState) else given
 
-    def _search(self, asked: Settings, data: Path, folder: RunFolder, clock: Clock) -> Any:
+    def _search(self, asked: Settings, data: Path, folder: RunFolder, clock: Clock) -> dict[str, Any]:
+        from automl.analysis.sentences import commonest_error
         from automl.runs.configure import new_settings, with_folds
         from automl.runs.session import Session
         from automl.runs.settings import build_task
@@ -180,8 +178,11 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
             about = {"strategy": settings.strategy, "seed": settings.seed, "n_trials": len(result.trials)}
             about["started"] = settings.started
             card = session.ensemble(search.tuner, about, watch=lambda line: None, say=warn)
-        if card is not None:
-            self.leaderboard_ = _leaderboard(result.to_frame(), card)
+        if card is None:
+            failed = f"no configuration could be trained within {settings.time_limit:g} seconds"
+            way_out = "give a larger time_limit if that is too short."
+            raise ValueError(" ".join([f"{failed}; {way_out}", *commonest_error(result.study)]))
+        self.leaderboard_ = _leaderboard(result.to_frame(), card)
         return card
 
     @property

@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import automl
 from automl.deployment.json_predictions import Answering
+from automl.models.learners.linear import Linear
 
 FEW = dict.fromkeys(
     ("check_fit2d_1sample", "check_fit2d_1feature"), "too few rows are refused, by a message of our own"
@@ -180,6 +181,15 @@ def test_models_do_not_depend_on_scikit_learns_global_settings(settings):
     wanted = clone(model).fit(X, y).predict_proba(X)
     with sklearn.config_context(**settings):
         assert model.fit(X, y).predict_proba(X) == pytest.approx(wanted)
+
+
+def test_why_no_configuration_could_be_trained_is_said(monkeypatch):
+    def refuse(self, *arguments, **options):
+        raise TypeError("unlikely numbers")
+
+    monkeypatch.setattr(Linear, "fit", refuse)
+    with pytest.raises(ValueError, match=r"no configuration could be trained .* TypeError: unlikely numbers"):
+        automl.AutoMLClassifier(models="linear", n_trials=1, n_jobs=1).fit(*people(200))
 
 
 def test_numbers_far_from_0_are_learnt_by_their_differences():
