@@ -242,7 +242,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         return state | {"_predictor": None}  # loaded again when it is needed
 
     def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
-        """The inputs as a frame; the columns of an array are named by position."""
+        """The inputs as a frame; the columns of an array are named by position, or as in the frame of ``fit``."""
         import pandas as pd
 
         if isinstance(X, pd.DataFrame):
@@ -251,9 +251,9 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
                 double = names[names.duplicated()][0]
                 raise ValueError(f"the frame has two columns named {double!r}; rename one of them")
             validate_data(self, X, reset=reset, skip_check_array=True)
-            return X.reset_index(drop=True).rename(columns=str)
+            return X.reset_index(drop=True).set_axis(names, axis=1)
         X = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
-        return pd.DataFrame(X, columns=[f"x{place}" for place in range(X.shape[1])])
+        return pd.DataFrame(X, columns=getattr(self, "feature_names_in_", [f"x{i}" for i in range(X.shape[1])]))
 
     def _facts(self) -> dict[str, Any]:
         names = getattr(self, "feature_names_in_", None)

@@ -174,6 +174,17 @@ def test_binned_and_sparse_columns_are_inputs():
     assert model.score(X, y) > 0.8
 
 
+def test_an_array_has_the_columns_of_the_frame_that_was_fitted_to_and_their_names_may_have_levels():
+    X, y = people(200)
+    X = X[["age"]].assign(half=X["age"] / 2, noise=range(0, 400, 2))
+    model = automl.AutoMLClassifier(models="linear", n_trials=1, n_jobs=1).fit(X, y)
+    wanted = model.predict(X).tolist()
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        assert model.predict(X.to_numpy()).tolist() == wanted
+    X.columns = pd.MultiIndex.from_tuples([("age", "whole"), ("age", "half"), ("noise", "")])
+    assert clone(model).fit(X, y).predict(X).tolist() == wanted
+
+
 @pytest.mark.parametrize("settings", [{"transform_output": "pandas"}, {"enable_metadata_routing": True}])
 def test_models_do_not_depend_on_scikit_learns_global_settings(settings):
     X, y = people(200)
