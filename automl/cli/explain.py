@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,7 +57,6 @@ def _explain(console: Console, at: Location) -> None:
     explained = explanation.explain(study, summary)
     report, history = report_of(at), history_of(at)
     columns = _columns(console, at, summary["metric"]) if is_of_table(summary.get("model")) else None
-    write_report(report, study, summary, explained, history, columns)
     if columns is not None:
         _show_columns(console, columns, report)
     if history:
@@ -65,7 +65,12 @@ def _explain(console: Console, at: Location) -> None:
     for sentence in explained.words:
         show_line(console, sentence)
     _show_tables(console, explained)
-    show_line(console, f"figures: {report}, section 'what mattered'")
+    try:
+        write_report(report, study, summary, explained, history, columns)
+    except OSError as error:  # such as in the folder of someone else
+        show_line(console, f"the report stays as it is, since it cannot be written: {error}")
+    else:
+        show_line(console, f"figures: {report}, section 'what mattered'")
 
 
 def _columns(console: Console, at: Location, metric: str) -> ColumnImportances | None:
@@ -85,7 +90,8 @@ def _columns(console: Console, at: Location, metric: str) -> ColumnImportances |
     except UserError as error:  # the search can be explained without the model
         return ColumnImportances(metric, reason=str(error))
     assert found is not None
-    keep_columns(at.folder.columns, model, found)
+    with suppress(OSError):  # they are computed again when they are needed
+        keep_columns(at.folder.columns, model, found)
     return found
 
 

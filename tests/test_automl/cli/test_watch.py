@@ -17,7 +17,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from processes import listens_on_loopback_alone
+from processes import invoke, listens_on_loopback_alone
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -249,3 +249,13 @@ def test_help_imports_nothing_heavy():
         assert not heavy, heavy
     """)
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_run_is_explained_though_its_report_cannot_be_written(tmp_path):
+    """As in the folder of someone else."""
+    space = {"x": {"float": [0, 1]}}
+    automl.tune(lambda config: config["x"], space, strategy="random", n_trials=12, study=tmp_path / "run")
+    (tmp_path / "run" / "report.html" / "folder").mkdir(parents=True)
+    printed = invoke("explain", tmp_path / "run")
+    assert "matters most" in printed
+    assert "the report stays as it is, since it cannot be written: " in printed
