@@ -145,6 +145,11 @@ def spelled_target(request: Request) -> dict[str, bool]:
     return {request.target: False} if request.target is not None and request.spelled else {}
 
 
+def spelled_group(request: Request) -> dict[str, bool]:
+    """Marks the group as non-numeric: as numbers, 01 would be 1, and long ones would equal others."""
+    return {} if request.group is None else {request.group: False}
+
+
 def target_classes(request: Request) -> dict[str, int]:
     """The target, unless it was said to be a number, as ``classes`` of ``read_table``."""
     if request.target is None or request.target_kind == "number":

@@ -20,7 +20,7 @@ from automl.data.ingest.columns import date_format
 from automl.data.ingest.json_examples import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema
 from automl.data.ingest.number_formats import as_numbers
 from automl.data.ingest.read_table import check_there, column_names, read_table
-from automl.data.ingest.request import Request, column
+from automl.data.ingest.request import Request, column, spelled_group
 from automl.data.ingest.split import LEAST_ROWS, by_time
 from automl.data.ingest.split_columns import about_dates, check_split, group_names, moments
 from automl.data.inputs import Array, Dense, Inputs
@@ -117,6 +117,7 @@ class SeriesEncoder(encoder.Encoder):
         frame: pd.DataFrame = examples
         if isinstance(examples, str | Path):
             numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
+            numeric |= {self.group: False} if self.group else {}
             frame = read_table(
                 Path(examples), numeric=numeric, decimals=self.layout.decimals, exact=[self.time], strange=strange
             ).frame
@@ -152,7 +153,7 @@ def read(request: Request) -> encoder.Rows:
         raise UserError("a time series needs --time COLUMN and --target COLUMN")
     column(request.target, names, "--target")
     check_split(request, names)
-    table = read_table(request.path, exact=[request.time])
+    table = read_table(request.path, numeric=spelled_group(request), exact=[request.time])
     frame, horizon, notes = table.frame, request.horizon or 1, table.notes
     if frame[request.target].dtype.kind not in "fiu":
         raise UserError(f"the target {request.target!r} of a time series must be numeric")

@@ -12,7 +12,7 @@ from automl.data.ingest.columns import as_dates, date_format, other_reading
 from automl.data.ingest.file_formats import SIGNS
 from automl.data.ingest.number_formats import as_numbers, differing
 from automl.data.ingest.read_table import column_names, plain_text, read_table
-from automl.data.ingest.request import Request, column
+from automl.data.ingest.request import Request, column, spelled_group
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def groups_and_times(request: Request, notes: list[str]) -> tuple[NDArray[Any] |
     if not wanted:
         return None, None
     check_split(request, column_names(request.path))
-    return split_by(request, read_table(request.path, columns=wanted, exact=[request.time]).frame, notes)
+    table = read_table(request.path, columns=wanted, numeric=spelled_group(request), exact=[request.time])
+    return split_by(request, table.frame, notes)
 
 
 def row_weights(values: pd.Series[Any], name: str) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from automl.data.ingest.columns import ColumnsEncoder, date_format
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
 from automl.data.ingest.read_table import column_names, read_table
-from automl.data.ingest.request import Request, column, listed, spelled_target, target_classes
+from automl.data.ingest.request import Request, column, listed, spelled_group, spelled_target, target_classes
 from automl.data.ingest.split_columns import about_dates, check_split, row_weights, split_by
 from automl.data.inputs import Array, Columns, Inputs
 from automl.errors import UserError
@@ -142,7 +142,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
     numeric = {} if known is None else known.numeric
     table = read_table(
         request.path,
-        numeric=numeric | spelled_target(request),
+        numeric=numeric | spelled_group(request) | spelled_target(request),
         decimals=None if known is None else known.decimals,
         exact=[request.time, *(() if known is None else known.exact)],
         classes=target_classes(request),

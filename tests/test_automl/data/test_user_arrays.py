@@ -343,6 +343,17 @@ def test_several_series_do_not_run_into_each_other(sales, tmp_path):
     assert abs(len(splits.y_test) - 150) < 20
 
 
+def test_series_keep_the_names_that_the_file_gives_them(sales, tmp_path):
+    names = ["01", "1", "1234567890123456701", "1234567890123456702"]
+    shops = pd.concat([sales.assign(shop=name) for name in names])
+    shops.to_csv(tmp_path / "shops.csv", index=False)
+    request = Request(str(tmp_path / "shops.csv"), "volume", time="date", horizon=1, group="shop")
+    report = prepare(request, tmp_path / "data")
+    assert not any("share their time" in note for note in report.notes)
+    found = load_encoder(tmp_path / "data" / "encoder")[0].as_frame(tmp_path / "shops.csv")
+    assert list(found["series"].unique()) == names
+
+
 def test_a_short_series_and_a_wrong_target_are_answered(sales, tmp_path):
     sales.head(30).to_csv(tmp_path / "short.csv", index=False)
     with pytest.raises(UserError, match="the series is too short: 30 rows give 24 windows of 4 steps"):

@@ -14,7 +14,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from automl.data.datasets.registry import load_data
 from automl.data.ingest.encoder import load_encoder, n_different
 from automl.data.ingest.file_formats import CELLS, open_source
-from automl.data.ingest.prepare import Facts, prepare
+from automl.data.ingest.prepare import Facts, groups_of, prepare
 from automl.data.ingest.read_table import read_table, reading_watched
 from automl.data.ingest.request import Request
 from automl.data.ingest.split import at_random, by_copies, by_group, by_time, without_duplicates
@@ -339,6 +339,14 @@ def test_groups_stay_together_and_parts_have_their_sizes():
     assert 150 < len(parts.test) < 250
     with pytest.raises(UserError, match="at least three groups"):
         by_group(np.zeros(100), "column 'g'")
+
+
+def test_groups_are_told_apart_as_they_are_spelled(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(200) % 71, "y": np.arange(200.0) ** 2})
+    frame["group"] = [str(1234567890123456700 + i % 20) for i in range(200)]
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    prepare(Request(str(tmp_path / "a.csv"), "y", group="group"), tmp_path / "data")
+    assert len(np.unique(groups_of(tmp_path / "data", "train", "valid", "test"))) == 20
 
 
 def test_rows_of_one_time_stay_together():
