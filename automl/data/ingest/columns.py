@@ -106,7 +106,7 @@ class Column:
     parts: tuple[str, ...] = ()  # for dates, the DATE_PARTS that vary; for texts, the names of the features
     decimal: str = "."  # decimal sign, used where a file is ambiguous
     text: TextFeatures | None = None
-    offset: float = 0.0  # subtracted from numbers
+    offset: float = 0.0  # subtracted from numbers, and from the days of dates
 
     @property
     def width(self) -> int:
@@ -145,7 +145,8 @@ class ColumnsEncoder:
             if name in dates:
                 moments = as_dates(values, dates[name])
                 parts = tuple(part for part in DATE_PARTS if _date_part(moments, part).nunique() > 1)
-                columns.append(Column(name, "date", form=dates[name], parts=parts))
+                offset = offset_of(_date_part(moments, "days").to_numpy(np.float64))
+                columns.append(Column(name, "date", form=dates[name], parts=parts, offset=offset))
             elif name in texts:
                 text = TextFeatures.fit(texts_of(values))
                 parts = () if text is None else tuple(f"component {i + 1}" for i in range(text.n_outputs))
@@ -176,7 +177,7 @@ class ColumnsEncoder:
 
     @property
     def exact(self) -> tuple[str, ...]:
-        """The columns of numbers with an offset."""
+        """The columns with an offset."""
         return tuple(column.name for column in self.columns if column.offset)
 
     @property
@@ -211,7 +212,8 @@ class ColumnsEncoder:
             elif column.role == "date":
                 moments = as_dates(values, column.form)
                 for i, part in enumerate(column.parts):
-                    x[:, place + i] = _date_part(moments, part).to_numpy(np.float32, na_value=np.nan)
+                    found = _date_part(moments, part).to_numpy(np.float64, na_value=np.nan)
+                    x[:, place + i] = found - column.offset if part == "days" else found
             elif column.role == "text":
                 if column.text is not None:
                     x[:, place : place + column.width] = column.text(texts_of(values))

@@ -302,6 +302,17 @@ def test_numbers_far_from_0_keep_their_differences(tmp_path):
         assert found[:, 2] == pytest.approx(x[:n])
 
 
+def test_moments_of_one_day_keep_their_seconds(tmp_path):
+    seconds = np.random.default_rng(0).integers(0, 600, 200)
+    at = pd.Timestamp("2024-05-01 12:00") + pd.to_timedelta(seconds, unit="s")
+    frame = pd.DataFrame({"at": at, "y": seconds + 0.5 * (np.arange(200) % 3)})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    prepared(tmp_path / "a.csv", tmp_path / "data", "y")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    days = encoder.encode(encoder.as_frame(tmp_path / "a.csv"))["columns"][:, 0].astype(float)
+    assert 86_400 * (days - days[0]) == pytest.approx(seconds - seconds[0], abs=0.01)
+
+
 def test_a_category_is_the_same_however_its_file_has_it(tmp_path):
     codes = np.array(["1", "2", "x"])[np.arange(120) % 3]
     pd.DataFrame({"c": codes, "x": np.arange(120) * 1.5, "y": np.arange(120) % 2}).to_csv(
