@@ -97,7 +97,7 @@ class CsvSource:
             raise UserError(f"{str(path)!r} is empty: give a file with a line of column names and a line for each row")
         # In a file of one column the header has no separator, so the file's suffix decides.
         signs = "\t" * (path.suffix.lower() in (".tsv", ".tab")) + SEPARATORS
-        self.separator = max(signs, key=lambda sign: _fields(head[0], sign))
+        self.separator = max(signs, key=lambda sign: _fields(head, sign))
         self.quoting: Literal[0, 3] = csv.QUOTE_NONE if self._has_stray_quotes(head) else csv.QUOTE_MINIMAL
         names, *rows = csv.reader(head, delimiter=self.separator, skipinitialspace=True, quoting=self.quoting)
         self.names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]  # pandas' names
@@ -141,7 +141,7 @@ class CsvSource:
         if not re.search(r"[#\s]", head[0].strip()):
             return
         for sign in SEPARATORS:
-            widths = {_fields(line, sign) for line in head[1:20]}
+            widths = {_fields([line], sign) for line in head[1:20]}
             if len(head) > 2 and len(widths) == 1 and widths != {1}:
                 raise UserError(
                     f"the first line of {str(self.path)!r} must name its {widths.pop()} columns, separated by "
@@ -256,5 +256,6 @@ def _with_numbers(
     return pd.DataFrame(columns) if numbers else chunk
 
 
-def _fields(line: str, separator: str) -> int:
-    return len(next(csv.reader([line], delimiter=separator)))
+def _fields(lines: Sequence[str], separator: str) -> int:
+    """The number of fields of the first row, of which a quoted one may contain line breaks."""
+    return len(next(csv.reader(lines, delimiter=separator)))

@@ -320,6 +320,12 @@ def test_headers_with_spaces_and_empty_ends(tmp_path):
     assert read_table(tmp_path / "a.csv").frame["cost"].tolist() == [2, 4]
 
 
+def test_a_header_with_line_breaks_has_the_separator_of_its_rows(tmp_path):
+    (tmp_path / "a.csv").write_text('"price\n(EUR)";"area\n(m2)";town\n1,5;2;a\n3,5;4;b\n')
+    assert open_source(tmp_path / "a.csv").names == ["price\n(EUR)", "area\n(m2)", "town"]
+    assert read_table(tmp_path / "a.csv").frame["price\n(EUR)"].tolist() == [1.5, 3.5]
+
+
 def test_a_line_above_the_header_is_reported(tmp_path):
     (tmp_path / "a.csv").write_text("# exported on Monday\na;b\n1;2\n3;4\n")
     (tmp_path / "one.csv").write_text("genres\nAction|Comedy\nDrama|War\n")
