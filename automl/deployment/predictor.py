@@ -118,10 +118,10 @@ class Predictor:
         """Predictions for the examples of a file or folder, in chunks, so that a file of rows need not fit in memory.
 
         ``strange``: incremented, by column, by the number of values that are present but treated as missing.
-        ``others``: names of columns that are put beside these. The first columns identify the example (row, from 1, or
-        row number if a target is named row; file; series and time), one named like the target holds the prediction,
-        and for classes there is one with the probability of each. Predictions are missing for molecules and images that
-        cannot be read.
+        ``others``: names of columns that are put beside these. The first columns identify the example (row, from 1;
+        file; series and time; row number, or time of the example, if a target has that name), one named like the target
+        holds the prediction, and for classes there is one with the probability of each. Predictions are missing for
+        molecules and images that cannot be read.
         """
         import pandas as pd
 
@@ -129,12 +129,16 @@ class Predictor:
             raise UserError(
                 "the model of a built-in task takes arrays, not files; use automl.load(run).predict(array) from Python"
             )
-        n, row = 0, "row number" if "row" in (*self.columns, *others) else "row"
+        n, taken = 0, {*self.columns, *others}
+        row = "row number" if "row" in taken else "row"
+        told = {name: f"{name} of the example" if name in taken else name for name in self.encoder.told_by}
         for frame in self.encoder.frames(path, Counter() if strange is None else strange):
             found, readable = self._of_readable(self.encoder, frame)
-            names = [name for name in self.encoder.told_by if name in frame]
+            names = [name for name in told if name in frame]
             result = (
-                frame[names].reset_index(drop=True) if names else pd.DataFrame({row: range(n + 1, n + 1 + len(frame))})
+                frame[names].rename(columns=told).reset_index(drop=True)
+                if names
+                else pd.DataFrame({row: range(n + 1, n + 1 + len(frame))})
             )
             if self.classes:
                 result[self.target] = _spread(np.array(self.classes, object)[self.decisions(found)], readable)

@@ -108,7 +108,7 @@ class SeriesEncoder(encoder.Encoder):
         n = self.layout.horizon
         later = "" if n is None else f": the forecast is for {n} row{'s' * (n != 1)} later"
         return (
-            f"'time' is that of the last known value{later}; the first {self.window - 1} rows of a series have no "
+            f"the time is that of the last known value{later}; the first {self.window - 1} rows of a series have no "
             f"forecast, as each needs {self.window}"
         )
 

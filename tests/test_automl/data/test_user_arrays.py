@@ -354,6 +354,15 @@ def test_series_keep_the_names_that_the_file_gives_them(sales, tmp_path):
     assert list(found["series"].unique()) == names
 
 
+def test_a_target_named_time_does_not_replace_the_times_of_its_forecasts(sales, tmp_path):
+    sales.rename(columns={"volume": "time"}).to_csv(tmp_path / "times.csv", index=False)
+    prepare(Request(str(tmp_path / "times.csv"), "time", time="date", horizon=1), tmp_path / "data")
+    _, predictor = trained(tmp_path / "data", "linear", tmp_path, 1)
+    [found] = predictor.stream(tmp_path / "times.csv")
+    assert list(found) == ["series", "time of the example", "time"]
+    assert found["time of the example"].iloc[-1] == pd.Timestamp("2023-02-04")
+
+
 def test_a_short_series_and_a_wrong_target_are_answered(sales, tmp_path):
     sales.head(30).to_csv(tmp_path / "short.csv", index=False)
     with pytest.raises(UserError, match="the series is too short: 30 rows give 24 windows of 4 steps"):
