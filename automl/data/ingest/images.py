@@ -194,7 +194,7 @@ def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.Rows:
         codes = np.unique(labels[:n_own], return_inverse=True)[1]
         valid, train = stratified(codes, share(n_own))
         parts = SplitRows(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
-    about = list(map(abridged, (*notes, *_one_too_high(every), *_others([folder]))))
+    about = list(map(abridged, (*notes, *_one_too_high(every), *_unused(folder, len(every)), *_others([folder]))))
     return encoder.Rows(frame, labels, "folder", keys, about, parts=parts, details={"encoder": using})
 
 
@@ -306,6 +306,12 @@ def _one_too_high(every: Sequence[tuple[Path, str]]) -> list[str]:
         f"these classes hold images in subfolders only: {listed(tuple(below))}; if the subfolders, such as "
         f"{first.name!r}, are the classes, give the folder that holds them: --data {first.parent}"
     ]
+
+
+def _unused(folder: Path, n_used: int) -> list[str]:
+    """A note on images beside the folders of classes or of parts, if there are any."""
+    n = len(pictures_in(folder)) - n_used
+    return [f"{n:,} images are not used: they are in no folder of a class that is read"] if n > 0 else []
 
 
 def _others(roots: Sequence[Path]) -> list[str]:

@@ -142,6 +142,12 @@ def test_a_folder_of_pictures_one_too_high_is_noted(tmp_path):
     assert f"--data {tmp_path / 'photos' / 'known'}" in said
 
 
+def test_pictures_outside_the_folders_that_are_read_are_counted(tmp_path):
+    for seed, name in enumerate(("train/cat", "train/dog", "test/cat", "test/dog", "validate/cat", "validate/dog")):
+        pictures(tmp_path / "photos" / name, 25, seed)
+    assert "50 images are not used: they are in no folder" in told(tmp_path, tmp_path / "photos")
+
+
 def test_what_a_computer_puts_beside_pictures_is_not_read(tmp_path):
     for seed, name in enumerate(("cat", "dog")):
         pictures(tmp_path / "photos" / name, 25, seed)
