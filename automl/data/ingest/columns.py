@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_CATEGORIES = 1_000  # rarer ones are treated as unseen
-DATE_FORMATS = (  # in order of preference where several fit all dates of a column
-    "ISO8601", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y",
-    "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p", "%d-%m-%Y", "%m-%d-%Y",
-    "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y",
+DAYS = (
+    "%d.%m.%Y", "%d.%m.%y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y",
+    "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y",
 )  # fmt: skip
+CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+# in order of preference where several fit all dates of a column
+DATE_FORMATS = ("ISO8601", *(day + clock for clock in CLOCKS for day in DAYS))
 DATE_LIKE = 0.95  # share of the values that must be dates
 LOOKED_AT = 5_000  # distinct values from which a format is inferred
 DATE_PARTS = ("days", "month", "day_of_week", "hour")
@@ -48,8 +50,12 @@ def date_format(values: pd.Series[Any]) -> str | None:
     looks_so = [re.search(r"\d[-/.: ]|[-/.: ]\d", value) is not None for value in sample]
     if sum(looks_so) < max(1, DATE_LIKE * len(sample)):
         return None
-    counts = {form: n_dates(sample, form) for form in DATE_FORMATS}
-    best = max(DATE_FORMATS, key=lambda form: counts[form])
+    counts: dict[str, int] = {}
+    for form in DATE_FORMATS:
+        counts[form] = n_dates(sample, form)
+        if counts[form] == len(sample):
+            break
+    best = max(counts, key=lambda form: counts[form])
     return best if counts[best] >= DATE_LIKE * len(sample) else None
 
 

@@ -296,7 +296,13 @@ def test_classes_that_differ_in_capitals_are_reported():
 # --- dates ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["%d/%m/%Y", "%m/%d/%y", "%d.%m.%y", "%m-%d-%Y", "%m/%d/%Y %I:%M %p", "%Y-%m-%d"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%d/%m/%Y", "%m/%d/%y", "%d.%m.%y", "%m-%d-%Y", "%m/%d/%Y %I:%M %p", "%Y-%m-%d", "%d-%b-%Y",
+        "%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%y %H:%M",
+    ],
+)  # fmt: skip
 def test_many_different_dates_are_read_in_their_format(form):
     days = pd.Series(pd.date_range("2001-01-01", periods=3_000).strftime(form)).astype("category")
     assert date_format(days) == ("ISO8601" if form == "%Y-%m-%d" else form)
