@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.analysis.formatting import scored_on
 from automl.data.datasets.registry import load_data
 from automl.data.inputs import Array, Columns, Inputs, Texts
 from automl.data.splits import Splits, train_read
@@ -207,7 +208,7 @@ class CrossValidated:
             y, levels = np.asarray(splits.y_train)[known], levels_of(splits.target)
             name, predicted = constant_baseline(splits, self.metric, len(y), counts)
             score = measure(self.metric, y, predicted, weights=None if counts is None else counts[known], levels=levels)
-            found = {"name": name, "score": score, "split": "out of fold"}
+            found = {"name": name, "score": score, "split": scored_on(self.max_epochs)}
         return found | {"seconds": time.perf_counter() - start}
 
 

@@ -264,6 +264,12 @@ def test_the_baseline_of_f1_predicts_the_class_that_it_is_about(no_test, tmp_pat
     assert found["score"] == pytest.approx(2 * 0.3 / 1.3, abs=0.01)
 
 
+@pytest.mark.parametrize(("n_folds", "split"), [(4, "out of fold"), (1, "on the validation set")])
+def test_a_baseline_says_which_rows_it_is_scored_on(n_folds, split, tmp_path):
+    frame = pd.DataFrame({"x": np.arange(60) % 7, "target": ["no", "yes"] * 30})
+    assert cross_validated(prepared(tmp_path, frame, no_test=True), n_folds, None, None).baseline()["split"] == split
+
+
 def test_many_numbers_or_little_time_mean_fewer_folds(wine):
     assert n_folds_within(wine, 600, 1) == 8
     assert n_folds_within(wine, 14, 1) == 4
