@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from automl.data.ingest.number_formats import WITH_COMMA, as_numbers, decimal_sign
+from automl.data.ingest.number_formats import WITH_COMMA, as_numbers, decimal_sign, without_units
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class CsvSource:
         signs = set(by_column.values())
         usual = "," if "," in signs else "."
         if self.separator == ";" and not signs - {None}:
-            usual = "," if any(WITH_COMMA.fullmatch(cell.strip()) for row in rows for cell in row) else "."
+            usual = "," if any(WITH_COMMA.fullmatch(without_units(cell)) for row in rows for cell in row) else "."
         return {name: by_column.get(name) or known.get(name) or usual for name in self.names}
 
     def _check_that_one_column_is_meant(self, head: Sequence[str]) -> None:

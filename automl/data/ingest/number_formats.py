@@ -87,7 +87,7 @@ def number_of(value: Any, decimal: str = ".") -> float:
         return number if abs(number) <= LARGEST else np.nan
     if len(value) > LONGEST:
         return np.nan
-    text = SIGN_BEHIND.sub("", MONEY_BEFORE.sub(r"\1", value.strip()))
+    text = without_units(value)
     grouped = GROUPED[decimal].fullmatch(text)
     if grouped:
         text = text.replace(grouped[1], "")
@@ -96,12 +96,15 @@ def number_of(value: Any, decimal: str = ".") -> float:
     return number_of(float(text), decimal) if PLAIN.fullmatch(text) else np.nan
 
 
+def without_units(text: str) -> str:
+    """A written number without its currency or per cent sign."""
+    return SIGN_BEHIND.sub("", MONEY_BEFORE.sub(r"\1", text.strip()))
+
+
 def decimal_sign(cells: Iterable[str]) -> str | None:
     """The decimal sign of a column; None if ambiguous: three digits after a sign may be thousands."""
     points = False
-    for cell in map(str.strip, cells):
-        if len(cell) > LONGEST:
-            continue
+    for cell in (without_units(cell) for cell in map(str.strip, cells) if len(cell) <= LONGEST):
         if WITH_COMMA.fullmatch(cell) and not GROUPED["."].fullmatch(cell):
             return ","
         points = points or (WITH_POINT.fullmatch(cell) is not None and not GROUPED[","].fullmatch(cell))
