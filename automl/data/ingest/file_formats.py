@@ -78,6 +78,8 @@ class ParquetSource:
                 n += batch.num_rows
                 self.share_read = n / self._file.metadata.num_rows
                 yield _with_numbers(batch.to_pandas(ignore_metadata=True), numbers, self.decimals, strange)
+            if n == 0:  # one chunk without rows, as of a CSV file, so that predictions have a header
+                yield self._file.read(columns and list(columns)).to_pandas(ignore_metadata=True)
         except (OSError, pyarrow.ArrowException) as error:
             raise UserError(f"{str(self.path)!r} cannot be read: {' '.join(str(error).split())}") from None
 

@@ -272,10 +272,7 @@ def kind_of_columns(request: Request) -> tuple[str, Request]:
     known = (request.target, request.time, request.group, *request.others)
     others = [name for name in source.names if name not in known]
     if len(others) == 1:
-        chunk = next(source.chunks(others), None)
-        if chunk is None:  # a Parquet file without rows, which the reading reports
-            return "table", request
-        values = chunk[others[0]].dropna().astype(str)
+        values = next(source.chunks(others))[others[0]].dropna().astype(str)
         if values.str.count(" ").mean() + 1 >= WORDS_OF_TEXT and values.nunique() > len(values) / 2:
             return "text", replace(request, text=others[0])
     return "table", request

@@ -163,6 +163,16 @@ def test_a_parquet_file_without_rows_is_answered(features, tmp_path):
         prepare(Request(str(tmp_path / "a.parquet"), "y"), tmp_path / "out")
 
 
+def test_a_file_without_rows_has_its_columns_in_both_formats(tmp_path):
+    frame = pd.DataFrame({"a": pd.Series(dtype=float), "b": pd.Series(dtype=str)})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    for name in ("a.csv", "a.parquet"):
+        [chunk] = open_source(tmp_path / name).chunks(["b"])
+        assert list(chunk) == ["b"]
+        assert len(chunk) == 0
+
+
 @pytest.mark.parametrize(
     ("said", "line"),
     [
