@@ -7,7 +7,7 @@ import json
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -51,7 +51,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         *,
         time_limit: float = 300.0,
         metric: str | None = None,
-        models: str = "auto",
+        models: str | Sequence[str] = "auto",
         max_members: int | None = None,
         max_latency: float | None = None,
         n_trials: int | None = None,
@@ -138,8 +138,9 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         columns["quantiles"] = None if levels is None else list(levels)
         request = Request(str(file), target=target, kind=kind, no_test=True, spelled=spelled, **columns).checked()
         self.notes_ = prepare(request, place / "data").notes
+        families = self.models if isinstance(self.models, str) else ",".join(self.models)
         settings = Settings(
-            data=asdict(request), model=self.models, metric=self.metric, time_limit=seconds,
+            data=asdict(request), model=families, metric=self.metric, time_limit=seconds,
             n_trials=self.n_trials, n_workers=self._n_workers, seed=self._seed(), device="cpu",
             ensemble=self.max_members, max_latency=latency, learn=False, from_python=True,
         )  # fmt: skip

@@ -17,7 +17,7 @@ class AutoMLClassifier(ClassifierMixin, AutoMLEstimator):  # type: ignore[misc]
     """An ensemble of classifiers, chosen and tuned by cross-validation within a time limit.
 
     ``time_limit``: seconds for ``fit``. ``metric``: accuracy, balanced_accuracy, f1, auc or log_loss. ``models``:
-    families, such as "lightgbm,linear"; "auto" uses all that are installed. ``max_members``: maximum size of the
+    families, such as ["lightgbm", "linear"]; "auto" uses all that are installed. ``max_members``: maximum size of the
     ensemble; 1 gives a single model. ``max_latency``: maximum prediction time of the ensemble, in milliseconds per row.
     ``n_trials``: maximum number of configurations to try. ``n_jobs``: number of worker processes; None or -1 uses one
     per core. ``random_state``: seed of the search and the models, or a generator that draws it. ``folder``: keeps the

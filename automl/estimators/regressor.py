@@ -36,7 +36,7 @@ class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
         *,
         time_limit: float = 300.0,
         metric: str | None = None,
-        models: str = "auto",
+        models: str | Sequence[str] = "auto",
         quantiles: Sequence[float] | None = None,
         max_members: int | None = None,
         max_latency: float | None = None,

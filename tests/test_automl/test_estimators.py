@@ -54,7 +54,7 @@ def people(n, seed=0):
 def test_a_frame_is_taken_as_it_is_and_the_model_is_the_same_after_saving(tmp_path):
     X, y = people(400)
     X_new, y_new = people(300, 1)
-    model = automl.AutoMLClassifier(models="lightgbm,linear", n_trials=2, n_jobs=1).fit(X, y)
+    model = automl.AutoMLClassifier(models=["lightgbm", "linear"], n_trials=2, n_jobs=1).fit(X, y)
     assert model.classes_.tolist() == ["no", "yes"]
     assert model.score(X_new, y_new) > 0.8
     assert model.predict_proba(X_new).sum(1) == pytest.approx(1.0)
