@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 from automl.task import Epoch
@@ -40,6 +41,11 @@ class Job:
     def trainings(self) -> Sequence[Job]:
         """Its trainings, each as a separate job."""
         return self.lanes or (self,)
+
+    def anywhere(self) -> Job:
+        """The job with absolute paths: its process may have another working directory, or change it."""
+        folder = self.folder and str(Path(self.folder).resolve())
+        return replace(self, folder=folder, lanes=tuple(lane.anywhere() for lane in self.lanes))
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:

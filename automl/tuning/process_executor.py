@@ -130,7 +130,7 @@ class ProcessExecutor(Executor):
         if worker.card is not None:
             self._admission.began(worker.card, job.key, _what(job))
         device = "cuda" if self._cards and job.device != "cpu" else job.device  # the process sees a single one
-        worker.send({"job": asdict(replace(job, device=device))})
+        worker.send({"job": asdict(replace(job.anywhere(), device=device))})
 
     def _free(self, worker: WorkerProcess, event: JobEnded) -> Event:
         """The end of a worker's job, or its restart if it ran out of memory on a shared card."""

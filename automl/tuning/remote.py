@@ -192,7 +192,7 @@ class RemoteExecutor(Executor, Generic[W]):
     def submit(self, job: Job) -> None:
         worker = self._idle()[0]
         worker.job, worker.attempt = job, next(self._attempts)
-        worker.send({"job": asdict(_anywhere(replace(job, key=worker.attempt)))})
+        worker.send({"job": asdict(replace(job.anywhere(), key=worker.attempt))})
 
     def stop(self, key: int) -> None:
         for worker in self._workers:
@@ -231,9 +231,3 @@ class RemoteExecutor(Executor, Generic[W]):
         self._workers.remove(worker)
         job, worker.job = worker.job, None
         return [] if job is None else [JobEnded(job.key, 0.0, f"the worker on {worker.name} {reason}", lost=again)]
-
-
-def _anywhere(job: Job) -> Job:
-    """The job with absolute paths."""
-    folder = job.folder and str(Path(job.folder).resolve())
-    return replace(job, folder=folder, lanes=tuple(map(_anywhere, job.lanes)))

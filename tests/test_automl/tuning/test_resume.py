@@ -1,5 +1,7 @@
 """Studies on disk: killed, interrupted and extended runs, and what they leave there."""
 
+import os
+
 import pytest
 from searches import FINITE, SPACE, Halving, Kill, curve, facts, killed_after, loss
 
@@ -89,6 +91,23 @@ def test_a_function_may_use_a_folder_of_its_own_without_a_study():
         return 0.0
 
     assert [t.state for t in automl.tune(writes, SPACE, strategy="random", n_trials=2).trials] == ["complete"] * 2
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_function_may_change_the_working_directory(tmp_path, monkeypatch, n_workers):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def moves(config, folder):
+        (folder / "notes").write_text("x")
+        os.chdir(tmp_path / "elsewhere")
+        return config["x"]
+
+    options = {"strategy": "random", "n_workers": n_workers, "study": "run"}
+    result = automl.tune(moves, {"x": {"float": [0, 1]}}, n_trials=2 * n_workers, **options)
+    assert [trial.error for trial in result.trials] == [None] * 2 * n_workers
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert not any((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_task_takes_another_space_and_says_itself_what_is_better():
