@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
+from automl.space.hyperparameters import scalar
 from strategies.base import Start
 from strategies.encoding import Encoding
 from strategies.errors import did_you_mean
@@ -14,8 +15,9 @@ from strategies.errors import did_you_mean
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
+    from strategies.encoding import Dimension
     from strategies.portfolio import PastStudy
-    from strategies.types import Config
+    from strategies.types import Config, Value
 
 
 MOST = 5  # maximum number of configs from past studies in a search without a trial budget
@@ -48,21 +50,27 @@ def starts(
 
 def completed(config: Mapping[Any, Any], encoding: Encoding) -> Config:
     """The config with defaults for omitted hyperparameters."""
-    given = dict(config)
+    given = {name: scalar(value) for name, value in config.items()}
     for name, value in given.items():
         if name not in encoding.names:
             hint = did_you_mean(name, encoding.names)
             raise UserError(f"start: no hyperparameter {name!r}; {hint}the space has: {', '.join(encoding.names)}")
         if not isinstance(value, (bool, int, float, str)):
             raise UserError(f"start: {name!r} needs one value, got {value!r}")
-    kinds = {dim.name: dim.kind for dim in encoding.dimensions}
+    dimensions = {dim.name: dim for dim in encoding.dimensions}
     try:
         full = encoding.build(lambda dim: given.get(dim.name, dim.default))
         encoding.check(full | given)
     except ValueError as error:
         raise UserError(f"start: {error}") from None
-    casts = {"float": float, "int": int}
-    return {name: casts[kinds[name]](value) if kinds[name] in casts else value for name, value in full.items()}
+    return {name: _own_value(dimensions[name], value) for name, value in full.items()}
+
+
+def _own_value(dimension: Dimension, value: Value) -> Value:
+    """The value as the space has it: 16 of an ordinal for 16.0, as a table with floats beside it gives it."""
+    if dimension.values:
+        return dimension.from_unit(dimension.to_unit(value))
+    return int(value) if dimension.kind == "int" else float(value)
 
 
 def read_starts(file: Path) -> Any:

@@ -1,5 +1,7 @@
 """Initial configs: those given by the user, and how they are stored."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from automl.errors import UserError
@@ -26,6 +28,16 @@ def test_what_a_config_does_not_name_takes_its_default():
     ]
     assert [type(value) for value in found[0].config.values()] == [float, int, str]
     assert {start.study for start in found} == {None}
+
+
+def test_a_row_of_a_table_is_a_config():
+    space = load_space({"lr": {"float": [0, 1]}, "n": {"int": [1, 9]}, "width": {"ordinal": [16, 32, 64]}})
+    frame = pd.DataFrame({"lr": [0.5], "n": [3], "width": [32]})
+    numbers = {name: frame[name].to_numpy()[0] for name in frame}  # NumPy's
+    for row in (numbers, dict(frame.iloc[0]), frame.astype(np.float32).iloc[0].to_dict()):
+        (start,) = starts(space, "mine", 10, row)
+        assert start.config == {"lr": 0.5, "n": 3, "width": 32}
+        assert [type(value) for value in start.config.values()] == [float, int, int]
 
 
 def test_one_config_may_stand_alone(tmp_path):
