@@ -58,7 +58,9 @@ class Ladder:
             if not outcome.stopped:  # it may have reported fewer losses than epochs, or more
                 epochs = outcome.proposal.epochs
                 losses = (*losses[: epochs - 1], *losses[-1:] * max(1, epochs - len(losses)))
-            reached = {rung: losses[level - 1] for rung, level in enumerate(self.levels) if level <= len(losses)}
+            below = {rung: losses[level - 1] for rung, level in enumerate(self.levels) if level <= len(losses)}
+            # A score may be undefined at first; one such loss would make every model of the others undefined.
+            reached = {rung: loss for rung, loss in below.items() if math.isfinite(loss)}
         self._put(outcome.proposal.first, reached or {0: losses[-1]})
 
     def _put(self, trial: int, losses: dict[int, float]) -> None:
@@ -101,7 +103,6 @@ class RankedLadder(Ladder):
             Ranking() for _ in levels[1:]
         ]  # by rung: places of trials at it and the next, by loss at the next
         self._changes = [Ranking() for _ in levels[1:]]  # by rung: these places by the change in loss to the next
-        self._unknown: list[set[int]] = [set() for _ in levels[1:]]  # by rung: the places where this change is NaN
         self._correlations: dict[int, float | None] = {}  # by rung
 
     def _put(self, trial: int, losses: dict[int, float]) -> None:
@@ -121,12 +122,8 @@ class RankedLadder(Ladder):
         found, place = self.losses[trial], self._place[trial]
         if not {rung, rung + 1} <= found.keys():
             return
-        change = found[rung + 1] - found[rung]
         self._both[rung].put(place, found[rung + 1])
-        self._changes[rung].put(place, change)
-        self._unknown[rung].discard(place)
-        if math.isnan(change):
-            self._unknown[rung].add(place)
+        self._changes[rung].put(place, found[rung + 1] - found[rung])
         self._correlations.pop(rung, None)
 
     @property
@@ -154,10 +151,10 @@ class RankedLadder(Ladder):
 
     def steps(self) -> list[float]:
         found: list[float] = []
-        for changes, unknown in zip(self._changes, self._unknown, strict=True):
+        for changes in self._changes:
             if len(changes) < MIN_KNOWN:
                 break
-            found.append(math.nan if unknown else changes.median())
+            found.append(changes.median())
         return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -144,10 +143,10 @@ class Standings(RankedLadder):
     def _compare_at(self, trial: int) -> None:
         at = self.compared_at(trial, self._n_steps)
         for rung, compared in enumerate(self._compared):
-            if rung != at or math.isnan(self.losses[trial][rung]):
-                compared.discard(trial)
-            else:
+            if rung == at:
                 compared.put(trial, self.losses[trial][rung])
+            else:
+                compared.discard(trial)
 
     def n_worse(self, trial: int) -> int:
         """The number of trials whose converted loss is higher than that of this one."""

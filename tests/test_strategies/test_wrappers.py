@@ -1,6 +1,8 @@
 """Contract tests of every wrapper and every supported combination of wrappers, around any strategy."""
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,3 +147,18 @@ def test_unsupported_combinations_of_wrappers_are_rejected(spec):
 def test_unknown_wrappers_are_rejected():
     with pytest.raises(UnknownStrategy, match="unknown wrapper 'ashe'; did you mean 'asha'"):
         make_strategy("bo+ashe", space("mixed"), seed=0)
+
+
+@pytest.mark.parametrize("spec", ["auto", "bo+hyperband"])
+@pytest.mark.parametrize("undefined", [math.nan, -math.inf])
+def test_the_model_learns_from_curves_with_a_loss_that_is_undefined_at_first(spec, undefined):
+    """As an outcome with a finite last loss is a success, whatever came before."""
+    strategy, proposals = make(spec, "numeric", n_trials=20), []
+    for _ in range(30):
+        proposals.append(strategy.ask())
+        told = trained(strategy, proposals[-1])
+        first = (undefined,) if len(told.losses) > 1 else told.losses[:1]
+        strategy.tell(replace(told, losses=first + told.losses[1:]))
+    assert any("log_ei" in proposal.info for proposal in proposals)
+    for proposal in proposals:
+        json.dumps(dict(proposal.info), allow_nan=False)
