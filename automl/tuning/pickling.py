@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import marshal
 import pickle
 from collections import ChainMap
+from collections.abc import Callable
 from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,11 +22,13 @@ def pickled(task: Task) -> bytes:
     task cannot be pickled."""
     import cloudpickle
 
-    # The workers run the same interpreter, as marshal requires.
-    by_marshal = {CodeType: lambda code: (marshal.loads, (marshal.dumps(code),))}
+    own = {
+        CodeType: lambda code: (marshal.loads, (marshal.dumps(code),)),  # the workers run the same interpreter
+        functools._lru_cache_wrapper: _reduced,
+    }
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        dispatch_table: ClassVar[Any] = ChainMap(by_marshal, cloudpickle.Pickler.dispatch_table)
+        dispatch_table: ClassVar[Any] = ChainMap(own, cloudpickle.Pickler.dispatch_table)
 
     buffer = io.BytesIO()
     try:
@@ -32,3 +36,17 @@ def pickled(task: Task) -> bytes:
     except (TypeError, pickle.PicklingError) as error:
         raise UserError(f"{task.name!r} cannot be sent to a training process: {error}") from None
     return buffer.getvalue()
+
+
+def _reduced(cached: functools._lru_cache_wrapper[Any]) -> Any:
+    """A function under ``functools.cache``, without what it has cached.
+
+    cloudpickle would look it up by its name, under which a worker does not find one of a script or a notebook.
+    """
+    if cached.__module__ != "__main__" and "<locals>" not in cached.__qualname__:
+        return cached.__reduce__()
+    return _cached, (cached.__wrapped__, cached.cache_parameters())
+
+
+def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(function)

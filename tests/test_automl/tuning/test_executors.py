@@ -360,6 +360,23 @@ def test_scripts_without_a_main_guard_work(tmp_path):
     assert result.stdout == "4 budget spent\n"
 
 
+def test_a_script_may_cache_its_data_with_functools(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import functools, automl\n"
+        "@functools.cache\n"
+        "def data(n): return 1.0 + data(n - 1) if n else 0.0\n"
+        "def tuned():\n"
+        "    @functools.lru_cache(maxsize=3)\n"
+        "    def inner(x): return x + data(5)\n"
+        "    def loss(config): return inner(config['x']) + inner.cache_parameters()['maxsize']\n"
+        "    return automl.tune(loss, {'x': {'constant': 1}}, strategy='random', n_trials=1, n_workers=2)\n"
+        "print(tuned().best_loss)\n"
+    )
+    result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert (result.stdout, result.stderr) == ("9.0\n", "")
+
+
 def test_a_module_beside_the_script_is_found_by_the_workers(tmp_path):
     Path(tmp_path / "my_losses.py").write_text("def loss(config): return config['x']\n")
     script = tmp_path / "script.py"
