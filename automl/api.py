@@ -116,6 +116,8 @@ def tune(
     """
     if executor is not None and not isinstance(executor, (Executor, Machines)):
         raise UserError(f"executor must be Machines, such as Machines('ray'), or an Executor, got {executor!r}")
+    if not isinstance(strategy, str) and not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
+        raise UserError(f"strategy must be a name, such as 'bo', or a class, got {strategy!r}")
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise UserError(f"callbacks must be a list of functions, got {callbacks!r}")
     keeps_budget = resume and study is not None and n_trials is None and time_limit is None

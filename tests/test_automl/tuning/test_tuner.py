@@ -19,6 +19,7 @@ from automl.study.sqlite import sqlite_url
 from automl.tasks.function import as_task
 from automl.tuning.stopping import GIVE_UP_AFTER
 from automl.tuning.trainings import training_seed
+from strategies.random_search import RandomSearch
 
 
 def test_a_function_and_a_space_are_enough():
@@ -292,6 +293,7 @@ def test_a_time_limit_waits_for_the_first_result_of_a_task_that_asks_for_it():
         ({"n_trials": "3"}, "n_trials must be a whole number, got '3'"),
         ({"max_epochs": 0}, "max_epochs must be 1 or more, got 0"),
         ({"executor": "ray"}, r"executor must be Machines, such as Machines\('ray'\), or an Executor, got 'ray'"),
+        ({"strategy": RandomSearch(automl.load_space(SPACE), seed=0)}, "must be a name, such as 'bo', or a class"),
         ({"callbacks": [1]}, r"callbacks must be a list of functions, got \[1\]"),
         ({"callbacks": print}, "callbacks must be a list of functions"),
         ({"patience": 0}, "patience must be 1 or more, got 0"),
