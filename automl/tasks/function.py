@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -74,15 +75,16 @@ class FunctionTask:
     ) -> FunctionTask:
         """Read the signature. Without ``max_epochs``, an int default of ``epochs`` is the length of a full training.
 
-        Any other default, such as None, is left to the function. UserError if ``epochs`` has no default either, or if
-        the function needs other arguments.
+        Any other default, such as None, is left to the function, and so are a seed, folder and device that are set by
+        ``functools.partial``. UserError if ``epochs`` has no default either, or if the function needs other arguments.
         """
         signature = None
         with contextlib.suppress(TypeError, ValueError):  # builtins without a signature
             signature = inspect.signature(function)
         parameters = {} if signature is None else signature.parameters
         name = getattr(function, "__name__", type(function).__name__).strip("<>")
-        takes = tuple(name for name in ("seed", "epochs", "folder", "device") if name in parameters)
+        bound = {*function.keywords} - {"epochs"} if isinstance(function, functools.partial) else set()
+        takes = tuple(name for name in ("seed", "epochs", "folder", "device") if name in parameters.keys() - bound)
         if max_epochs is None and "epochs" in takes:
             own = parameters["epochs"].default
             if own is inspect.Parameter.empty:

@@ -5,6 +5,7 @@ import math
 import os
 import re
 import time
+from functools import partial
 
 import numpy as np
 import optuna
@@ -64,6 +65,15 @@ def test_a_generator_of_unknown_length_runs_to_its_end():
 
 def iter_losses(config=None):
     yield from (3.0, 2.0, 1.0)
+
+
+def test_what_a_partial_function_has_set_is_kept():
+    def given(config, seed, folder, epochs):
+        return {"loss": 0.0, "seed": seed, "known": folder == "data", "epochs": epochs}
+
+    own = partial(given, seed=7, folder="data", epochs=3)
+    (trial,) = automl.tune(own, SPACE, strategy="random", n_trials=1, max_epochs=5).trials
+    assert trial.metrics == {"seed": [7.0], "known": [1.0], "epochs": [5.0]}
 
 
 def counted(config, epochs=12):
