@@ -34,6 +34,9 @@ class Study:
             for entry in store.read_log():
                 self._apply(entry)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_store": None}  # a pickled or copied study is no longer written to the storage
+
     def change_settings(self, settings: Mapping[str, Any]) -> None:
         """Replace the stored settings of the run."""
         if self._store is not None:

@@ -1,6 +1,8 @@
 """Studies on disk: killed, interrupted and extended runs, and what they leave there."""
 
+import copy
 import os
+import pickle
 
 import pytest
 from searches import FINITE, SPACE, Halving, Kill, curve, facts, killed_after, loss
@@ -155,6 +157,13 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
     with pytest.raises(UserError, match=r"nothing to resume: there is no study\.db"):
         automl.tune(loss, SPACE, study=tmp_path, n_trials=1, resume=True)
+
+
+def test_the_result_of_a_study_on_disk_may_be_pickled_and_copied(tmp_path):
+    result = automl.tune(loss, SPACE, strategy="random", n_trials=3, study=tmp_path / "run")
+    for again in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+        assert facts(again) == facts(result)
+        assert again.best_config == result.best_config
 
 
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
