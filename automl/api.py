@@ -138,7 +138,8 @@ def tune(
     assert settings.strategy is not None
     if kind is None:
         check_stops_early(task, settings.strategy)
-    folder = None if study is None else RunFolder(Path(study).absolute())  # the objective may change the directory
+    # The objective may change the working directory.
+    folder = None if study is None else RunFolder(Path(study).expanduser().absolute())
     first = None
     if not resume or folder is None:
         first = to_json(starts(task.space, task.name, n_trials, start, _past_studies(prior, settings.strategy)))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STUDY, TRIAL, STATE = "automl.study.study", "automl.trial", "state"  # tags
 STATUS = {"running": "RUNNING", "complete": "FINISHED", "failed": "FAILED"}  # all other states: KILLED
-BATCH = 1000  # maximum metrics per call to MLflow
+BATCH, BATCH_OF_PARAMS = 1000, 100  # maximum metrics and params per call to MLflow
 REFUSED = re.compile(r"[^/\w.\- :]")  # characters that MLflow refuses in names of metrics and params, as in recall@10
 # The writer retries by itself, and the end of the run must not wait for minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
@@ -181,11 +181,10 @@ class MLflow(Tracker):
     ) -> None:
         from mlflow.entities import Param, RunTag
 
-        if params or tags:
-            self._client.log_batch(
-                run_id,
-                params=[Param(REFUSED.sub("_", name), str(value)) for name, value in (params or {}).items()],
-                tags=[RunTag(name, str(value)) for name, value in (tags or {}).items()],
-            )
+        entries = [Param(REFUSED.sub("_", name), str(value)) for name, value in (params or {}).items()]
+        for first in range(0, len(entries), BATCH_OF_PARAMS):
+            self._client.log_batch(run_id, params=entries[first : first + BATCH_OF_PARAMS])
+        if tags:
+            self._client.log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
         for first in range(0, len(metrics or []), BATCH):
             self._client.log_batch(run_id, metrics=(metrics or [])[first : first + BATCH])

@@ -112,6 +112,12 @@ def test_a_function_may_change_the_working_directory(tmp_path, monkeypatch, n_wo
     assert not any((tmp_path / "elsewhere").iterdir())
 
 
+def test_a_study_may_be_in_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    automl.tune(curve, SPACE, strategy="random", n_trials=1, study="~/run")
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
 def test_a_task_takes_another_space_and_says_itself_what_is_better():
     result = automl.tune("digits-cnn", {"lr": {"constant": 0.01}, **SMALL}, strategy="random", n_trials=1, max_epochs=1)
     assert result.trials[0].config["lr"] == 0.01
