@@ -107,9 +107,10 @@ class LiveTable:
         time = f"{duration(tuner.seconds)} elapsed" + ("" if left is None else f", about {duration(left)} left")
         head.add_row(Text(counts_in_words(ended, study.n_too_slow)))
         head.add_row(Text(f"best: {incumbent}   {time}"))
-        table = Table(box=None, padding=(0, 2), header_style="dim")
-        for column in ("trial", epochs_are(tuner.task).removesuffix("s"), "", metric, "config"):
+        table = Table(box=None, padding=(0, 2), header_style="dim", expand=True)
+        for column in ("trial", epochs_are(tuner.task).removesuffix("s"), "", metric):
             table.add_column(column, no_wrap=True, overflow="ellipsis")
+        table.add_column("config", no_wrap=True, overflow="ellipsis", ratio=1)  # the remaining width
         for number, running in sorted(tuner.running.items()):
             epochs = len(running.losses)
             curve = running.metrics.get(metric) or running.losses
