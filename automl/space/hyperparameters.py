@@ -169,7 +169,7 @@ def _bounds(name: str, kind: str, bounds: Any) -> tuple[float, float]:
         raise SpaceError(
             name, f"ConfigSpace keeps {DECIMALS} decimals of a bound, too few for [{low}, {high}]; rescale it"
         )
-    if kind == "float" and not math.isfinite(high - low):
+    if kind == "float" and not math.isfinite(2 * 10**DECIMALS * max(abs(low), abs(high))):  # as when it is rounded
         raise SpaceError(name, f"the range [{low}, {high}] is too wide for floating-point numbers")
     return low, high
 

@@ -87,6 +87,7 @@ def test_what_was_written_is_what_may_vary(form):
         ("lr", 3, "expected a mapping such as"),
         ("lr", {"float": [1e-12, 1e-3], "log": True}, "ConfigSpace keeps 9 decimals of a bound"),
         ("lr", {"float": [-1e308, 1e308]}, "too wide for floating-point numbers"),
+        ("lr", {"float": [0, 1e300]}, r"\[0.0, 1e\+300\] is too wide for floating-point numbers"),
         ("n", {"int": [0, 2**70]}, "a bound of an int must lie within"),
         ("c", {"choice": [1.0, float("nan")]}, "a value must be finite"),
         ("", {"float": [0, 1]}, "a non-empty string"),
