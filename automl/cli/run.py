@@ -9,7 +9,11 @@ from typing import Any
 import typer
 
 from automl.cli import run_options as options
+from automl.errors import UserError
 
+FOR_DATA = (  # parameters that only the user's own data have a use for
+    "text", "smiles", "time", "horizon", "group", "weight", "quantiles", "source", "into", "kind", "no_test",
+)  # fmt: skip
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
 
@@ -89,6 +93,9 @@ def tune(
 
     request: Request | None = None
     stored: dict[str, Any] | None = None
+    for name in FOR_DATA if data is None else ():
+        if context.params[name]:
+            raise UserError(f"--{name.replace('_', '-')} is for your own data: give --data FILE too")
     built_in = task if data is None and model is not None and task is not None and ".py:" not in task else None
     if data is not None:
         request = Request(
