@@ -183,8 +183,8 @@ def epoch_of(number: int, given: float, result: Mapping[str, Any], seconds: floa
 def check_stops_early(task: Task, strategy: str) -> None:
     """Raise UserError if a strategy such as ``bo+asha`` would stop trials of unknown length early."""
     _, *wrappers = strategy.split("+")
-    if wrappers and isinstance(task, FunctionTask) and not task.is_length_known:
+    if wrappers and not getattr(task, "is_length_known", True):
         raise UserError(
             f"{strategy} stops trials early and needs the epochs of a full training: give max_epochs (--epochs on the "
-            "command line), and a generator that yields the loss after each epoch"
+            "command line), and a generator that yields the loss, or a command that prints it, after each epoch"
         )

@@ -91,6 +91,11 @@ class CommandTask:
         return {"dir", "epochs"} <= set(self._placeholders)
 
     @property
+    def is_length_known(self) -> bool:
+        """Whether the number of epochs is given, without which a command is one."""
+        return self.max_epochs > 1
+
+    @property
     def takes_seed(self) -> bool:
         """Whether the loss can depend on the seed."""
         return "seed" in self._placeholders

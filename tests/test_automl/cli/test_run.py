@@ -311,6 +311,20 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--train-size", "100"], "--train-size is for built-in tasks and data; a command reads its own data"),
+        (["--strategy", "bo+asha"], "bo+asha stops trials early and needs the epochs of a full training"),
+    ],
+)
+def test_options_without_effect_on_a_command_are_refused(arguments, line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("space.yaml").write_text(SPACE)
+    with pytest.raises(UserError, match=re.escape(line)):
+        invoke("run", "--command", "echo {x}", "--space", "space.yaml", *arguments)
+
+
+@pytest.mark.parametrize(
     ("arguments", "line", "shown"),
     [
         (["--strategy", "bayes"], "unknown strategy 'bayes'; did you mean 'bo'? choose one of: ", ""),
