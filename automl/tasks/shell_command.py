@@ -59,6 +59,12 @@ class CommandTask:
             if name in self.space and f"{{{name}}}" in self.command:
                 raise UserError(f"the hyperparameter {name!r} has the name of a placeholder; rename it")
         known = [*self.space, *OWN_PLACEHOLDERS]
+        for name in self.space:
+            if f"{{{name}}}" in self.command and not PLACEHOLDER.fullmatch(f"{{{name}}}"):
+                raise UserError(
+                    f"{{{name}}} cannot be a placeholder, as the name has blanks, quotes or one of {{}},;$; rename the "
+                    "hyperparameter, or insert {config}, the whole config as JSON"
+                )
         for name in self._placeholders:
             if name not in known:
                 raise UserError(
@@ -153,7 +159,8 @@ class CommandTask:
         if process.returncode != 0:
             raise TrainingFailed(f"the command failed with exit status {process.returncode}{reason}")
         if number == 0:
-            raise TrainingFailed(f"the command printed no loss (one number per line, or JSON lines){reason}")
+            lines = f'one number per line, or JSON lines such as {{"{self.metric}": 0.5}}'
+            raise TrainingFailed(f"the command printed no {self.metric} ({lines}){reason}")
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         return {}

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import resource
 import time
 
@@ -85,6 +86,16 @@ def test_a_hyperparameter_must_not_be_named_like_a_placeholder():
         CommandTask("train {epochs}", load_space({"epochs": {"int": [1, 9]}}))
 
 
+def test_a_name_that_cannot_be_a_placeholder_is_not_left_in_the_command():
+    space = load_space({"lr": {"float": [0, 1]}, "weight decay": {"float": [0, 1]}})
+    with pytest.raises(
+        UserError, match=r"\{weight decay\} cannot be a placeholder, as the name has blanks.*\{config\}"
+    ):
+        CommandTask("train --lr {lr} --decay {weight decay}", space)
+    CommandTask("train --lr {lr} {{weight decay}}", load_space({"lr": {"float": [0, 1]}}))
+    CommandTask("train {config}", space)
+
+
 def test_output_in_another_encoding_does_no_harm():
     assert train("printf 'caf\\351\\n'; echo {lr}")[0].loss == 0.25
 
@@ -105,6 +116,13 @@ def test_an_inactive_hyperparameter_is_empty():
 def test_a_failing_command_says_why(command, reason):
     with pytest.raises(TrainingFailed, match=reason.replace("|", ".*")):
         train(command)
+
+
+@pytest.mark.parametrize(("maximize", "wanted", "printed"), [(False, "loss", "value"), (True, "value", "loss")])
+def test_json_lines_of_the_other_direction_are_told_what_was_expected(maximize, wanted, printed):
+    reason = f'printed no {wanted} (one number per line, or JSON lines such as {{"{wanted}": 0.5}}): {{"{printed}": 1}}'
+    with pytest.raises(TrainingFailed, match=re.escape(reason)):
+        train(f"""echo '{{"{printed}": 1}}' # {{lr}}""", maximize=maximize)
 
 
 @pytest.mark.parametrize("printed", ["nan", "NaN", "inf", '{"loss": NaN}', "-inf"])
