@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -97,7 +98,7 @@ def run_session(
         if shared is not None:  # where other processes go on
             raise
         without = "" if folder.model.exists() else " without a model"
-        show_line(console, f"stopped{without}; continue with --resume --out {folder.path}")
+        show_line(console, f"stopped{without}; continue with --resume --out {shlex.quote(str(folder.path))}")
         return folder, 130
     interrupted = tuner.interrupted or final.interrupted
     summary = outputs.write(final)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -209,4 +210,4 @@ def show_paths(console: Console, folder: RunFolder, *, resume_hint: bool) -> Non
         if file.exists():
             show_line(console, f"{label:12s} {file}")
     if resume_hint:
-        show_line(console, f"interrupted; continue with --resume --out {folder.path}")
+        show_line(console, f"interrupted; continue with --resume --out {shlex.quote(str(folder.path))}")

@@ -560,7 +560,7 @@ def test_a_second_ctrl_c_ends_the_run_at_once(tmp_path):
     load_diabetes(as_frame=True).frame.to_csv(tmp_path / "mine.csv", index=False)
     process = start(
         "--data", tmp_path / "mine.csv", "--target", "target", "--model", "linear", "--workers", 1, "--no-learn",
-        "--prior", "none", "--out", tmp_path / "run",
+        "--prior", "none", "--out", tmp_path / "my run",
     )  # fmt: skip
     assert any("complete" in line for line in process.stdout)
     process.send_signal(signal.SIGINT)
@@ -571,8 +571,8 @@ def test_a_second_ctrl_c_ends_the_run_at_once(tmp_path):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
-    assert out.endswith(f"stopped without a model; continue with --resume --out {tmp_path / 'run'}\n")
-    assert not (tmp_path / "run" / "model").exists()
+    assert out.endswith(f"stopped without a model; continue with --resume --out '{tmp_path / 'my run'}'\n")
+    assert not (tmp_path / "my run" / "model").exists()
 
 
 @pytest.mark.slow
