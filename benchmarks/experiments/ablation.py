@@ -36,7 +36,7 @@ from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
 
 SUITES = {
     "bo": ("recorded", "tables", "yahpo", "synthetic"),
-    "auto": ("recorded", "yahpo", "real", "fields", "own"),  # with learning curves and, except yahpo, test sets
+    "auto": ("recorded", "yahpo", "networks", "own"),  # with learning curves and, except yahpo, test sets
 }
 N_TRIALS, N_TRIALS_LIVE = 50, 20
 

@@ -9,7 +9,6 @@ import pandas as pd
 import typer
 
 from benchmarks.command import run_command
-from benchmarks.experiments.duels import LIVE
 from benchmarks.experiments.products_summary import TOLERATED, behind, duel_of, geometric_of, held_out
 from benchmarks.experiments.streams import gaps
 from benchmarks.pages.markdown import grid, put
@@ -71,7 +70,7 @@ def table(results: Path) -> list[str]:
 def _duel(results: Path, rival: str, what: str) -> Claim:
     source = "peers/duels-auto.csv"
     rows = pd.read_csv(results / source)
-    row = rows[(rows["rival"] == rival) & (rows["suite"] == LIVE) & (rows["budget"] == 20)].iloc[0]
+    row = rows[(rows["rival"] == rival) & (rows["suite"] == "networks") & (rows["budget"] == 20)].iloc[0]
     retrained = ", returned configurations retrained with new seeds" * bool(row["fresh_tasks"] == row["n_tasks"])
     return Claim(
         f"`auto` against Optuna's {what}: 20 trainings, {row['n_tasks']} real tasks{retrained}",

@@ -30,7 +30,6 @@ from benchmarks.scoring.told import UNPLANNED, longest
 
 BUDGETS = (20, 50)  # full trainings
 PAIR = ["suite", "task", "seed"]
-LIVE, TRAINED = "real and fields", {"real", "fields"}  # suites of trainings, not of recorded ones
 BLOCK = "duels"
 
 
@@ -84,8 +83,6 @@ def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) 
         both = pd.concat([both[~_of(both, judged)], fresh[_of(fresh, judged)]])
         suites = list(both.index.get_level_values("suite").unique())
         groups = {suite: {suite} for suite in suites}
-        if {*suites} > TRAINED:
-            groups = {LIVE: TRAINED} | groups
         if len(suites) > 1:
             groups = {EVERY_SUITE: {*suites}} | groups
         for suite, members in groups.items():

@@ -26,8 +26,7 @@ SITUATIONS = {  # (suite, field, workers) -> in words
     **{(EVERY_SUITE, f"{kind} spaces", 1): words for kind, words in KINDS.items()},
     ("yahpo", "all tasks", 1): "learning curves",
     ("yahpo", "all tasks", 4): "learning curves, 4 workers",
-    ("real", "all tasks", 1): "real, images and signals",
-    ("fields", "all tasks", 1): "real, one of each field",
+    ("networks", "all tasks", 1): "real trainings of 10 to 18 epochs",
 }
 SPLITS = {"holdout": "held-out", DEVELOPMENT: "development"}  # the former first
 

@@ -18,8 +18,6 @@ SUITES = {
     "yahpo": "LCBench surrogates with learning curves of 52 epochs (YAHPO Gym's data)",
     "recorded": "the built-in tasks, from trainings recorded with benchmarks.experiments.record",
     "sklearn": "cross-validated trainings of scikit-learn models on its own data sets, with the spaces of Bayesmark",
-    "real": "live trainings of the built-in tasks on a subset of the data",
-    "fields": "live trainings of one built-in task per field, shortened",
     "networks": "live trainings of built-in tasks of every field, with 10 or 18 epochs",
     "own": "user files: tables, texts, images and series; data from python -m benchmarks.experiments.own --fetch",
     "quick": "a few development tasks without downloads",

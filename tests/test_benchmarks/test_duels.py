@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.experiments.duels import LIVE, as_table, duels
+from benchmarks.experiments.duels import as_table, duels
 from benchmarks.scoring.cohorts import EVERY_SUITE
 
 
@@ -69,21 +69,6 @@ def test_a_row_uses_runs_given_just_the_budget_if_it_has_one_for_all():
         assert found[suite]["told"] == ""
     for row in duels(pd.concat([long, short]), facts, "bo", 50):
         assert (row["regret"], row["rival_regret"]) == pytest.approx((0.3, 0.4))
-
-
-def test_real_trainings_have_a_row_without_recorded_ones():
-    worths = {
-        (suite, "a", name, 0): loss
-        for suite, losses in {"real": (0.1, 0.2), "fields": (0.3, 0.2), "recorded": (0.9, 0.1)}.items()
-        for name, loss in zip(("bo", "tpe"), losses, strict=True)
-    }
-    tasks = pd.MultiIndex.from_tuples(
-        [(suite, "a") for suite in ("real", "fields", "recorded")], names=["suite", "task"]
-    )
-    facts = pd.DataFrame({"best": 0.0, "reference": 1.0, "seconds": 1.0, "floor": 1.0}, index=tasks)
-    found = {row["suite"]: row for row in duels(runs(worths), facts, "bo", 20)}
-    assert {*found} == {EVERY_SUITE, LIVE, "real", "fields", "recorded"}
-    assert (found[LIVE]["n_tasks"], found[LIVE]["difference"]) == (2, pytest.approx(0.0))
 
 
 def test_the_table_of_a_page_has_a_row_for_each_rival_and_suite_and_no_interval_of_few_units():

@@ -80,8 +80,8 @@ def digits():
 
 def test_a_resumed_training_equals_the_uninterrupted_one(tmp_path, digits):
     config = Encoding(digits.space).default
-    straight = LiveTask.of("real", "digits", digits, tmp_path / "straight")
-    paused = LiveTask.of("real", "digits", digits, tmp_path / "paused")
+    straight = LiveTask.of("networks", "digits", digits, tmp_path / "straight")
+    paused = LiveTask.of("networks", "digits", digits, tmp_path / "paused")
     whole = straight.curve(config, 5, 8)
     assert len(whole.losses) == 8
     for epochs in (2, 3, 8):
@@ -97,8 +97,8 @@ def test_a_resumed_training_equals_the_uninterrupted_one(tmp_path, digits):
 
 def test_a_killed_training_resumes_from_the_stored_state(tmp_path, digits):
     config = Encoding(digits.space).default
-    task = LiveTask.of("real", "digits", digits, tmp_path)
-    whole = LiveTask.of("real", "digits", digits, tmp_path / "other").curve(config, 5, 4)
+    task = LiveTask.of("networks", "digits", digits, tmp_path)
+    whole = LiveTask.of("networks", "digits", digits, tmp_path / "other").curve(config, 5, 4)
     task.curve(config, 5, 2)
     shutil.copytree(tmp_path / "digits", tmp_path / "copy")
     task.curve(config, 5, 3)  # killed before its file was written, it leaves a checkpoint that is further on
@@ -107,7 +107,7 @@ def test_a_killed_training_resumes_from_the_stored_state(tmp_path, digits):
 
 
 def test_the_trainings_equal_those_of_the_tuner(tmp_path, digits):
-    task = LiveTask.of("real", "digits", digits, tmp_path)
+    task = LiveTask.of("networks", "digits", digits, tmp_path)
     config = Encoding(digits.space).default
     seed = training_seed(0, 0)
     own = [e.loss for e in digits.train(config, seed=seed, epochs=2, checkpoint=None, device="cpu")]

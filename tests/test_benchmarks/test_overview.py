@@ -34,15 +34,15 @@ def test_one_strategy_of_ours_is_compared_with_the_library_the_likeliest():
 
 def test_strategies_are_compared_by_kind_of_space_and_suite_with_a_blank_where_runs_are_missing():
     suites = {
-        suite: [runs(name, 0.3, TASKS, suite=suite) for name in ("random", "auto")] for suite in ("yahpo", "fields")
+        suite: [runs(name, 0.3, TASKS, suite=suite) for name in ("random", "auto")] for suite in ("yahpo", "networks")
     }
-    table = pd.concat([*suites["yahpo"], *suites["fields"], runs("ga", 0.2, TASKS, suite="yahpo")])
+    table = pd.concat([*suites["yahpo"], *suites["networks"], runs("ga", 0.2, TASKS, suite="yahpo")])
     both = pd.concat([constants(TASKS, suite) for suite in suites])
     header, rows = strategy_table(sections(table, both), NO_COSTS)
     assert header[1:] == [
         "numeric space, 20",
         "learning curves, 20",
-        "real, one of each field, 20",
+        "real trainings of 10 to 18 epochs, 20",
         "time per suggestion",
     ]
     assert [cell != "" for cell in next(row for row in rows if row[0] == "`ga`")[1:]] == [False, True, False, False]

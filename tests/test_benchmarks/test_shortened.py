@@ -12,7 +12,7 @@ from strategies.encoding import Encoding
 
 def test_the_sets_of_a_shortened_task_are_stratified_samples(tmp_path):
     short = Shortened(2, 100, 50, 60, {"width": {"ordinal": [8, 16], "default": 8}})
-    task = short.of("real", "digits-cnn", tmp_path)
+    task = short.of("networks", "digits-cnn", tmp_path)
     whole, cut = load_data("digits", None), load_data(task.live.data, task.live.train_size)
     assert [len(y) for y in (cut.y_train, cut.y_valid, cut.y_test)] == [100, 50, 60]
     assert set(Counter(cut.y_valid.tolist()).values()) <= {4, 5, 6}
@@ -26,10 +26,10 @@ def test_the_sets_of_a_shortened_task_are_stratified_samples(tmp_path):
 
 def test_the_data_are_written_once(tmp_path):
     short = Shortened(2, 100, 50)
-    first = short.of("real", "digits-cnn", tmp_path)
+    first = short.of("networks", "digits-cnn", tmp_path)
     folder = tmp_path / "data" / "digits-cnn-100-50-all"
     before = (folder / "x_valid.npy").stat().st_mtime_ns
-    assert short.of("real", "digits-cnn", tmp_path).live.data == first.live.data == str(folder)
+    assert short.of("networks", "digits-cnn", tmp_path).live.data == first.live.data == str(folder)
     assert (folder / "x_valid.npy").stat().st_mtime_ns == before
     assert [path.name for path in folder.parent.iterdir()] == ["digits-cnn-100-50-all"]
 
