@@ -93,9 +93,9 @@ def tune(
 
     request: Request | None = None
     stored: dict[str, Any] | None = None
-    for name in FOR_DATA if data is None else ():
+    for name in FOR_DATA if data is None and not resume else ():
         if context.params[name]:
-            raise UserError(f"--{name.replace('_', '-')} is for your own data: give --data FILE too")
+            raise UserError(f"--{name.replace('_', '-')} is for your own data, given by --data FILE")
     built_in = task if data is None and model is not None and task is not None and ".py:" not in task else None
     if data is not None:
         request = Request(

@@ -54,6 +54,8 @@ class Versions:
         model = self.folder.model
         if model.is_symlink():
             return int(model.readlink().parent.name)
+        if len(self.numbers) < 2:
+            return 1
         # Archives and cloud storage copy what the link leads to; of several targets, each has a card of its own.
         cards = map(read_card, (model / CARD, *model.glob(f"*/{CARD}")))
         return max(int(card.get("version", 1)) for card in cards)

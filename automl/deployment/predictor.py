@@ -279,7 +279,7 @@ def model_folder(run: str | Path) -> Path:
     """The folder of the model of a run, or of a copy of it. UserError if there is none."""
     from automl.study.run_folder import RunFolder
 
-    place = Path(run)
+    place = Path(run).expanduser()
     if not place.is_dir():
         raise UserError(f"there is no folder {str(place)!r}; give that of a run, by default in runs/, or of its model")
     folder = RunFolder(place).model

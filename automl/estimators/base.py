@@ -83,7 +83,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
             frame, y, sample_weight, groups = _that_count(frame, y, sample_weight, groups)
         with ExitStack() as stack:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
-            run = place / "run" if self.folder is None else Path(self.folder)
+            run = place / "run" if self.folder is None else Path(self.folder).expanduser()
             try:
                 cards = self._fit_all(frame, y, {"group": groups, "weight": sample_weight}, place, run)
             except UserError as error:
@@ -252,16 +252,24 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
                 double = names[names.duplicated()][0]
                 raise ValueError(f"the frame has two columns named {double!r}; rename one of them")
             validate_data(self, X, reset=reset, skip_check_array=True)
+            if reset:
+                self._columns = list(names)
             return X.reset_index(drop=True).set_axis(names, axis=1)
         X = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
-        return pd.DataFrame(X, columns=getattr(self, "feature_names_in_", [f"x{i}" for i in range(X.shape[1])]))
+        if reset:
+            self._columns = [f"x{place}" for place in range(X.shape[1])]
+        return pd.DataFrame(X, columns=self._columns)
 
     def _facts(self) -> dict[str, Any]:
         names = getattr(self, "feature_names_in_", None)
-        return {"n_features": self.n_features_in_, "feature_names": None if names is None else list(names)}
+        return {
+            "n_features": self.n_features_in_,
+            "feature_names": None if names is None else list(names),
+            "columns": self._columns,
+        }
 
     def _restore(self, facts: dict[str, Any]) -> None:
-        self.n_features_in_ = facts["n_features"]
+        self.n_features_in_, self._columns = facts["n_features"], facts["columns"]
         if facts["feature_names"] is not None:
             self.feature_names_in_ = np.array(facts["feature_names"], object)
 

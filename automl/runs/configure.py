@@ -92,6 +92,8 @@ def new_settings(
         form = dict(read_yaml(space_file))
         known = _space_of(asked, prepared)
         form = form if known is None else merge(known, form)
+    if asked.command is not None and asked.train_size is not None:
+        raise UserError("--train-size is for built-in tasks and data; a command reads its own data")
     settings = replace(asked, space=form).with_defaults()
     task = build_task(settings, prepared)
     if isinstance(task, OwnData | CrossValidated):

@@ -205,8 +205,6 @@ def build_task(settings: Settings, prepared: Path | None = None) -> Task:
     maximize = bool(settings.maximize)
     if settings.command is not None:
         assert settings.space is not None
-        if settings.train_size is not None:
-            raise UserError("--train-size is for built-in tasks and data; a command reads its own data")
         return CommandTask(settings.command, load_space(settings.space), settings.max_epochs or 1, maximize=maximize)
     if settings.data is not None:
         from automl.tasks.user_data import own_task

@@ -41,9 +41,13 @@ def pickled(task: Task) -> bytes:
 def _reduced(cached: functools._lru_cache_wrapper[Any]) -> Any:
     """A function under ``functools.cache``, without what it has cached.
 
-    cloudpickle would look it up by its name, under which a worker does not find one of a script or a notebook.
+    cloudpickle would look it up by its name, under which a worker does not find one of a script, a notebook or
+    a task's file.
     """
-    if cached.__module__ != "__main__" and "<locals>" not in cached.__qualname__:
+    import cloudpickle
+
+    by_value = {"__main__", *cloudpickle.list_registry_pickle_by_value()}
+    if cached.__module__ not in by_value and "<locals>" not in cached.__qualname__:
         return cached.__reduce__()
     return _cached, (cached.__wrapped__, cached.cache_parameters())
 

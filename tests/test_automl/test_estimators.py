@@ -182,7 +182,8 @@ def test_an_array_has_the_columns_of_the_frame_that_was_fitted_to_and_their_name
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         assert model.predict(X.to_numpy()).tolist() == wanted
     X.columns = pd.MultiIndex.from_tuples([("age", "whole"), ("age", "half"), ("noise", "")])
-    assert clone(model).fit(X, y).predict(X).tolist() == wanted
+    model = clone(model).fit(X, y)
+    assert model.predict(X).tolist() == model.predict(X.to_numpy()).tolist() == wanted
 
 
 @pytest.mark.parametrize("settings", [{"transform_output": "pandas"}, {"enable_metadata_routing": True}])

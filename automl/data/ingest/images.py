@@ -311,7 +311,7 @@ def _one_too_high(every: Sequence[tuple[Path, str]]) -> list[str]:
 def _unused(folder: Path, n_used: int) -> list[str]:
     """A note on images beside the folders of classes or of parts, if there are any."""
     n = len(pictures_in(folder)) - n_used
-    return [f"{n:,} images are not used: they are in no folder of a class that is read"] if n > 0 else []
+    return [f"images that are not used, as they are in no folder of a class that is read: {n:,}"] if n > 0 else []
 
 
 def _others(roots: Sequence[Path]) -> list[str]:

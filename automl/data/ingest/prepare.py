@@ -17,6 +17,8 @@ from automl.data.ingest.data_report import Report, inspect, write_report
 from automl.data.ingest.encoder import Encoder, Rows, encoder_class, kind_module, n_different
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.folds import copy_folds, first_varied, group_folds, random_folds, time_folds
+from automl.data.ingest.number_formats import number_of
+from automl.data.ingest.read_table import plain_text
 from automl.data.ingest.request import SMILES_NAMES, Request, check_used
 from automl.data.ingest.split import (
     LEAST_ROWS,
@@ -48,6 +50,7 @@ FEW_COPIES = 0.01  # share of the rows up to which copies matter little to a pre
 LEAST_TRAINED = 10  # minimum rows of data without a test set
 FOLDS = "folds.npy"  # the fold of each row of the training set, then of the validation set
 WEIGHTS = "weights-{}.npy"  # the row weights of a set, if they differ
+EXACT_DIGITS = 15  # of a number in double precision
 GROUPS = "groups-{}.npy"  # the hash of the group of each row of a set, if it was split by group
 
 
@@ -182,10 +185,16 @@ def _of_parts(folder: Path, name: str, parts: Sequence[str]) -> NDArray[Any] | N
 
 
 def group_hashes(groups: NDArray[Any]) -> NDArray[np.uint64]:
-    """A hash for each row, equal for rows of the same group in any file."""
+    """A hash for each row, equal for rows of the same group in any file, also if one has 01 or 1.0 for 1."""
     names, places = np.unique(groups.astype(str), return_inverse=True)
-    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+    digests = b"".join(hashlib.blake2b(_shortest(name).encode(), digest_size=8).digest() for name in names)
     return np.frombuffer(digests, np.uint64)[places]
+
+
+def _shortest(name: str) -> str:
+    """The shortest spelling of a number; another name, or a number too long to be exact, as it is."""
+    number = number_of(name) if len(name) <= EXACT_DIGITS else np.nan
+    return name if np.isnan(number) else plain_text(number)
 
 
 def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, copies: Any, folder: Path) -> str:

@@ -64,7 +64,7 @@ def row_weights(values: pd.Series[Any], name: str) -> NDArray[np.float32]:
 
 
 def group_names(values: pd.Series[Any], name: str) -> NDArray[Any]:
-    """The group column as strings, the same in any file, (n,). UserError naming the first row without a group."""
+    """The group column as strings, (n,). UserError naming the first row without a group."""
     missing = values.isna().to_numpy()
     if missing.any():
         raise UserError(

@@ -296,8 +296,8 @@ def test_a_run_in_which_nothing_succeeds_says_so(tmp_path):
         (["--start", "none.yaml"], "cannot read the configs to start from, 'none.yaml'"),
         (["--prior", "yes"], "prior must be none, shipped or all, got 'yes'"),
         (["--resume", "--prior", "all", "--out", "nowhere"], "--resume continues the run in the folder given by --out"),
-        (["--smiles", "structure"], "--smiles is for your own data: give --data FILE too"),
-        (["--task", "mnist1d-cnn", "--no-test"], "--no-test is for your own data: give --data FILE too"),
+        (["--smiles", "structure"], "--smiles is for your own data, given by --data FILE"),
+        (["--task", "mnist1d-cnn", "--no-test"], "--no-test is for your own data, given by --data FILE"),
         (["--device", "gpu"], "device must be auto, cpu, cuda, cuda:N or a list such as cuda:0,cuda:1, got 'gpu'"),
     ],
 )

@@ -346,6 +346,8 @@ def test_a_copy_without_links_has_the_same_version_in_use(target, tmp_path):
     assert versions.current == 2
     versions.use(1)
     assert versions.current == 1
+    shutil.copytree(run, tmp_path / "small", ignore=shutil.ignore_patterns("versions"))
+    assert Versions(RunFolder(tmp_path / "small")).current == 1  # none but the model that is there
 
 
 @pytest.fixture(scope="module")

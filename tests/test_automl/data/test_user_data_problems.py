@@ -145,7 +145,9 @@ def test_a_folder_of_pictures_one_too_high_is_noted(tmp_path):
 def test_pictures_outside_the_folders_that_are_read_are_counted(tmp_path):
     for seed, name in enumerate(("train/cat", "train/dog", "test/cat", "test/dog", "validate/cat", "validate/dog")):
         pictures(tmp_path / "photos" / name, 25, seed)
-    assert "50 images are not used: they are in no folder" in told(tmp_path, tmp_path / "photos")
+    assert "images that are not used, as they are in no folder of a class that is read: 50" in told(
+        tmp_path, tmp_path / "photos"
+    )
 
 
 def test_what_a_computer_puts_beside_pictures_is_not_read(tmp_path):

@@ -14,7 +14,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from automl.data.datasets.registry import load_data
 from automl.data.ingest.encoder import load_encoder, n_different
 from automl.data.ingest.file_formats import CELLS, open_source
-from automl.data.ingest.prepare import Facts, groups_of, prepare
+from automl.data.ingest.prepare import Facts, group_hashes, groups_of, prepare
 from automl.data.ingest.read_table import read_table, reading_watched
 from automl.data.ingest.request import Request
 from automl.data.ingest.split import at_random, by_copies, by_group, by_time, without_duplicates
@@ -368,6 +368,12 @@ def test_groups_are_told_apart_as_they_are_spelled(tmp_path):
     frame.to_csv(tmp_path / "a.csv", index=False)
     prepare(Request(str(tmp_path / "a.csv"), "y", group="group"), tmp_path / "data")
     assert len(np.unique(groups_of(tmp_path / "data", "train", "valid", "test"))) == 20
+
+
+def test_a_group_is_recognised_in_a_file_that_spells_its_number_in_another_way():
+    assert len(set(group_hashes(np.array(["1", "01", "1.0", "001"])).tolist())) == 1
+    apart = ["1", "1.5", "A1", "a1", "1234567890123456789", "1234567890123456788"]
+    assert len(set(group_hashes(np.array(apart)).tolist())) == len(apart)
 
 
 def test_rows_of_one_time_stay_together():

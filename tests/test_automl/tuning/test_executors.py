@@ -1,5 +1,6 @@
 """Executors: trainings that die, hang or are stopped, and processes without a parent."""
 
+import json
 import os
 import signal
 import subprocess
@@ -375,6 +376,19 @@ def test_a_script_may_cache_its_data_with_functools(tmp_path):
     )
     result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert (result.stdout, result.stderr) == ("9.0\n", "")
+
+
+def test_a_task_in_a_file_may_cache_its_data_with_functools(tmp_path):
+    (tmp_path / "task.py").write_text(
+        "import functools\n@functools.cache\ndef data(): return 2.0\ndef loss(config): return config['x'] + data()\n"
+    )
+    (tmp_path / "space.yaml").write_text("x: {constant: 1}\n")
+    command = [
+        sys.executable, "-m", "automl", "run", "--task", tmp_path / "task.py:loss", "--space", tmp_path / "space.yaml",
+        "--strategy", "random", "--trials", "1", "--out", tmp_path / "run",
+    ]  # fmt: skip
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["best"]["loss"] == 3.0
 
 
 def test_a_module_beside_the_script_is_found_by_the_workers(tmp_path):
