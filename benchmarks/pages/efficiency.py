@@ -10,14 +10,13 @@ import pandas as pd
 
 from automl.tuning.recommend import DEFAULT
 from benchmarks.pages.sentences import listed
-from benchmarks.pages.words import KINDS
-from benchmarks.scoring.cohorts import EVERY_SUITE
+from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS
 from benchmarks.scoring.efficiency import LEVELS, failures
 from benchmarks.scoring.leaderboard import CLOCKS, Section
 from benchmarks.scoring.standings import BASELINE
 
 SITUATIONS = {  # (suite, field) -> in words
-    **{(EVERY_SUITE, f"{kind} spaces"): words for kind, words in KINDS.items()},
+    **{(EVERY_SUITE, f"{kind} spaces"): f"{kind} spaces" for kind in KINDS},
     ("yahpo", "all tasks"): "learning curves",
 }
 TARGETS = {  # (reference, its budget) -> in words
@@ -28,7 +27,7 @@ TARGETS = {  # (reference, its budget) -> in words
 SHORT = (("random", 50), ("raw-optuna", 50))  # targets of the short table and of the figures
 SHORTLY = (
     "Median trainings to match random search / Optuna's default sampler after 50, in the longest runs; in parentheses "
-    "the share of runs that never matched the latter (mean over units). 1: the default is as good."
+    "the share of runs that never matched the latter (mean over units). 1: the default configuration matches it."
 )
 EXPLANATION = """The target of a task is the mean regret of random search after 50 or 100 trainings, or of Optuna's
 default sampler after 50. A run needs the number of trainings after which its incumbent is first as good: a single one

@@ -18,7 +18,6 @@ from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, WHERE_HOW, los
 from benchmarks.pages.sentences import Advice, advice, budgets, findings
 from benchmarks.pages.situations import ADVICE, BUDGETS, advice_rows, advised, in_short
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
-from benchmarks.pages.words import shown
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import titled
 from benchmarks.scoring.leaderboard import Section
@@ -120,7 +119,7 @@ def _leader(section: Section, suite: str) -> str:
     found = findings(section)
     if not found:
         return ""
-    name = "" if section.field.name == "all tasks" else shown(section.field.name)
+    name = "" if section.field.name == "all tasks" else section.field.name
     what = ", ".join(filter(None, [section.field.title.removeprefix(suite).strip(", "), name]))
     text = f"{found[-1].brief} after {found[-1].budget:g}"
     return f"{what}: {text}" if what else text
@@ -168,7 +167,7 @@ def _efficiency(sections: list[Section], name: str) -> str:
 
 def _section(section: Section, images: list[str]) -> list[str]:
     field, standing = section.field, section.standings["trainings"]
-    parts = [escaped(f"## {field.title}: {shown(field.name)}, {field.extent}, {field.n_trials} trainings") + "\n"]
+    parts = [escaped(f"## {field.title}: {field.name}, {field.extent}, {field.n_trials} trainings") + "\n"]
     parts += [f"- {escaped(finding.text)}" for finding in findings(section)]
     parts += [f"- {escaped(standing.scored)}"] if standing.scored else []
     if field.left_out:
@@ -239,7 +238,7 @@ def _table(advices: list[Advice]) -> list[str]:
     rows = []
     for row in advices:
         field = row.field
-        what = f"{field.title}, {shown(field.name)}: {field.extent}"
+        what = f"{field.title}, {field.name}: {field.extent}"
         cells = [row.cells[budget].short if budget in row.cells else "" for budget in after]
         rows.append([escaped(cell) for cell in [what, *cells]])
     return grid(["tasks", *(f"after {budget:g} trainings" for budget in after)], rows)

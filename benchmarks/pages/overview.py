@@ -11,14 +11,13 @@ from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.pages.situations import BUDGETS, CLOCK, NOTABLE, SITUATIONS, SPLITS, Advised, chance
 from benchmarks.pages.tables import duration
-from benchmarks.pages.words import KINDS, shown
 from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, Field, counted
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 
 COLUMNS = (  # suite, field, in words
-    *((EVERY_SUITE, f"{kind} spaces", KINDS[kind]) for kind in ("numeric", "mixed")),
+    *((EVERY_SUITE, f"{kind} spaces", f"{kind} spaces") for kind in ("numeric", "mixed")),
     *((suite, "all tasks", SITUATIONS[suite, "all tasks", 1]) for suite in ("yahpo", "networks")),
 )
 STRATEGIES = "Expected regret (P(best) if at least 0.01). Blank: not run, or not retrained, on all tasks."
@@ -85,9 +84,9 @@ def _wanted(field: Field) -> bool:
 
 
 def _title(field: Field) -> str:
-    """For example ``numeric space, held-out`` or ``yahpo, subset``."""
+    """For example ``numeric spaces, held-out`` or ``yahpo, subset``."""
     if field.suite == EVERY_SUITE:
-        return f"{shown(field.name)}, {SPLITS[field.split]}"
+        return f"{field.name}, {SPLITS[field.split]}"
     title = field.title.replace("holdout", "held-out")
     return title if field.name == "all tasks" else f"{title}, {field.name}"
 

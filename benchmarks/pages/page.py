@@ -13,7 +13,6 @@ from benchmarks.pages.markdown import BEFORE, slug
 from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, WHERE_HOW, losses, strategy_table, terms
 from benchmarks.pages.sentences import advice, budgets, findings, spent
 from benchmarks.pages.situations import ADVICE, advice_rows, advised, in_short
-from benchmarks.pages.words import KINDS, shown
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from benchmarks.scoring.leaderboard import Section
@@ -51,7 +50,6 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["shown"] = shown
     found = advised(sections)
     words = terms(len(made["beaten"]), found)
     by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
@@ -61,7 +59,6 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         advice=(ADVICE, advice_rows(found)),
         strategies=(STRATEGIES, *strategy_table(sections, all_costs)),
         losses=(WHERE, WHERE_HOW, losses(sections)),
-        kinds=KINDS,
         needs=(SHORTLY, short_table(needs), [(each.title, each.section.field.extent) for each in needs]),
         by_suite=by_suite,
         by_kind=by_kind,

@@ -11,9 +11,8 @@ import pandas as pd
 from automl.tuning.recommend import preferred, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
-from benchmarks.pages.words import KINDS
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KINDS
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.told import PLANNED
@@ -23,7 +22,7 @@ BUDGETS = (20.0, 50.0)  # few trainings, many trainings
 SURE = 0.95  # probability of being among the best
 NOTABLE = 0.05  # smaller differences between probabilities are not mentioned
 SITUATIONS = {  # (suite, field, workers) -> in words
-    **{(EVERY_SUITE, f"{kind} spaces", 1): words for kind, words in KINDS.items()},
+    **{(EVERY_SUITE, f"{kind} spaces", 1): f"{kind} spaces" for kind in KINDS},
     ("yahpo", "all tasks", 1): "learning curves",
     ("yahpo", "all tasks", 4): "learning curves, 4 workers",
     ("networks", "all tasks", 1): "real trainings of 10 to 18 epochs",
@@ -162,12 +161,12 @@ def in_short(found: Sequence[Advised]) -> str:
     """The advice in a sentence: the strategy that most rows recommend, the situations with another one, and, with
     probabilities, those in which another one is more likely among the best."""
     usual, _ = Counter(each.strategy for each in found).most_common(1)[0]
-    others = _by_words((f"{each.situation}: `{each.strategy}`", each) for each in found if each.strategy != usual)
-    likelier = _by_words((f"{each.situation}: `{each.likelier.name}`", each) for each in found if each.likelier)
+    others = _by_words((f"`{each.strategy}` for {each.situation}", each) for each in found if each.strategy != usual)
+    likelier = _by_words((f"`{each.likelier.name}` for {each.situation}", each) for each in found if each.likelier)
     n_rows = Counter(each.situation for each in found)
     more = [f"{words} ({_how_likely(rows, n_rows[rows[0].situation])})" for words, rows in likelier.items()]
-    text = f"Use `{usual}`, except for {'; '.join(others)}." if others else f"Use `{usual}`."
-    return text + (f" More likely among the best, by P(best): {'; '.join(more)}." if more else "")
+    text = f"Use `{usual}`, but {' and '.join(others)}." if others else f"Use `{usual}`."
+    return text + (f" Higher P(best): {'; '.join(more)}." if more else "")
 
 
 def _by_words(rows: Iterable[tuple[str, Advised]]) -> dict[str, list[Advised]]:

@@ -10,7 +10,6 @@ from automl.errors import UserError
 from benchmarks.pages.markdown import escaped, grid, with_block
 from benchmarks.pages.sentences import number
 from benchmarks.pages.tables import duration
-from benchmarks.pages.words import shown
 from benchmarks.scoring.leaderboard import Section
 from strategies import STRATEGIES, WRAPPERS
 
@@ -64,7 +63,7 @@ def _places(name: str, section: Section, after: list[float]) -> list[list[str]]:
     for strategy in field.strategies:
         if strategy != name and not (name in WRAPPERS and name in strategy.split("+")[1:]):
             continue
-        row = [f"{field.title}, {shown(field.name)}: {field.extent}" + (f", {strategy}" if strategy != name else "")]
+        row = [f"{field.title}, {field.name}: {field.extent}" + (f", {strategy}" if strategy != name else "")]
         for budget in after:
             comparison = comparisons.get(budget)
             if comparison is None or pd.isna(comparison.means.get(strategy)):

@@ -103,17 +103,17 @@ def test_held_out_tasks_come_first():
     parts = [falling(name, lambda task, seed: 9, tasks=seen, n_seeds=2) for name in names]
     parts += [falling(name, lambda task, seed: 30, tasks=held, n_seeds=2, split="holdout") for name in names]
     found = sections(pd.concat(parts), constants([*seen, *held]))
-    assert [each.title for each in efficiencies(found)] == ["numeric space, held-out", "numeric space, development"]
+    assert [each.title for each in efficiencies(found)] == ["numeric spaces, held-out", "numeric spaces, development"]
     header, rows = short_table(efficiencies(found))
-    assert header == ["strategy", "numeric space, held-out"]
+    assert header == ["strategy", "numeric spaces, held-out"]
     assert ["`tpe`", "30 / 30"] in rows
     costs = pd.DataFrame({"strategy": ["tpe"], "n_dimensions": [8], "n_trials": [50], "seconds": [0.01]})
     made = {"crashes": [], "failed": [], "beaten": [], "versions": [], "mixed": []}
     pages = markdown.pages(found, costs, {}, made, "board")
     first = pages["board.md"]
-    row = next(line for line in first.splitlines() if line.startswith("| numeric space | 50 "))
+    row = next(line for line in first.splitlines() if line.startswith("| numeric spaces | 50 "))
     assert row.split(" | ")[7].startswith("held-out: 6 tasks")
     assert row.split(" | ")[8].startswith("over 0.99"), "on development tasks"
     assert "![Trainings needed to match a reference](board-efficiency.png)" in first
-    assert "## numeric space, held-out: 6 tasks, 2 seeds" in pages["board-efficiency.md"]
+    assert "## numeric spaces, held-out: 6 tasks, 2 seeds" in pages["board-efficiency.md"]
     assert {"board-s.md", "board-s-holdout.md"} <= set(pages)

@@ -17,7 +17,7 @@ def test_where_a_library_is_likelier_the_best_held_out_tasks_of_all_suites_come_
     parts = [runs(name, quality, TASKS) for name, quality in qualities]
     parts += [runs(name, quality, held, split="holdout") for name, quality in qualities]
     found = losses(sections(pd.concat(parts), constants([*TASKS, *held])))
-    assert [line.partition(": ")[0] for line in found] == ["numeric space, held-out", "s, held-out", "s"]
+    assert [line.partition(": ")[0] for line in found] == ["numeric spaces, held-out", "s, held-out", "s"]
     assert ": after 20: raw-nevergrad 0.1" in found[0]
 
 
@@ -40,7 +40,7 @@ def test_strategies_are_compared_by_kind_of_space_and_suite_with_a_blank_where_r
     both = pd.concat([constants(TASKS, suite) for suite in suites])
     header, rows = strategy_table(sections(table, both), NO_COSTS)
     assert header[1:] == [
-        "numeric space, 20",
+        "numeric spaces, 20",
         "learning curves, 20",
         "real trainings of 10 to 18 epochs, 20",
         "time per suggestion",
@@ -58,7 +58,7 @@ def test_strategies_that_plan_by_the_budget_are_named_where_they_are_read_off_lo
         table = pd.concat([runs("random", 0.5, TASKS, n_trials=140), runs("auto", 0.1, TASKS, n_trials=70), *more])
         return dict(terms(0, advised(sections(table, constants(TASKS)))))["Trainings"]
 
-    assert "so are auto on numeric space, which plan by it" in trainings()
+    assert "so are auto on numeric spaces, which plan by it" in trainings()
     given = [runs("auto", 0.1, TASKS, n_trials=budget) for budget in (20, 50)]
     assert "so are auto" in trainings(given[0])
     assert "so are" not in trainings(*given)

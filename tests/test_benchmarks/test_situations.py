@@ -19,7 +19,7 @@ def section(chances: dict[str, float], budget: float = 20.0, extent: str = "") -
 
 
 def advised(chances: dict[str, float]) -> Advised:
-    return Advised("numeric space", 20.0, "auto", {"holdout": section(chances)})
+    return Advised("numeric spaces", 20.0, "auto", {"holdout": section(chances)})
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,9 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
     assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (over 0.99): 0.100; `auto` (0.49): 0.100"
     assert in_short([found]) == (
-        "Use `auto`. More likely among the best, by P(best): "
-        "numeric space: `raw-optuna-gp` (over 0.99 against 0.49 on 15 tasks, 5 seeds)."
+        "Use `auto`. Higher P(best): `raw-optuna-gp` for numeric spaces (over 0.99 against 0.49 on 15 tasks, 5 seeds)."
     )
-    later = Advised("numeric space", 50.0, "auto", {"holdout": section({"auto": 1.0}, 50.0)})
+    later = Advised("numeric spaces", 50.0, "auto", {"holdout": section({"auto": 1.0}, 50.0)})
     assert in_short([found, later]).endswith("on 15 tasks, 5 seeds, after 20 trainings).")
     also = section(
         {"auto": 0.49, "tpe": 0.992}, extent="15 tasks, 5 seeds"
@@ -60,10 +59,10 @@ def test_the_advice_in_a_sentence_gives_probabilities_and_names_what_is_likelier
     assert in_short([sure, sure]) == "Use `auto`."
     crew = replace(advised({"auto": 0.5, "bo+hyperband": 0.8}), situation="4 workers")
     assert in_short([usual, more, sure, crew]) == (
-        "Use `auto`. More likely among the best, by P(best): numeric space: `raw-nevergrad` (0.80 to 0.87 against 0.35 "
-        "to 0.43); 4 workers: `bo+hyperband` (0.80 against 0.50)."
+        "Use `auto`. Higher P(best): `raw-nevergrad` for numeric spaces (0.80 to 0.87 against 0.35 to 0.43); "
+        "`bo+hyperband` for 4 workers (0.80 against 0.50)."
     )
     assert in_short([sure, usual, replace(crew, strategy="bo+hyperband")]) == (
-        "Use `auto`, except for 4 workers: `bo+hyperband`. "
-        "More likely among the best, by P(best): numeric space: `raw-nevergrad` (0.87 against 0.43)."
+        "Use `auto`, but `bo+hyperband` for 4 workers. "
+        "Higher P(best): `raw-nevergrad` for numeric spaces (0.87 against 0.43)."
     )
