@@ -355,12 +355,12 @@ def test_mlflow_gets_many_hyperparameters_and_names_that_it_refuses(tmp_path, mo
     space = {"lr (base)": {"float": [0, 1]}, **{f"x{i}": {"float": [0, 1]} for i in range(100)}}
     automl.tune(
         lambda config: {"loss": config["lr (base)"], "recall@10": 0.5}, space,
-        strategy="random", n_trials=2, study=tmp_path / "run", track="mlflow",
+        strategy="random", n_trials=1, study=tmp_path / "run", track="mlflow",
     )  # fmt: skip
     client = MlflowClient(f"sqlite:///{tmp_path}/run/mlflow.db")
     [experiment] = [each for each in client.search_experiments() if each.name != "Default"]
     trials = [each for each in client.search_runs([experiment.experiment_id]) if "loss" in each.data.metrics]
-    assert [each.data.metrics["recall_10"] for each in trials] == [0.5, 0.5]
+    assert [each.data.metrics["recall_10"] for each in trials] == [0.5]
     assert all({"lr _base_", "x99"} <= each.data.params.keys() for each in trials)
 
 
