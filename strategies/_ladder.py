@@ -59,7 +59,7 @@ class Ladder:
                 epochs = outcome.proposal.epochs
                 losses = (*losses[: epochs - 1], *losses[-1:] * max(1, epochs - len(losses)))
             below = {rung: losses[level - 1] for rung, level in enumerate(self.levels) if level <= len(losses)}
-            # A score may be undefined at first; one such loss would make every model of the others undefined.
+            # Some scores are undefined in the first epochs; a NaN would spread to the converted losses of all trials.
             reached = {rung: loss for rung, loss in below.items() if math.isfinite(loss)}
         self._put(outcome.proposal.first, reached or {0: losses[-1]})
 

@@ -65,7 +65,7 @@ def show_summary(
     title = f"{which} hyperparameters" if alone is None else alone
     console.print(f"{title} (trial {best['trial']})", style="bold", soft_wrap=True)
     table = Table()
-    table.add_column("hyperparameter", overflow="fold")  # not the values: a long name would leave them no room
+    table.add_column("hyperparameter", overflow="fold")  # so that a long name leaves room for the values
     for column in (which, "default"):
         table.add_column(column, justify="right", overflow="fold")
     # With folds, the default is of another family.

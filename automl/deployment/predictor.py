@@ -118,10 +118,10 @@ class Predictor:
         """Predictions for the examples of a file or folder, in chunks, so that a file of rows need not fit in memory.
 
         ``strange``: incremented, by column, by the number of values that are present but treated as missing.
-        ``others``: names of columns that are put beside these. The first columns identify the example (row, from 1;
-        file; series and time; row number, or time of the example, if a target has that name), one named like the target
-        holds the prediction, and for classes there is one with the probability of each. Predictions are missing for
-        molecules and images that cannot be read.
+        ``others``: names of columns that are put beside these. The first columns identify the example: row (from 1),
+        file, or series and time, under another name if a target is named so. One named like the target holds the
+        prediction, and for classes there is one with the probability of each. Predictions are missing for molecules and
+        images that cannot be read.
         """
         import pandas as pd
 

@@ -98,7 +98,7 @@ class CommandTask:
 
     @property
     def is_length_known(self) -> bool:
-        """Whether the number of epochs is given, without which a command is one."""
+        """Whether a full training is known to have several epochs; without ``--epochs`` it counts as one."""
         return self.max_epochs > 1
 
     @property
