@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
+import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.cli.interrupts import terminable
-from automl.data.ingest.data_report import show_report
+from automl.data.ingest.data_report import Report, show_report
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.read_table import reading_watched
 from automl.data.ingest.request import Request
@@ -28,28 +29,34 @@ def prepared_for(request: Request | None, out: Path | None, console: Console) ->
     if request is None:
         yield None
         return
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
     if out is not None:
         RunFolder(out).check_is_free()
     place = (out or Path("runs") / "run").absolute().parent
     while not place.is_dir():
         place = place.parent
-    with (
-        terminable(),
-        tempfile.TemporaryDirectory(prefix=".automl-", dir=place, ignore_cleanup_errors=True) as scratch,
-    ):
-        folder = Path(scratch) / "data"
-        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn()]
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            bar = progress.add_task("reading the data", total=None)
+    # Named before it is made, so that whatever interrupts the making of it, it is removed.
+    scratch = place / f".automl-{secrets.token_hex(4)}"
+    folder = scratch / "data"
+    with terminable():
+        try:
+            scratch.mkdir(mode=0o700)
+            show_report(console, _prepare_watched(request, folder, console))
+            yield folder
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
-            def watch(share: float, n_rows: int) -> None:
-                # Once read, the data are split and encoded, which has no known length.
-                what = f"reading the data: {n_rows:,} rows" if share < 1 else f"encoding {n_rows:,} rows"
-                progress.update(bar, completed=share, total=1.0 if share < 1 else None, description=what)
 
-            with reading_watched(watch):
-                report = prepare(request, folder)
-        show_report(console, report)
-        yield folder
+def _prepare_watched(request: Request, folder: Path, console: Console) -> Report:
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn()]
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("reading the data", total=None)
+
+        def watch(share: float, n_rows: int) -> None:
+            # Once read, the data are split and encoded, which has no known length.
+            what = f"reading the data: {n_rows:,} rows" if share < 1 else f"encoding {n_rows:,} rows"
+            progress.update(bar, completed=share, total=1.0 if share < 1 else None, description=what)
+
+        with reading_watched(watch):
+            return prepare(request, folder)

@@ -499,7 +499,8 @@ def test_a_polite_kill_while_data_are_read_leaves_none_of_them(tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, out + err
+    # Python ends itself by SIGINT, for a shell 130 too, when the interrupt has passed through an `exec` of a library.
+    assert process.returncode in (130, -signal.SIGINT), out + err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
 
 
