@@ -71,7 +71,8 @@ def predict(
     if model.about_predictions is not None:
         show_line(console, model.about_predictions)
     if n_without:
-        show_line(console, f"{n_without:,} examples cannot be read and have no prediction; the first is {first}")
+        which = f" has no prediction: {first}" if n_without == 1 else f"s have no prediction; the first is {first}"
+        show_line(console, f"{n_without:,} unreadable example{which}")
     counts = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
     if counts:
         show_line(console, f"values treated as missing (not a number or date, or an unseen category): {counts}")

@@ -156,7 +156,7 @@ def tune(
     check_names(asked)
     if not console.is_terminal:  # before what takes seconds to import and to read
         what = f"starting {command or task or built_in or 'the default task'}"
-        what = f"reading {data}" if data is not None else f"continuing the run in {out}" if resume else what
+        what = f"reading {data}" if data is not None else f"continuing the run in {out}" if resume and out else what
         console.print(what, markup=False, soft_wrap=True)
     if built_in is not None:
         from automl.tasks.as_own_data import as_own_data

@@ -155,7 +155,9 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         from automl.runs.settings import default_workers
 
         n_cores = default_workers("cpu")
-        n = self.n_jobs or n_cores
+        n = n_cores if self.n_jobs is None else self.n_jobs
+        if n == 0:
+            raise UserError("n_jobs must not be 0; None or -1 uses one worker process per core")
         return max(1, n_cores + 1 + n) if isinstance(n, Integral) and n < 0 else n
 
     def _seed(self) -> int | None:

@@ -68,7 +68,8 @@ class AutoMLClassifier(ClassifierMixin, AutoMLEstimator):  # type: ignore[misc]
         return _names(self.classes_)[codes]
 
     def _facts(self) -> dict[str, Any]:
-        return super()._facts() | {"classes": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
+        classes = self.classes_.astype(str) if self.classes_.dtype.kind == "M" else self.classes_  # JSON has no dates
+        return super()._facts() | {"classes": classes.tolist(), "dtype": self.classes_.dtype.str}
 
     def _restore(self, facts: dict[str, Any]) -> None:
         super()._restore(facts)

@@ -101,8 +101,7 @@ def new_settings(
     assert settings.strategy is not None
     check_stops_early(task, settings.strategy)
     form = space_to_dict(task.space)
-    for assignment in fixed:
-        name, value = _assignment(assignment)
+    for name, value in _assignments(fixed).items():
         form = fix(form, name, value)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     # A generator or command of unknown length runs to its own end, which a number here would cut short.
@@ -156,15 +155,20 @@ def settings_of(content: Mapping[str, Any], folder: Path) -> Settings:
     return Settings.from_json(content)
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def _assignments(texts: Sequence[str]) -> dict[str, Any]:
     import yaml
 
     from automl.space.yaml_text import load_yaml
 
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UserError(f"--set needs KEY=VALUE, got {text!r}")
-    try:
-        return name, load_yaml(value)
-    except yaml.YAMLError:
-        return name, value
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UserError(f"--set needs KEY=VALUE, got {text!r}")
+        if name in found:
+            raise UserError(f"--set has two values for {name!r}; give one, or a space in which it has both")
+        try:
+            found[name] = load_yaml(value)
+        except yaml.YAMLError:
+            found[name] = value
+    return found

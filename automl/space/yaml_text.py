@@ -1,21 +1,29 @@
 """YAML whose numbers may be written as 1e-3, and without duplicate keys in a mapping.
 
-PyYAML would read 1e-3 as a string, as YAML 1.1 demands a dot, and silently take the last of duplicate keys.
+PyYAML follows YAML 1.1: it would read 1e-3 as a string, as a dot is missing, 16:9 as a number in base 60, and on, off,
+yes and no as booleans. It would silently take the last of duplicate keys.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 MERGE = "tag:yaml.org,2002:merge"  # the tag of the key <<, whose values may be overridden
 FLOAT, EXPONENT = "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
+BOOL, BOOLEAN = "tag:yaml.org,2002:bool", re.compile(r"(true|True|TRUE|false|False|FALSE)$")
+STRING, BASE_60 = "tag:yaml.org,2002:str", re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?$")
 
 
 class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: ClassVar = {  # the first that matches decides
+        first: [(STRING, BASE_60), *((tag, pattern) for tag, pattern in resolvers if tag != BOOL)]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
@@ -33,6 +41,7 @@ class _Dumper(yaml.SafeDumper):
     """Quotes the strings that would be read as numbers."""
 
 
+_Loader.add_implicit_resolver(BOOL, BOOLEAN, list("tTfF"))
 for each in (_Loader, _Dumper):
     each.add_implicit_resolver(FLOAT, EXPONENT, list("-+.0123456789"))
 

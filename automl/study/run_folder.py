@@ -47,6 +47,10 @@ class RunFolder:
     def check_is_free(self, *, from_python: bool = False) -> None:
         """UserError if the folder is not empty; it is never overwritten."""
         place, way_on = ("", "tune(..., resume=True)") if from_python else (" with --out", "--resume")
+        try:
+            str(self.path).encode()
+        except UnicodeEncodeError:  # the study's database cannot have such a name
+            raise UserError(f"the name of the folder {str(self.path)!r} is not UTF-8; choose another{place}") from None
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{str(self.path)!r} is a file; choose a folder{place}")
         if self.path.exists() and any(self.path.iterdir()) and not self.starting.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,8 +50,9 @@ def starts(
 
 
 def completed(config: Mapping[Any, Any], encoding: Encoding) -> Config:
-    """The config with defaults for omitted hyperparameters."""
-    given = {name: scalar(value) for name, value in config.items()}
+    """The config with defaults for omitted hyperparameters, and for NaN, which a table has for inactive ones."""
+    values = {name: scalar(value) for name, value in config.items()}
+    given = {name: value for name, value in values.items() if not (isinstance(value, float) and math.isnan(value))}
     for name, value in given.items():
         if name not in encoding.names:
             hint = did_you_mean(name, encoding.names)

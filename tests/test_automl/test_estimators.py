@@ -126,6 +126,8 @@ def test_bad_input_is_a_value_error_in_one_line():
         automl.AutoMLClassifier(models="cnn").fit(X, y)
     with pytest.raises(ValueError, match="'rmse' is not a metric for classification"):
         automl.AutoMLClassifier(metric="rmse").fit(X, y)
+    with pytest.raises(ValueError, match="n_jobs must not be 0"):
+        automl.AutoMLClassifier(n_jobs=0).fit(X, y)
     for name in ("mean radius", 1):
         twice = X.iloc[:, :2].set_axis([str(name), name], axis=1)
         with pytest.raises(ValueError, match=f"two columns named '{name}'; rename one"):
@@ -152,6 +154,10 @@ def test_a_saved_model_names_its_classes_and_is_not_overwritten(tmp_path):
     codes = automl.AutoMLClassifier(models="linear", n_trials=1, n_jobs=1).fit(X, np.where(y == "yes", 10, 9))
     assert set(codes.predict(X)) == {9, 10}
     assert codes.classes_.dtype.kind == "i"
+    days = pd.Series(pd.to_datetime(np.where(y == "yes", "2020-01-01", "2021-01-01")))
+    dated = automl.AutoMLClassifier(models="linear", n_trials=1, n_jobs=1).fit(X, days)
+    dated.save(tmp_path / "dated")
+    assert (automl.AutoMLClassifier.load(tmp_path / "dated").predict(X) == dated.predict(X)).all()
 
 
 def test_classes_and_values_that_files_would_change_stay_as_they_are():

@@ -25,6 +25,7 @@ MISSING = (  # pandas' defaults without None, which may be a class
 )  # fmt: skip
 SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*", "None"]  # treated as missing in a column of numbers
 SEPARATORS = ",;\t|"
+SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)  # a first line for Excel
 HEAD = 1_000_000  # characters from which the separator and the decimal signs are inferred
 HEAD_LINES, LEAST_LINES = 2_000, 20
 MOST_COLUMNS_LOOKED_AT = 1_000
@@ -95,11 +96,13 @@ class CsvSource:
         with path.open(encoding=self.encoding, errors="replace", newline="") as file:
             lines = file.readlines(HEAD) + [file.readline() for _ in range(LEAST_LINES)]
             head = [line for line in lines[:HEAD_LINES] if line.strip()]
+        given = SEPARATOR_LINE.fullmatch(head[0].strip("\r\n")) if len(head) > 1 else None
+        self.skipped = 0 if given is None else lines.index(head.pop(0)) + 1
         if not head:
             raise UserError(f"{str(path)!r} is empty: give a file with a line of column names and a line for each row")
         # In a file of one column the header has no separator, so the file's suffix decides.
         signs = "\t" * (path.suffix.lower() in (".tsv", ".tab")) + SEPARATORS
-        self.separator = max(signs, key=lambda sign: _fields(head, sign))
+        self.separator = given[1] if given else max(signs, key=lambda sign: _fields(head, sign))
         self.quoting: Literal[0, 3] = csv.QUOTE_NONE if self._has_stray_quotes(head) else csv.QUOTE_MINIMAL
         names, *rows = csv.reader(head, delimiter=self.separator, skipinitialspace=True, quoting=self.quoting)
         self.names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]  # pandas' names
@@ -151,7 +154,10 @@ class CsvSource:
                 )
 
     def _find_encoding(self) -> str:
-        marks = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+        marks = (  # that of UTF-32 begins like that of UTF-16
+            (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+            (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+        )  # fmt: skip
         decoder = codecs.getincrementaldecoder("utf-8")()
         with self.path.open("rb") as file:
             block = file.read(1 << 20)
@@ -198,6 +204,7 @@ class CsvSource:
                 pd.read_csv(
                     file,
                     sep=self.separator,
+                    skiprows=self.skipped,
                     quoting=self.quoting,
                     decimal=usual,
                     encoding=self.encoding,

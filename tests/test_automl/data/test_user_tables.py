@@ -62,6 +62,7 @@ def prepared(file, folder, target="price", **said):
         {},
         {"sep": ";", "decimal": ",", "encoding": "cp1252"},
         {"sep": "\t", "encoding": "utf-16"},
+        {"encoding": "utf-32"},
         {"encoding": "utf-8-sig", "sep": "|"},
         {"quoting": 1},
     ],
@@ -74,6 +75,15 @@ def test_every_dialect_gives_the_same_rows(how, houses, tmp_path):
     assert frame["town"].astype(str).tolist() == houses["town"].tolist()
     for name in ("bmi", "price", "id"):
         assert np.allclose(frame[name], houses[name], equal_nan=True, rtol=1e-5)
+
+
+def test_a_first_line_for_excel_gives_the_separator(houses, csv, tmp_path):
+    file = tmp_path / "excel.csv"
+    file.write_text("sep=^\n" + houses.to_csv(sep="^", index=False))
+    pd.testing.assert_frame_equal(read_table(file).frame, read_table(csv).frame)
+    file.write_text("sep=;\na;b\n1;2\n3;4;5\n")
+    with pytest.raises(UserError, match="line 4 has 3 values, but the header has 2 columns"):
+        read_table(file)
 
 
 def test_parquet_gives_the_same_rows_as_csv(houses, csv, tmp_path):

@@ -184,6 +184,11 @@ def test_set_needs_an_assignment(text):
         new_settings(Settings(task="digits-cnn"), None, [text])
 
 
+def test_set_fixes_a_hyperparameter_once():
+    with pytest.raises(UserError, match="--set has two values for 'width'"):
+        new_settings(Settings(task="digits-cnn"), None, ["width=16", "width=32"])
+
+
 def test_fixing_does_not_depend_on_the_order_of_the_space():
     form = {
         "k": {"int": [1, 2], "when": {"m": 1}},

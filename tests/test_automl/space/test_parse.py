@@ -170,6 +170,13 @@ def test_numbers_in_a_file_need_no_dot(tmp_path):
     assert load_yaml(dump_yaml({"name": "1e3", "lr": 1e-5})) == {"name": "1e3", "lr": 1e-5}
 
 
+def test_words_and_ratios_are_strings():
+    assert load_yaml("on: [yes, No, OFF, true, False]") == {"on": ["yes", "No", "OFF", True, False]}
+    assert load_yaml("[16:9, 4:3.5, 12, 0x10, 1_000, 1.5]") == ["16:9", "4:3.5", 12, 16, 1000, 1.5]
+    content = {"on": ["yes", "16:9", True]}
+    assert load_yaml(dump_yaml(content)) == content
+
+
 def test_a_cycle_of_conditions_is_refused():
     with pytest.raises(SpaceError, match="cannot hold"):
         load_space(

@@ -97,3 +97,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "trials").write_text("a file where the folder should be")
     with pytest.raises(UserError, match=r"cannot write the folder of trial 7 .*continue with --resume"):
         TrialFolders(tmp_path / "trials").begin(7, continues=False)
+
+
+def test_a_folder_needs_a_name_in_utf_8(tmp_path):
+    with pytest.raises(UserError, match=r"the name of the folder '.*\\udce9' is not UTF-8; choose another with --out"):
+        RunFolder(tmp_path / os.fsdecode(b"\xe9")).check_is_free()

@@ -40,6 +40,12 @@ def test_a_row_of_a_table_is_a_config():
         assert [type(value) for value in start.config.values()] == [float, int, int]
 
 
+def test_what_is_inactive_in_a_table_of_trials_is_nan():
+    trials = pd.DataFrame([{"lr": 0.1, "optimizer": "adamw"}, {"lr": 0.2, "optimizer": "sgd", "momentum": 0.5}])
+    found = starts(SPACE, "mine", 10, trials.to_dict("records"))
+    assert [start.config.get("momentum") for start in found] == [None, 0.5]
+
+
 def test_one_config_may_stand_alone(tmp_path):
     file = tmp_path / "best.yaml"
     file.write_text("# mnist1d-cnn, bo, seed 0: trial 3, loss 0.1\nlr: 0.01\nlayers: 1\n")
