@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -19,11 +19,6 @@ STRING, BASE_60 = "tag:yaml.org,2002:str", re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: ClassVar = {  # the first that matches decides
-        first: [(STRING, BASE_60), *((tag, pattern) for tag, pattern in resolvers if tag != BOOL)]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
@@ -41,6 +36,10 @@ class _Dumper(yaml.SafeDumper):
     """Quotes the strings that would be read as numbers."""
 
 
+_Loader.yaml_implicit_resolvers = {  # the first that matches decides
+    first: [(STRING, BASE_60), *((tag, pattern) for tag, pattern in resolvers if tag != BOOL)]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_implicit_resolver(BOOL, BOOLEAN, list("tTfF"))
 for each in (_Loader, _Dumper):
     each.add_implicit_resolver(FLOAT, EXPONENT, list("-+.0123456789"))
