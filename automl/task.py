@@ -138,6 +138,13 @@ def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
     return lambda config: Fidelity("whole") if of_config(config).kind == "restart" else of_config(config)
 
 
+def with_valid(task: Task) -> Task:
+    """The task trained on its validation set too; only for tasks with a field ``with_valid``."""
+    supervised: Any = task
+    trained_on_both: Task = replace(supervised, with_valid=True)
+    return trained_on_both
+
+
 def within(task: Task, seconds: float | None) -> Task:
     """The task with this many seconds left for a training, None for no limit, if it has a method ``within``."""
     own: Callable[[float | None], Task] | None = getattr(task, "within", None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,9 +14,8 @@ from automl.study.contenders import contenders
 from automl.study.run_folder import RunFolder
 from automl.study.trial import Trial
 from automl.task import Task
-from automl.tasks.supervised import Supervised
 from automl.tuning.executor import Executor
-from automl.tuning.final_evaluation import Training, Who, final_seed, fit_baseline, to_keep, train_final, train_once
+from automl.tuning.final_evaluation import Training, Who, final_seed, fit_baseline, refit, to_keep, train_final
 from automl.tuning.packs import Write
 from automl.tuning.result import Result
 from strategies.encoding import Encoding
@@ -76,16 +75,14 @@ def train_all(
         chosen = next(trial for trial in final.contenders if trial.number == final.chosen)
         final.config = default if final.kept == "default" else chosen.config
         if refits(task, settings):
-            assert isinstance(task, Supervised)
 
             def refitting(n: int, of: int) -> None:
                 watch(f"refit: training the {final.kept} config on the training and validation sets")
 
             with clock.during("refit"):
-                final.refitted = train_once(
-                    replace(task, with_valid=True), final.config, folder.final / "refit",
-                    seed=final_seed(seed, 0), device=device, trial_seconds=settings.trial_seconds,
-                    reproducible=bool(settings.reproducible), watch=refitting, log=partial(log, stage="refit"),
+                final.refitted = refit(
+                    task, final.config, executor, folder.final / "refit", seed=final_seed(seed, 0), device=device,
+                    watch=refitting, log=partial(log, stage="refit"),
                 )  # fmt: skip
         watch("fitting the baseline")
         with clock.during("final"):

@@ -127,18 +127,30 @@ def train_once(
     *,
     seed: int,
     device: str = "auto",
-    trial_seconds: float | None = None,
     reproducible: bool = False,
-    watch: Callable[[int, int], None] = lambda done, of: None,
-    log: Write = lambda event, **facts: None,
 ) -> Training:
     """Train a config of a task in a separate process, and score it on the test set."""
     from automl.tuning.process_executor import ProcessExecutor
 
     job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True)
-    with ProcessExecutor(task, 1, trial_seconds, device=device, reproducible=reproducible) as executor:
-        done = train_jobs([job], executor, watch, log=log)
-    return _training("chosen", job, done[0], task.metric)
+    with ProcessExecutor(task, 1, device=device, reproducible=reproducible) as executor:
+        return _training("chosen", job, train_jobs([job], executor)[0], task.metric)
+
+
+def refit(
+    task: Task,
+    config: Mapping[str, Any],
+    executor: Executor,
+    folder: Path,
+    *,
+    seed: int,
+    device: str = "auto",
+    watch: Callable[[int, int], None] = lambda done, of: None,
+    log: Write = lambda event, **facts: None,
+) -> Training:
+    """Train a config on the training and validation sets, and score it on the test set; see ``task.with_valid``."""
+    job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True, with_valid=True)
+    return _training("chosen", job, train_jobs([job], executor, watch, log=log)[0], task.metric)
 
 
 def fit_baseline(task: Task) -> Mapping[str, Any] | None:

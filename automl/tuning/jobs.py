@@ -30,6 +30,7 @@ class Job:
     folder: str | None = None
     device: str = "auto"
     test: bool = False  # score it on the test set at the end
+    with_valid: bool = False  # train a supervised task on the validation set too
     trained: int = 0  # epochs that count so far, after which it resumes from the checkpoint
     left: float | None = None  # seconds until the search ends: a training that cannot finish by then may give up early
     again: bool = False  # it was started before in this folder, whose checkpoint may be beyond ``trained``

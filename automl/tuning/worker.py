@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.devices import crowd, forget_peak, peak_memory, return_memory, says_out_of_memory
 from automl.errors import UserError, abridged
-from automl.task import CheckpointDamaged, Epoch, NoLoss, OutOfMemory, TrainingFailed, vary, within
+from automl.task import CheckpointDamaged, Epoch, NoLoss, OutOfMemory, TrainingFailed, vary, with_valid, within
 from automl.tuning.descendants import kill_marked
 from automl.tuning.jobs import EpochDone, Event, Job, JobEnded, JobStarted, LaneEnded, Restarted, event_to_json
 from automl.tuning.memory import Memory
@@ -53,6 +53,8 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
             yield from _train_lanes(task, job, stopped)
         else:
             folder = Path(job.folder) if job.folder else None
+            if job.with_valid:
+                task = with_valid(task)
             task = within(vary(task, max_epochs=job.schedule), job.left)
             yield from _train(task, job, folder)
             scores = _scores(task, folder, job)
