@@ -167,7 +167,7 @@ def test_seeds_of_a_config_are_recorded_in_one_program_with_the_seconds_of_a_tra
 @pytest.mark.slow
 def test_an_interrupted_recording_is_resumed(tmp_path):
     command = [
-        sys.executable, "-m", "benchmarks.experiments.record", "--task", "digits-cnn", "--configs", "12",
+        sys.executable, "-m", "benchmarks.experiments.record", "--task", "digits-cnn", "--configs", "6",
         "--seeds", "2", "--train-size", "100", "--workers", "1",
         "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work"),
     ]  # fmt: skip
@@ -180,7 +180,7 @@ def test_an_interrupted_recording_is_resumed(tmp_path):
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "rank correlation" in again.stdout
     frame = pd.read_parquet(tmp_path / "out" / "digits-cnn-100.parquet")
-    assert set(frame["number"]) == set(range(12))
+    assert set(frame["number"]) == set(range(6))
     assert (frame.groupby(["number", "seed"])["epoch"].max() == 8).all()
     first = frame[frame["number"] == 0]
     assert first["config"].nunique() == 1

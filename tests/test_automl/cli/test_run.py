@@ -418,13 +418,12 @@ def test_an_out_folder_that_is_not_empty_is_refused(mine, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_killed_three_times_a_resumed_run_ends_where_the_uninterrupted_one_does(mine, tmp_path, workers):
-    arguments = [*mine, "--trials", 30, "--strategy", "tpe", "--workers", workers, "--reproducible", "--final-seeds", 0]
+def test_killed_three_times_a_resumed_run_ends_where_the_uninterrupted_one_does(mine, tmp_path):
+    arguments = [*mine, "--trials", 30, "--strategy", "tpe", "--workers", 2, "--reproducible", "--final-seeds", 0]
     run(*arguments, "--out", tmp_path / "straight")
     killed = tmp_path / "killed"
     process = start(*arguments, "--out", killed)
-    moments = random.Random(workers)
+    moments = random.Random(2)
     for _ in range(3):
         until = time.monotonic() + 60
         n_before = 0
