@@ -114,7 +114,7 @@ def train_jobs(
         shutil.rmtree(attempts.pop(job.key), ignore_errors=True)
         epochs[job.key].clear()
 
-    while len(done) < n_trainings:
+    while len(done) < n_trainings or running:  # a job of lanes ends after the last of them
         while waiting and executor.n_free:
             job = waiting.popleft()
             running[job.key], attempt = job, _attempt(job)
@@ -130,8 +130,8 @@ def train_jobs(
                 note("restart", event.key, after=event.epoch, reason=event.reason)
             elif isinstance(event, LaneEnded):
                 end(event.lane, JobEnded(event.lane, event.seconds, event.error, scores=event.scores))
-            elif isinstance(event, JobEnded) and running[event.key].lanes:
-                for single in running[event.key].trainings:
+            elif isinstance(event, JobEnded) and (job := running.pop(event.key)).lanes:
+                for single in job.trainings:
                     if single.key not in done:
                         note("apart", single.key, reason=event.error)
                         again(single)
@@ -139,8 +139,8 @@ def train_jobs(
             elif isinstance(event, JobEnded) and event.lost and retries[event.key] < MAX_RETRIES:
                 retries[event.key] += 1
                 note("retry", event.key, attempt=retries[event.key] + 1, reason=event.error)
-                again(running[event.key])
-                waiting.appendleft(running[event.key])
+                again(job)
+                waiting.appendleft(job)
             elif isinstance(event, JobEnded):
                 end(event.key, event)
                 spared = needless(event.key, done[event.key])
@@ -148,7 +148,7 @@ def train_jobs(
                 n_trainings -= len(waiting) - len(kept)
                 waiting = deque(kept)
         watch(len(done), n_trainings)
-        if executor.now() >= end_at and len(done) < n_trainings:
+        if executor.now() >= end_at and (len(done) < n_trainings or running):
             executor.cancel()
             for place in attempts.values():
                 shutil.rmtree(place, ignore_errors=True)
