@@ -207,3 +207,13 @@ def test_trainings_that_do_not_end_in_time_are_dropped_and_the_others_stay(tmp_p
     assert done[0].ended.error is None
     assert done[1].ended.error == "too slow: it was not done within the 5 s that were left"
     assert [place.name for place in tmp_path.iterdir()] == ["0"], "nothing half done is left"
+
+
+def test_what_follows_a_pack_finds_its_worker_free(tmp_path):
+    """The job of the pack ends after the last of its lanes."""
+    executor = SerialExecutor(Lined())
+    jobs = [Job(key, {"x": key / 10, "width": 1}, 0, 2, folder=str(tmp_path / f"{key}")) for key in (2, 3)]
+    assert sorted(train_jobs(packed(Lined(), jobs, 1), executor)) == [2, 3]
+    assert executor.n_free == 1
+    [alone] = train_jobs([Job(0, {"x": 1.0, "width": 1}, 0, 2, folder=str(tmp_path / "0"))], executor).values()
+    assert alone.ended.error is None
