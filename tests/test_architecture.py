@@ -91,7 +91,8 @@ def test_importing_is_cheap(module):
     "module",
     [
         "automl.runs.configure", "automl.cli.dispatch", "automl.cli.pipeline", "automl.tuning.tuner",
-        "automl.tuning.worker", "benchmarks.runner.pool", "benchmarks.runner.simulate",
+        "automl.tuning.worker", "automl.deployment.several_targets", "benchmarks.runner.pool",
+        "benchmarks.runner.simulate",
     ],
 )  # fmt: skip
 def test_what_searches_and_replays_leaves_torch_to_the_tasks_that_need_it(module):

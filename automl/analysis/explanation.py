@@ -204,7 +204,7 @@ def _about_pairs(pairs: list[Pair]) -> Iterator[str]:
 def _where_nothing_works(
     encoding: Encoding, names: list[str], those: Compared, barely: list[Barely], summary: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Regions where no trial gets half of the way from the worst (the 10% quantile) to the best.
+    """Regions where no trial gets halfway from the worst tenth of the trials to the best.
 
     Only full trainings are used, since a slow start may end well. If others were stopped early, the full ones are a
     selection, and even the worst of them may be good.
@@ -216,13 +216,13 @@ def _where_nothing_works(
     bar = float(best + worst) / 2
     good = values >= bar if maximize else values <= bar
     dims = [dim for dim in encoding.dimensions if dim.name in names]
-    reached = f"reaches {summary['metric']} {show(bar)}, half of the way"
+    reached = f"reaches {summary['metric']} {show(bar)}, halfway"
     for found in patterns.hopeless(dims, those.trials, good, barely):
         where = f"{found.where[:1].upper()}{found.where[1:]}"
         if those.others:
-            yield f"{where} none of {found.n_trials} full trainings {reached} from the worst full one to the best."
+            yield f"{where} none of {found.n_trials} full trainings {reached} from the worst tenth of them to the best."
         else:
-            yield f"{where} nothing works: none of {found.n_trials} trials {reached} to the best."
+            yield f"{where} nothing works: none of {found.n_trials} trials {reached} from the worst tenth to the best."
 
 
 def _about_barely(barely: list[Barely], those: Compared) -> Iterator[str]:

@@ -58,7 +58,7 @@ def run_each(
 
     ``run``: one run, into a folder. ``clock``: of the command.
     """
-    from automl.deployment.several_targets import folder_names, join  # imports torch
+    from automl.deployment.several_targets import folder_names, join
 
     given = [option(name) for name in NEEDED if getattr(asked, name) is not None]
     if request.quantiles:

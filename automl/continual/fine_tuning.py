@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from automl.data.targets import Classes
 from automl.models import FAMILIES
-from automl.models.trained import Preprocessing, TrainedNetwork, load_model
+from automl.models.loading import load_model
+from automl.models.tensor_models import TrainedNetwork
+from automl.models.trained import Preprocessing
 from automl.tasks.user_data import OwnData
 from automl.training.network import NetworkTraining
 from automl.training.optimizer import Descent

@@ -32,7 +32,7 @@ from automl.metrics import METRICS, loss_of, measure
 from automl.study.run_folder import write_atomic
 
 if TYPE_CHECKING:
-    from automl.deployment.predictor import Predictor  # imports torch
+    from automl.deployment.predictor import Predictor
 
 SECONDS = 10.0  # for all predictions; fewer rows are used if more would take longer
 N_ROWS = (1_000, 500, 300)

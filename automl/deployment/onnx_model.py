@@ -30,7 +30,8 @@ from automl.deployment.predictor import Predictor
 from automl.errors import UserError
 from automl.models.embeddings import TokenEmbedding
 from automl.models.learners import learner_class
-from automl.models.trained import TrainedEstimator, TrainedLearner, TrainedModel, TrainedNetwork
+from automl.models.tensor_models import TrainedEstimator, TrainedNetwork
+from automl.models.trained import TrainedLearner, TrainedModel
 
 if TYPE_CHECKING:
     import onnx

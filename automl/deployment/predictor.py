@@ -21,11 +21,13 @@ from automl.deployment.model_card import CARD
 from automl.deployment.model_files import loading, members, read_card, targets
 from automl.errors import UserError
 from automl.metrics import HALF, decisions, shifted
-from automl.models.trained import TrainedLearner, TrainedModel, load_model
-from automl.models.trained_seq2seq import Translator, load_translator
+from automl.models.loading import load_model
+from automl.models.trained import TrainedLearner, TrainedModel
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from automl.models.trained_seq2seq import Translator
 
 PREPROCESSING = "preprocessing.json"
 
@@ -62,12 +64,12 @@ class Predictor:
     @property
     def levels(self) -> tuple[float, ...]:
         """The levels of the predicted quantiles; empty if none are predicted."""
-        return () if isinstance(self.model, Translator) else levels_of(self.model.preprocessing.target) or ()
+        return levels_of(self.model.preprocessing.target) or () if isinstance(self.model, TrainedModel) else ()
 
     @property
     def offset(self) -> float:
         """The offset of the predicted numbers; 0 for anything else."""
-        return 0.0 if isinstance(self.model, Translator) else self.model.preprocessing.target.offset
+        return self.model.preprocessing.target.offset if isinstance(self.model, TrainedModel) else 0.0
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -87,11 +89,11 @@ class Predictor:
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes; empty if the target is not a class."""
-        return () if isinstance(self.model, Translator) else self.model.preprocessing.target.names
+        return self.model.preprocessing.target.names if isinstance(self.model, TrainedModel) else ()
 
     def predict(self, examples: Any) -> NDArray[Any]:
         """The predicted class names, numbers or translations, (n,), or quantiles, (n, n_levels)."""
-        if isinstance(self.model, Translator) and self.encoder is None:
+        if self.encoder is None and not isinstance(self.model, TrainedModel):
             return self._written([str(text) for text in examples])
         found = self._outputs(examples)
         return np.array(self.classes)[self.decisions(found)] if self.classes else found
@@ -190,7 +192,7 @@ class Predictor:
     def of_frame(self, frame: pd.DataFrame) -> NDArray[Any]:
         """Probabilities, numbers or texts for rows as returned by the encoder's ``as_frame``."""
         assert self.encoder is not None
-        if isinstance(self.model, Translator):
+        if not isinstance(self.model, TrainedModel):
             return self._written(as_texts(frame, self.encoder.to_json()["source"]))
         assert isinstance(self.encoder, Encoder)
         arrays, views = self.encoder.encode(frame), self.encoder.views
@@ -207,7 +209,7 @@ class Predictor:
         return self.of_frame(frame[readable]), readable
 
     def _written(self, texts: list[str]) -> NDArray[Any]:
-        assert isinstance(self.model, Translator)
+        assert not isinstance(self.model, TrainedModel)
         return np.array(self.model(texts), dtype=object)
 
     def _array(self, examples: Any) -> NDArray[Any]:
@@ -265,6 +267,8 @@ def _load(folder: Path) -> TrainedModel | Translator:
                 "load it with automl.models.trained_language.load_language_model"
             )
         if kind.startswith("seq2seq-"):
+            from automl.models.trained_seq2seq import load_translator
+
             translator = load_translator(folder)
             translator([""], beam=1)
             return translator

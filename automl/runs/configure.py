@@ -100,6 +100,10 @@ def new_settings(
         task.check_metric()
     assert settings.strategy is not None
     check_stops_early(task, settings.strategy)
+    if (settings.lanes or 1) > 1 and not hasattr(task, "lane_key"):
+        raise UserError(
+            f"--lanes {settings.lanes} is for networks tuned by epochs; here it has no effect: leave it out"
+        )
     form = space_to_dict(task.space)
     for name, value in _assignments(fixed).items():
         form = fix(form, name, value)

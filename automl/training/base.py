@@ -18,7 +18,8 @@ from automl.data.datasets.registry import load_data
 from automl.metrics import loss_of
 from automl.models import ESTIMATORS, own_config
 from automl.models.device import find_device, isolated
-from automl.models.trained import Preprocessing, TensorModel, rebuilt
+from automl.models.tensor_models import TensorModel, rebuilt
+from automl.models.trained import Preprocessing
 from automl.task import Epoch, TrainingFailed
 from automl.training.checkpoint import CHECKPOINT, check_is_of, read_checkpoint, write_checkpoint
 from automl.training.device import device_data, memory_errors, warm_up

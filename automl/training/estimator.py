@@ -10,7 +10,7 @@ from torch import Tensor
 from automl.data.targets import Classes, Number
 from automl.models.sklearn_estimators import build_estimator, features, fit_further
 from automl.models.skops_format import estimator_bytes, estimator_from
-from automl.models.trained import TrainedEstimator, as_tensor
+from automl.models.tensor_models import TrainedEstimator, as_tensor
 from automl.training.base import SupervisedTraining
 from automl.training.spec import SupervisedTask
 

@@ -43,10 +43,12 @@ def build_learner(
 
 def trained(learner: Learner, config: Mapping[str, Any], rules: Preprocessing) -> TrainedModel:
     """A fitted learner as a deployable model. ``config``: with the names of the space, not of the family."""
-    from automl.models.trained import TrainedLearner, TrainedNetwork
+    from automl.models.trained import TrainedLearner
 
     if rules.model in LEARNERS:
         return TrainedLearner(learner, config, rules)
+    from automl.models.tensor_models import TrainedNetwork
+
     return TrainedNetwork(learner.model.module, config, rules)  # type: ignore[attr-defined]
 
 

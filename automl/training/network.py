@@ -13,7 +13,7 @@ from automl.data.targets import Classes
 from automl.models import build_for
 from automl.models.backbone import Backbone
 from automl.models.device import autocast, isolated
-from automl.models.trained import SCORING_BATCH, TrainedNetwork
+from automl.models.tensor_models import SCORING_BATCH, TrainedNetwork
 from automl.training.base import SupervisedTraining
 from automl.training.optimizer import Batch, Descent
 from automl.training.spec import SupervisedTask

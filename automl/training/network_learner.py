@@ -22,7 +22,8 @@ from automl.models.backbone import Backbone
 from automl.models.device import autocast, find_device, isolated
 from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.fit_watch import FitWatch
-from automl.models.trained import Preprocessing, TrainedNetwork
+from automl.models.tensor_models import TrainedNetwork
+from automl.models.trained import Preprocessing
 from automl.task import TrainingFailed
 from automl.training.device import home_of, memory_errors
 from automl.training.network import steps_of

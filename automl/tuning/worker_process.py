@@ -100,14 +100,13 @@ class WorkerProcess:
             self.process.stdin.flush()
 
     def trim_log(self) -> None:
-        """Drop older output if there is too much. The process appends at whatever is the end of the file."""
+        """Drop older output if there is too much. The process may append meanwhile, so that this appends as well."""
         if self.log is None or not self.log.exists() or self.log.stat().st_size <= MAX_LOG_BYTES:
             return
-        with self.log.open("r+b") as file:
+        with self.log.open("a+b") as file:
             file.seek(-(MAX_LOG_BYTES // 2), os.SEEK_END)
             end = file.read(MAX_LOG_BYTES)
-            file.seek(0)
-            file.truncate()
+            file.truncate(0)
             file.write(b"(older output was dropped)\n" + end)
 
     def kill(self) -> None:

@@ -146,7 +146,9 @@ def _products(results: Path) -> list[Claim]:
     latest = rows[rows["table"].isin([file.name for file in OF_MODELDATA])]
     n_latest, *alone = geometric_of(latest, "default")
     untuned = _errors(first("untuned gradient boosting"), *found)
-    claims = [untuned._replace(number=f"{untuned.number}; on the {n_latest} tables added last {_ratio(*alone)}")]
+    last, verdict = f"on the {n_latest} tables added last", _found(alone[1], alone[2], 1)
+    is_better = untuned.is_better if verdict == untuned.is_better else f"{untuned.is_better}; {verdict} {last}"
+    claims = [untuned._replace(is_better=is_better, number=f"{untuned.number}; {last} {_ratio(*alone)}")]
     for rival, name in rivals_in(rows).items():
         n_shared, *found = duel_of(rows, "default", rival)
         which = f"on {n_shared} of " * (n_shared != n)

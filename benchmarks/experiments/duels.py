@@ -43,7 +43,7 @@ def main(
 ) -> None:
     """Write OUT, and print the duels over all suites."""
     found = all_duels(runs, strategy, seeds, split)
-    write_atomic(out, found.to_csv(index=False, float_format="%.4f"))
+    write_atomic(out, found.to_csv(index=False, float_format="%.6f"))
     put(page, BLOCK, as_table(found))
     _show(found)
     print(out)

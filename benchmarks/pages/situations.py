@@ -65,12 +65,13 @@ class Advised:
 
     @property
     def ours(self) -> str:
-        """The recommended strategy, and others of ours if all of them are surely among the best."""
+        """The recommended strategy, and others of ours with the same results or, if it surely is, surely among the
+        best."""
         chances = self.first.chances["probability"].drop([*OPPONENTS], errors="ignore")
-        equal = chances[chances >= SURE].drop(self.strategy, errors="ignore").index
-        return " or ".join(
-            f"**{name}**" for name in (self.strategy, *(equal if chances[self.strategy] >= SURE else ()))
-        )
+        same = self.first.means[chances.index] == self.first.means[self.strategy]
+        if chances[self.strategy] >= SURE:
+            same |= chances >= SURE
+        return " or ".join(f"**{name}**" for name in (self.strategy, *same.index[same].drop(self.strategy)))
 
     @property
     def likelier(self) -> Likelier | None:
@@ -158,14 +159,18 @@ def _decided(section: Section, budget: float) -> bool:
 
 
 def in_short(found: Sequence[Advised]) -> str:
-    """The advice in a sentence: the strategy that most rows recommend, the situations with another one, and, with
-    probabilities, those in which another one is more likely among the best."""
+    """The advice in a sentence: the strategy that most rows recommend, and, with probabilities, the situations with
+    another one and those in which one that is not recommended is more likely among the best."""
     usual, _ = Counter(each.strategy for each in found).most_common(1)[0]
     others = _by_words((f"`{each.strategy}` for {each.situation}", each) for each in found if each.strategy != usual)
     likelier = _by_words((f"`{each.likelier.name}` for {each.situation}", each) for each in found if each.likelier)
-    n_rows = Counter(each.situation for each in found)
-    more = [f"{words} ({_how_likely(rows, n_rows[rows[0].situation])})" for words, rows in likelier.items()]
-    text = f"Use `{usual}`, but {' and '.join(others)}." if others else f"Use `{usual}`."
+    measured = Counter(each.situation for each in found)
+    but = [
+        f"{words} (P(best) {_against((each.first, each.strategy, usual) for each in rows)})"
+        for words, rows in others.items()
+    ]
+    more = [f"{words} ({_how_likely(rows, measured[rows[0].situation])})" for words, rows in likelier.items()]
+    text = f"Use `{usual}`, but {' and '.join(but)}." if but else f"Use `{usual}`."
     return text + (f" Higher P(best): {'; '.join(more)}." if more else "")
 
 
@@ -176,15 +181,22 @@ def _by_words(rows: Iterable[tuple[str, Advised]]) -> dict[str, list[Advised]]:
     return found
 
 
-def _how_likely(rows: Sequence[Advised], n_rows: int) -> str:
-    """The probabilities of a likelier strategy against those of the recommended one. With the budget if it is not
-    likelier in all rows of the situation."""
+def _how_likely(rows: Sequence[Advised], n_measured: int) -> str:
+    """The probabilities of a likelier strategy against those of the recommended one, with the budgets if the situation
+    was measured after several."""
     found = [(each.likelier, each.strategy) for each in rows if each.likelier]
-    text = _between(chance(each.comparison, each.name) for each, _ in found)
-    text += f" against {_between(chance(each.comparison, ours) for each, ours in found)}"
+    text = _against((each.comparison, each.name, ours) for each, ours in found)
     extent = found[-1][0].extent
     text += f" on {extent}" if extent else ""
-    return text if len(rows) == n_rows else f"{text}, after {rows[-1].budget:g} trainings"
+    budgets = " and ".join(f"{each.budget:g}" for each in rows)
+    return text if n_measured == 1 else f"{text}, after {budgets} trainings"
+
+
+def _against(pairs: Iterable[tuple[Comparison, str, str]]) -> str:
+    """The probabilities of one strategy against those of another in some comparisons."""
+    found = [*pairs]
+    one, other = (_between(chance(each[0], str(each[place])) for each in found) for place in (1, 2))
+    return f"{one} against {other}"
 
 
 def _between(chances: Iterable[float]) -> str:
@@ -233,6 +245,6 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 
 ADVICE = [
-    "setting", "trainings", "best of automl", "P(best)", "regret (80% interval)",
+    "setting", "trainings", "recommended", "P(best)", "regret (80% interval)",
     "higher P(best): regret", "regret of random search", "measured on", "P(best) on development tasks",
 ]  # fmt: skip

@@ -11,9 +11,8 @@ from benchmarks.pages.situations import CLOCK, Advised, in_short
 
 def section(chances: dict[str, float], budget: float = 20.0, extent: str = "") -> SimpleNamespace:
     """The results where strategies have these probabilities of being among the best."""
-    comparison = SimpleNamespace(
-        chances=pd.DataFrame({"probability": chances}), means=pd.Series(0.1, index=list(chances)), decided=True
-    )
+    means = pd.Series([0.1 + i / 1e6 for i in range(len(chances))], index=list(chances))
+    comparison = SimpleNamespace(chances=pd.DataFrame({"probability": chances}), means=means, decided=True)
     standings = {CLOCK: SimpleNamespace(comparisons={budget: comparison})}
     return SimpleNamespace(standings=standings, field=SimpleNamespace(extent=extent))
 
@@ -38,6 +37,12 @@ def test_a_row_names_the_best_of_ours_and_one_that_is_likelier_the_best(chances,
     assert (found.ours, found.about_likelier) == (ours, likelier)
 
 
+def test_strategies_with_the_same_results_are_named_together():
+    found = advised({"auto": 0.43, "bo": 0.43, "raw-nevergrad": 0.87})
+    found.first.means["bo"] = found.first.means["auto"]
+    assert found.ours == "**auto** or **bo**"
+
+
 def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_probabilities():
     part = section({"auto": 0.49, "raw-optuna-gp": 0.992}, extent="15 tasks, 5 seeds")
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
@@ -54,15 +59,17 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
 
 
 def test_the_advice_in_a_sentence_gives_probabilities_and_names_what_is_likelier():
-    usual, more = advised({"auto": 0.43, "raw-nevergrad": 0.87}), advised({"auto": 0.35, "raw-nevergrad": 0.8})
+    usual = advised({"auto": 0.43, "raw-nevergrad": 0.87})
+    more = Advised("numeric spaces", 50.0, "auto", {"holdout": section({"auto": 0.35, "raw-nevergrad": 0.8}, 50.0)})
     sure = replace(advised({"auto": 0.999}), situation="choices")
     assert in_short([sure, sure]) == "Use `auto`."
     crew = replace(advised({"auto": 0.5, "bo+hyperband": 0.8}), situation="4 workers")
     assert in_short([usual, more, sure, crew]) == (
-        "Use `auto`. Higher P(best): `raw-nevergrad` for numeric spaces (0.80 to 0.87 against 0.35 to 0.43); "
+        "Use `auto`. Higher P(best): `raw-nevergrad` for numeric spaces (0.80 to 0.87 against 0.35 to 0.43, "
+        "after 20 and 50 trainings); "
         "`bo+hyperband` for 4 workers (0.80 against 0.50)."
     )
     assert in_short([sure, usual, replace(crew, strategy="bo+hyperband")]) == (
-        "Use `auto`, but `bo+hyperband` for 4 workers. "
+        "Use `auto`, but `bo+hyperband` for 4 workers (P(best) 0.80 against 0.50). "
         "Higher P(best): `raw-nevergrad` for numeric spaces (0.87 against 0.43)."
     )

@@ -619,7 +619,8 @@ def test_a_series_is_answered_moment_by_moment(tmp_path):
 def test_arrays_of_built_in_tasks_are_nested_lists(tmp_path):
     from automl.data.datasets.registry import load_data
     from automl.models import build_for
-    from automl.models.trained import Preprocessing, TrainedNetwork
+    from automl.models.tensor_models import TrainedNetwork
+    from automl.models.trained import Preprocessing
 
     splits = load_data("digits", None)
     rules = Preprocessing("digits", "mlp", splits.inputs, splits.target)

@@ -34,7 +34,8 @@ from automl.errors import UserError
 from automl.models import FAMILIES, build_for
 from automl.models.learners import build_learner, learner_class
 from automl.models.learners.base import Rows
-from automl.models.trained import Preprocessing, TrainedLearner, TrainedNetwork
+from automl.models.tensor_models import TrainedNetwork
+from automl.models.trained import Preprocessing, TrainedLearner
 from automl.tasks import images
 from automl.tasks.families import suits
 from automl.tasks.registry import load_task

@@ -11,7 +11,7 @@ from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.models.backbone import Backbone, on_disk, weights_file
-from automl.models.trained import load_model
+from automl.models.loading import load_model
 from automl.tasks.user_data import choose_families, own_task
 
 CONFIG = {"architecture": "mobilenet_v3_small", "side": 64, "tuned": "head", "dropout": 0.0}

@@ -178,6 +178,15 @@ def test_a_command_needs_a_space():
         new_settings(Settings(command="train {lr}"), None, [])
 
 
+def test_lanes_are_for_networks_of_ours(tmp_path):
+    (tmp_path / "space.yaml").write_text("lr: {float: [0.1, 1.0]}\n")
+    command = Settings(command="train {lr}", lanes=4)
+    with pytest.raises(UserError, match="--lanes 4 is for networks tuned by epochs; here it has no effect"):
+        new_settings(command, tmp_path / "space.yaml", [])
+    assert new_settings(replace(command, lanes=1), tmp_path / "space.yaml", []).lanes == 1
+    assert new_settings(Settings(task="digits-cnn", lanes=4), None, []).lanes == 4
+
+
 @pytest.mark.parametrize("text", ["lr", "=3", ""])
 def test_set_needs_an_assignment(text):
     with pytest.raises(UserError, match="--set needs KEY=VALUE"):

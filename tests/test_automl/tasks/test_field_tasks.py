@@ -18,7 +18,7 @@ from automl.cli.terminal import _show_final
 from automl.data.datasets.registry import load_data, load_parts
 from automl.errors import UserError
 from automl.metrics import loss_of
-from automl.models.trained import load_model
+from automl.models.loading import load_model
 from automl.models.trained_language import load_language_model
 from automl.models.trained_seq2seq import load_translator
 from automl.task import Task

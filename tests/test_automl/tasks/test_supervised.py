@@ -17,7 +17,7 @@ from automl.data.splits import Splits
 from automl.data.targets import Classes, Number
 from automl.metrics import METRICS, check_metric
 from automl.models import build_for
-from automl.models.trained import load_model
+from automl.models.loading import load_model
 from automl.space.parse import load_space
 from automl.tasks.user_data import OwnData, choose_families, space_of_families
 from automl.training.base import trained_model

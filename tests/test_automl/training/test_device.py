@@ -16,7 +16,8 @@ from automl.data.datasets.registry import load_data
 from automl.data.inputs import constants
 from automl.data.targets import Quantiles
 from automl.models import build_for
-from automl.models.trained import Preprocessing, TrainedNetwork
+from automl.models.tensor_models import TrainedNetwork
+from automl.models.trained import Preprocessing
 from automl.task import OutOfMemory, TrainingFailed
 from automl.tasks.registry import load_task
 from automl.training import device as training_device

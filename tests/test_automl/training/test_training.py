@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from automl.data.datasets.registry import load_data
-from automl.models.trained import load_model
+from automl.models.loading import load_model
 from automl.task import CheckpointDamaged, TrainingFailed
 from automl.tasks.registry import load_task
 from automl.training.base import export_model, trained_model
