@@ -17,7 +17,7 @@ TRUSTED = (  # types in fitted estimators that are not in skops' own list
     "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
 )
-HEAVY = ("dask", "torch")  # packages that scikit-learn has optional adapters for
+ADAPTERS = tuple(f"sklearn.externals.array_api_compat.{name}" for name in ("dask", "torch"))
 LOCK = threading.Lock()
 
 
@@ -39,12 +39,12 @@ def estimator_from(content: bytes) -> Any:
 def _skops() -> Any:
     """``skops.io``, imported without torch and dask.
 
-    To list all estimators, skops imports every package in scikit-learn, adapters included, and ignores those whose own
-    imports fail. Torch takes seconds, and brings an OpenMP that LightGBM should not share a process with. A thread that
-    imports torch itself in this moment fails.
+    To list all estimators, skops imports every package in scikit-learn, the adapters to torch and dask included, and
+    ignores those whose import fails. Torch takes seconds, and brings an OpenMP that LightGBM should not share a process
+    with. So the adapters, which nothing else imports, cannot be imported meanwhile; torch can, by other threads.
     """
     with LOCK:
-        hidden = [name for name in HEAVY if name not in sys.modules and "skops.io" not in sys.modules]
+        hidden = [name for name in ADAPTERS if name not in sys.modules and "skops.io" not in sys.modules]
         blocked: Any = dict.fromkeys(hidden)
         sys.modules.update(blocked)  # None: importing it raises ImportError
         try:
