@@ -11,7 +11,7 @@ def test_all_run_in_turn_and_the_medians_are_printed(tmp_path, capsys):
     space, out = tmp_path / "space.yaml", tmp_path / "main_job.csv"
     space.write_text("x: {float: [0, 1]}")
     job = f"--command 'echo {{x}}{{seed}}' --space {space} --trials 2 --workers 1 --final-seeds 1 --strategy random"
-    main(before=HERE, after=HERE, job=job, after_job=["", "--lanes 2"], repeats=1, out=out)
+    main(before=HERE, after=HERE, job=job, after_job=["", "--patience 9"], repeats=1, out=out)
     table = pd.read_csv(out)
     assert table["which"].tolist() == ["before", "after", "after"]
     assert (table["seconds"] > table["search"]).all()
