@@ -172,12 +172,15 @@ def _watched(
 
 
 def check_there(names: Collection[str], wanted: Iterable[str]) -> None:
-    """Raise UserError if a column that a model was trained with is missing."""
+    """Raise UserError if a column that a model was trained with is missing, or there twice."""
     needed = list(wanted)
     for name in needed:
         if name not in names:
             hint = did_you_mean(name, (other for other in names if other not in needed))
             raise UserError(f"the column {name!r} is missing; {hint}the model was trained with it")
+    counts = Counter(names)
+    if twice := [name for name in needed if counts[name] > 1]:
+        raise UserError(f"the frame has two columns named {twice[0]!r}; rename one of them")
 
 
 def column_names(path: Path) -> list[str]:

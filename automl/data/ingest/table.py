@@ -64,9 +64,6 @@ class TableEncoder(encoder.Encoder):
             return read_table(Path(examples), numeric=table.numeric, decimals=table.decimals, exact=table.exact).frame
         if not isinstance(examples, pd.DataFrame):
             raise UserError(f"expected a file or a DataFrame with the training columns, got {type(examples).__name__}")
-        read = examples.columns[examples.columns.isin(self.table.numeric)]
-        if read.has_duplicates:
-            raise UserError(f"the frame has two columns named {read[read.duplicated()][0]!r}; rename one of them")
         return examples
 
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:

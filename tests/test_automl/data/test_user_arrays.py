@@ -332,6 +332,8 @@ def test_a_series_is_forecast_from_its_past_alone(sales, tmp_path):
     assert baseline["score"] == pytest.approx(naive, rel=1e-3)
     with pytest.raises(UserError, match="a forecast needs the last"):
         predictor.predict(sales.head(3))
+    with pytest.raises(UserError, match="the frame has two columns named 'volume'; rename one of them"):
+        predictor.predict(pd.concat([sales, sales["volume"]], axis=1))
 
 
 def test_several_series_do_not_run_into_each_other(sales, tmp_path):

@@ -169,3 +169,5 @@ def test_later_examples_are_read_by_the_column_that_was_found(kind, reviews, com
     rows = encoder.labelled(replace(request, data=str(tmp_path / "later.csv")))
     assert list(rows.frame) == [column]
     assert len(rows.labels) == len(frame)
+    with pytest.raises(UserError, match=f"the frame has two columns named '{column}'; rename one of them"):
+        encoder.encode(encoder.as_frame(pd.concat([frame, frame[column]], axis=1)))
