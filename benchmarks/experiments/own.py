@@ -24,6 +24,7 @@ from benchmarks.command import run_command
 from benchmarks.pages import markdown
 from benchmarks.runner.results import read_rows
 from benchmarks.runner.simulate import N_FRESH
+from benchmarks.scoring.cohorts import counted
 from benchmarks.suites.live_task import LiveTask
 from benchmarks.suites.own_files import FILES, fetch_all
 from benchmarks.suites.product_tables import EVERY_FILE
@@ -141,7 +142,8 @@ def summary(table: pd.DataFrame) -> str:
         "# Default performance on user files",
         "",
         f"By `python -m benchmarks.experiments.own`. Each search had {first['seconds']:g} seconds on "
-        f"{first['n_workers']} workers, no known-good configs, and {table['n_seeds'].max()} seeds.",
+        f"{first['n_workers']} workers, no known-good configs, and "
+        f"{counted(int(table['n_seeds'].max()), 'seed')}.",
         "Scores are test scores by the metric used in the search. The column of a strategy has the score of the config",
         f"its runs return: the mean over the seeds of the search and over {N_FRESH} trainings with fresh seeds on the",
         "training and validation rows, as for the final model of a run. The untuned baseline uses the same rows.",

@@ -195,8 +195,8 @@ def _how_likely(rows: Sequence[Advised], n_measured: int) -> str:
 def _against(pairs: Iterable[tuple[Comparison, str, str]]) -> str:
     """The probabilities of one strategy against those of another in some comparisons."""
     found = [*pairs]
-    one, other = (_between(chance(each[0], str(each[place])) for each in found) for place in (1, 2))
-    return f"{one} against {other}"
+    first = _between(chance(comparison, name) for comparison, name, _ in found)
+    return f"{first} against {_between(chance(comparison, other) for comparison, _, other in found)}"
 
 
 def _between(chances: Iterable[float]) -> str:
