@@ -186,7 +186,7 @@ def _show_end(
     show_paths(console, folder, resume_hint=interrupted)
     if tuner.folders.n_bytes:
         show_line(console, f"checkpoints  {folder.trials}, {tuner.folders.n_bytes / 1e6:,.1f} MB")
-    overrun = session.plan.overrun(settings.time_limit) if isinstance(task, CrossValidated) else None
+    overrun = session.plan.overrun(settings.time_limit)
     if overrun is not None:
         show_line(console, overrun)
 

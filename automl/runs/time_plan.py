@@ -109,8 +109,11 @@ class TimePlan:
         parts = {
             "starting and reading": self._before,
             f"the search{waited}": table["search"],
-            "fits to all rows and their scores": table["refit"] + table["final"],
         }
+        if self.n_seeds:
+            parts |= {"the final": table["final"], "the refit": table["refit"]}
+        else:
+            parts["fits to all rows and their scores"] = table["refit"] + table["final"]
         parts["writing the files"] = max(0.0, table["total"] - sum(parts.values()))
         said = ", ".join(
             f"{what} {seconds:.1f} s" for what, seconds in sorted(parts.items(), key=lambda part: -part[1])

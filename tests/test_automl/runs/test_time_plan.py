@@ -85,9 +85,10 @@ def test_the_stages_add_up_to_the_total():
     assert sum(table.values()) - table["total"] == pytest.approx(table["total"], abs=0.03)
 
 
-def test_a_run_that_takes_longer_than_its_limit_says_what_took_the_time():
+@pytest.mark.parametrize(("n_seeds", "last"), [(0, "fits to all rows and their scores"), (3, "the final")])
+def test_a_run_that_takes_longer_than_its_limit_says_what_took_the_time(n_seeds, last):
     clock = Clock(time.monotonic() - 20.0)
-    plan = TimePlan(clock, n_seeds=0, refits=False, keeps_model=True)
+    plan = TimePlan(clock, n_seeds=n_seeds, refits=False, keeps_model=True)
     plan.begin()
     with clock.during("search"):
         time.sleep(0.01)
@@ -96,3 +97,4 @@ def test_a_run_that_takes_longer_than_its_limit_says_what_took_the_time():
     said = plan.overrun(15.0)
     assert said.startswith("time limit: the run took 20.0 s, longer than its 15 s: starting and reading 20.0 s, ")
     assert "the search 0.0 s" in said
+    assert f"{last} 0.0 s" in said
