@@ -59,7 +59,10 @@ def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
             "Learning curves",
             "of networks, predicted by a surrogate; `auto` and Hyperband stop trainings early.",
         ),
-        ("Real trainings", "of 16 networks on small data; what a run returns is trained again."),
+        (
+            "Real trainings",
+            "of 16 networks with conditional hyperparameters on small data; what a run returns is trained again.",
+        ),
     ]
 
 

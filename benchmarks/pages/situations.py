@@ -159,8 +159,8 @@ def _decided(section: Section, budget: float) -> bool:
 
 
 def in_short(found: Sequence[Advised]) -> str:
-    """The advice in a sentence: the strategy that most rows recommend, and, with probabilities, the situations with
-    another one and those in which one that is not recommended is more likely among the best."""
+    """The advice in a sentence, with probabilities: the strategy that most rows recommend, the situations with another
+    one, and those in which one that is not recommended is more likely among the best."""
     usual, _ = Counter(each.strategy for each in found).most_common(1)[0]
     others = _by_words((f"`{each.strategy}` for {each.situation}", each) for each in found if each.strategy != usual)
     likelier = _by_words((f"`{each.likelier.name}` for {each.situation}", each) for each in found if each.likelier)
@@ -170,7 +170,9 @@ def in_short(found: Sequence[Advised]) -> str:
         for words, rows in others.items()
     ]
     more = [f"{words} ({_how_likely(rows, measured[rows[0].situation])})" for words, rows in likelier.items()]
-    text = f"Use `{usual}`, but {' and '.join(but)}." if but else f"Use `{usual}`."
+    most = [chance(each.first, usual) for each in found if each.strategy == usual and not each.likelier]
+    text = f"Use `{usual}`" + (f" (P(best) {_between(most)})" if most else "")
+    text += f", but {' and '.join(but)}." if but else "."
     return text + (f" Higher P(best): {'; '.join(more)}." if more else "")
 
 

@@ -62,14 +62,14 @@ def test_the_advice_in_a_sentence_gives_probabilities_and_names_what_is_likelier
     usual = advised({"auto": 0.43, "raw-nevergrad": 0.87})
     more = Advised("numeric spaces", 50.0, "auto", {"holdout": section({"auto": 0.35, "raw-nevergrad": 0.8}, 50.0)})
     sure = replace(advised({"auto": 0.999}), situation="choices")
-    assert in_short([sure, sure]) == "Use `auto`."
+    assert in_short([sure, sure]) == "Use `auto` (P(best) over 0.99)."
     crew = replace(advised({"auto": 0.5, "bo+hyperband": 0.8}), situation="4 workers")
     assert in_short([usual, more, sure, crew]) == (
-        "Use `auto`. Higher P(best): `raw-nevergrad` for numeric spaces (0.80 to 0.87 against 0.35 to 0.43, "
-        "after 20 and 50 trainings); "
+        "Use `auto` (P(best) over 0.99). Higher P(best): "
+        "`raw-nevergrad` for numeric spaces (0.80 to 0.87 against 0.35 to 0.43, after 20 and 50 trainings); "
         "`bo+hyperband` for 4 workers (0.80 against 0.50)."
     )
     assert in_short([sure, usual, replace(crew, strategy="bo+hyperband")]) == (
-        "Use `auto`, but `bo+hyperband` for 4 workers (P(best) 0.80 against 0.50). "
+        "Use `auto` (P(best) over 0.99), but `bo+hyperband` for 4 workers (P(best) 0.80 against 0.50). "
         "Higher P(best): `raw-nevergrad` for numeric spaces (0.87 against 0.43)."
     )
