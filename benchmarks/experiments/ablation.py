@@ -32,7 +32,7 @@ from benchmarks.run import run_all
 from benchmarks.runner.plan import TaskSource, slow_places
 from benchmarks.runner.results import Results
 from benchmarks.runner.simulate import Run
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, counted
 
 SUITES = {
     "bo": ("recorded", "tables", "yahpo", "synthetic"),
@@ -134,7 +134,24 @@ def summary(found: pd.DataFrame, strategy: str) -> list[str]:
                 ],
             ),
         ]
+    if len(suites) > 1:
+        lines += ["", "The difference by suite:", "", *_by_suite(found[~is_overall], strategy)]
     return lines
+
+
+def _by_suite(rows: pd.DataFrame, strategy: str) -> list[str]:
+    """A row per suite and budget, a column per variant: the difference to the base and its interval."""
+    variants = list(dict.fromkeys(rows["rival"]))
+    cells = []
+    for (suite, budget), found in rows.groupby(["suite", "budget"], sort=False):
+        by_name = found.set_index("rival")
+        first = found.iloc[0]
+        cells.append([f"{suite}, {counted(int(first['n_tasks']), 'task')}", f"{budget}", f"{first['regret']:.3f}"])
+        for name in variants:
+            row = by_name.loc[name]
+            interval = "" if pd.isna(row["low"]) else f" ({0.0 - row['high']:+.3f} to {0.0 - row['low']:+.3f})"
+            cells[-1].append(f"{0.0 - row['difference']:+.3f}{interval}")
+    return grid(["suite", "trainings", f"`{strategy}`", *(f"`{name}`" for name in variants)], cells)
 
 
 if __name__ == "__main__":

@@ -102,6 +102,17 @@ def test_the_summary_of_an_ablation_names_the_better_variant_first():
     assert any(line.endswith("| 0.300 | +0.200 | +0.100 to +0.300 |") for line in lines)
 
 
+def test_the_summary_of_an_ablation_gives_the_differences_on_each_suite():
+    row = {"strategy": "bo", "rival": "bo~box", "budget": 50, "min_seeds": 5, "fresh_tasks": 0, "rival_regret": 0.3}
+    over_all = row | {"suite": EVERY_SUITE, "n_tasks": 11, "regret": 0.1, "difference": -0.2, "low": -0.3, "high": -0.1}
+    few = over_all | {"suite": "recorded", "n_tasks": 3, "low": float("nan"), "high": float("nan")}
+    lines = summary(pd.DataFrame([over_all, over_all | {"suite": "yahpo", "n_tasks": 8}, few]), "bo")
+    assert lines[-2:] == [
+        "| yahpo, 8 tasks | 50 | 0.100 | +0.200 (+0.100 to +0.300) |",
+        "| recorded, 3 tasks | 50 | 0.100 | +0.200 |",
+    ]
+
+
 @pytest.mark.parametrize("spec", ["bo~no-ceiling", "bo~credulous"])
 def test_without_the_ceiling_ties_do_not_bound_the_noise(spec):
     y = np.concatenate([np.full(8, -1.0), np.linspace(-0.9, 2.0, 20)])
