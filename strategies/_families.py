@@ -2,7 +2,8 @@
 
 Each family has its own strategy on its own subspace. The next family is the one with the lowest estimated cost of
 improvement: C. Wang et al., FLAML: A Fast and Lightweight AutoML Library (MLSys 2021), equation 1 and property 2. The
-gain and cost of its last improvement predict when a family will improve again or, if it is behind, catch up.
+gain of its last improvement and the cost since the one before predict when a family will improve again or, if it is
+behind, catch up.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FIRST_LOOK = 0.4  # share of the budget for a few trials of each family
 MIN_TRIALS, MAX_TRIALS = 1, 3  # the number of these trials
 TOO_EXPENSIVE = 0.1  # share of the budget; families whose trials cost more get only their default in the first look
 FLAT = 5  # full trainings without improvement after which a family counts as converged
-RESOLUTION = 0.01  # minimum improvement, as a share of the distance from the best to the median loss
+RESOLUTION = 0.01  # minimum improvement, as a share of the distance from the best to a middling family's loss
 COST_OF_A_TRIAL = 2.0  # mean cost with a budget in trials: one for the trial and one for its seconds
 SHARE_RANKED = 8  # with many pending trials, families are ranked again after an eighth as many proposals
 CATCH_UP = 2.0  # a gap takes longer to close than the last gain suggests (FLAML's factor)
@@ -155,7 +156,9 @@ class Families(Strategy):
             return [f"no {self.choice} improved in its last {FLAT} full trainings: more trials will gain little"]
         for name, family in self.families.items():
             if family.is_flat(resolution):
-                found.append(f"no improvement in the last {FLAT} full trainings of {name}: other families come first")
+                found.append(
+                    f"no improvement in the last {FLAT} full trainings of {name}: others get more of the budget"
+                )
             else:
                 found += [f"{name}: {finding}" for finding in family.strategy.findings]
         return found
@@ -209,21 +212,27 @@ class Families(Strategy):
     def _rank(self, family: Family) -> tuple[int, float]:
         """The sort key: configs to start with, defaults, then a first look at each family, the cheapest first.
 
-        After that, the cost of improvement. Converged families and those that the remaining budget cannot improve come
-        last, the best of them first.
+        After that, the cost of improvement: first of the families that improve and can catch up within the budget, then
+        of the others. That of a family without improvement grows with each trial, so these others take turns. Families
+        that only failed, or whose trials take longer than the remaining budget, come last, the best of them first.
         """
         n_trials, is_early = len(family.epochs), self.spent < FIRST_LOOK
         if family.is_starting and n_trials < len(family.starts):
             return 0, family.starts[n_trials]
         if n_trials == 0:
-            return (1, 0.0) if is_early else (4, 0.0)
+            return (1, 0.0) if is_early or self._has_trials_for_all else (4, 0.0)
         if n_trials < self._n_first(family) and is_early:
             return 2, self._trial_cost(family)
-        resolution = self._resolution()
+        left, resolution = self._left(), self._resolution()
+        if np.isinf(family.best) or self._trial_cost(family) > left:
+            return 6, family.best
         cost = self._improvement_cost(family, resolution)
-        if family.is_flat(resolution) or np.isinf(family.best) or cost > self._left():
-            return 5, family.best
-        return 3, cost
+        return (5 if family.is_flat(resolution) or cost > left else 3), cost
+
+    @property
+    def _has_trials_for_all(self) -> bool:
+        """Whether the budget is in trials and at least one for each family."""
+        return self._seconds is None and self.n_trials is not None and self.n_trials >= len(self.families)
 
     def _n_first(self, family: Family) -> int:
         """Trials of a family before it is ranked by its cost of improvement."""
@@ -252,9 +261,9 @@ class Families(Strategy):
         gap = best - min(each.best for each in self.families.values())
         if gap <= 0:
             return own
-        # A single training shows no rate of improvement, so assume a gain from the median loss to the best.
+        # A single training shows no rate of improvement, so assume a gain from a middling family's loss to the best.
         gained = worse - best if np.isfinite(worse) else self._scale()
-        return max(own, CATCH_UP * gap * (at - before) / gained) if gained > 0 else np.inf
+        return max(own, CATCH_UP * gap * (total - before) / gained) if gained > 0 else np.inf
 
     def _left(self) -> float:
         """The remaining budget, in the units of the costs."""
@@ -288,14 +297,14 @@ class Families(Strategy):
     def _cost_in_seconds(self, family: Family) -> float:
         return sum(family.seconds.values()) + self._trial_seconds(family) * len(family.pending)
 
-    def _finite(self) -> np.ndarray:
-        losses = [loss for family in self.families.values() for loss in family.whole.values()]
-        return np.array([loss for loss in losses if np.isfinite(loss)])
-
     def _scale(self) -> float:
-        """The distance from the best loss of all full trainings to their median."""
-        losses = self._finite()
-        return float(np.median(losses) - losses.min()) if len(losses) else 0.0
+        """The distance from the best loss of all full trainings to the median family's median.
+
+        Families count alike, so that it does not shrink as the best one gets more trials.
+        """
+        finite = [[loss for loss in each.whole.values() if np.isfinite(loss)] for each in self.families.values()]
+        medians = [np.median(losses) for losses in finite if losses]
+        return float(np.median(medians) - min(map(min, filter(None, finite)))) if medians else 0.0
 
     def _resolution(self) -> float:
         return RESOLUTION * self._scale()

@@ -128,7 +128,8 @@ class Halving(Asha):
     def _entered(self, asked: Proposal) -> Proposal:
         epochs = self.ladder.levels[self._entry(asked)] if self._resumable else self.max_epochs
         proposal = replace(asked, epochs=epochs)
-        if len(self.ladder.levels) > 1 and self._fidelity(asked.config).kind == "restart":
+        # Only the last loss of a training that is never short counts: earlier ones say nothing.
+        if len(self.ladder.levels) > 1 and self._fidelity(asked.config).kind in ("restart", "whole"):
             proposal = replace(proposal, info={**asked.info, "schedule": epochs})
         self._note(proposal)
         return proposal

@@ -19,13 +19,13 @@ from automl.tasks.user_pairs import OwnPairs, own_pairs
 
 SCALES = ((100_000, 5), (20_000, 10), (0, 20))  # minimum number of training examples, epochs of a full training
 
-# The families for each kind of data; the first is the default, what a practitioner would start with.
+# The families for each kind of data: the default, what a practitioner would start with, then the others by cost.
 CHOICES = {
-    "table": ("gradient_boosting", "random_forest", "mlp", "linear"),
+    "table": ("gradient_boosting", "linear", "random_forest", "mlp"),
     "text": ("linear", "cnn", "rnn", "transformer"),
     "molecules": ("random_forest", "gradient_boosting", "mlp", "cnn", "rnn", "transformer"),
-    "images": ("cnn", "mlp", "random_forest", "backbone"),
-    "sequences": ("cnn", "rnn", "transformer", "random_forest"),
+    "images": ("cnn", "random_forest", "mlp", "backbone"),
+    "sequences": ("cnn", "random_forest", "rnn", "transformer"),
     "pairs": ("transformer", "rnn"),
     "series": ("linear", "gradient_boosting", "random_forest", "mlp", "cnn", "rnn", "transformer"),
 }

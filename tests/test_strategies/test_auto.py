@@ -68,6 +68,18 @@ def test_uninformative_short_trainings_are_not_used():
     assert levels_of(Encoding(NUMERIC), fidelity("restart", 5), 20) == [20]
 
 
+def test_a_training_that_is_never_short_is_compared_by_its_last_loss_only():
+    strategy = make_strategy(
+        "auto", NUMERIC, seed=0, n_trials=20, max_epochs=20,
+        fidelity=lambda config: Fidelity("whole" if config["x0"] < 0.5 else "resume"),
+    )  # fmt: skip
+    proposals = run(strategy, 20 * 20)
+    (ladder,) = [halving.ladder for halving in strategy._halvings]
+    whole = [p.trial for p in proposals if p.config["x0"] < 0.5 and p.info["from"] != "default"]
+    assert whole
+    assert all([*ladder.losses[trial]] == [len(ladder.levels) - 1] for trial in whole)
+
+
 def test_short_trainings_get_a_share_of_the_budget_then_all_are_full():
     proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=27), 19 * 27)
     first = {p.trial: p.epochs for p in reversed(proposals)}

@@ -55,6 +55,9 @@ def test_shared_hyperparameters_do_not_define_families():
     shared = {f"x{i}": {"float": [0, 1]} for i in range(4)}
     form = {"model": {"choice": ["a", "b"]}, **shared, "k": {"int": [1, 9], "when": {"model": "a"}}}
     assert family_choice(load_space(form)) is None
+    form = {"model": {"choice": ["a", "b"]}, "x": {"float": [0, 1]}}
+    own = {name: {"float": [0, 1], "when": {"model": name}} for name in "ab"}
+    assert family_choice(load_space(form | own)) == "model", "two of three others depend on it"
 
 
 @pytest.mark.parametrize("model", BEST)
@@ -96,6 +99,25 @@ def test_a_converged_family_waits_for_the_others():
 
     proposals = run(make_strategy("auto", MODELS, seed=0, n_trials=40), 40, loss=flat)
     assert FLAT <= counts(proposals)["trees"] <= FLAT + 4
+
+
+def test_a_converged_leader_takes_turns_with_families_that_are_unlikely_to_catch_up():
+    cost = {"linear": 1.0, "trees": 2.0, "net": 4.0}
+    strategy = make_strategy("auto", MODELS, seed=0, seconds=300.0)
+    spent, proposals = 0.0, []
+    while spent < 290:
+        proposals += run(strategy, 1, lambda config: cost[config["model"]], loss=lambda config: BEST[config["model"]])
+        spent += cost[proposals[-1].config["model"]]
+    found = counts(proposals)
+    assert 3 * found["trees"] * cost["trees"] < 2 * spent, "the best, but converged"
+    assert found["net"] > 2 * FLAT
+
+
+def test_with_a_trial_for_each_every_default_comes_first():
+    form = {"model": {"choice": [*"abcdefg"]}} | {f"{x}1": {"float": [0, 1], "when": {"model": x}} for x in "abcdefg"}
+    strategy = make_strategy("auto", load_space(form), seed=0, n_trials=7)
+    proposals = run(strategy, 7, loss=lambda config: 1.0)
+    assert [p.config["model"] for p in proposals] == [*"abcdefg"]
 
 
 def test_seconds_affect_the_order():
@@ -181,7 +203,7 @@ def test_a_converged_family_is_reported():
 
 def test_convergence_of_all_families_is_reported():
     strategy = make_strategy("auto", MODELS, seed=0, n_trials=40)
-    run(strategy, 40, loss=lambda config: BEST[config["model"]])
+    run(strategy, 40, loss=lambda config: 0.1)
     assert strategy.findings == ["no model improved in its last 5 full trainings: more trials will gain little"]
 
 
