@@ -22,6 +22,7 @@ from benchmarks.runner.simulate import Run
 
 # On development and on held-out tasks; real trainings whose results were retrained.
 COMMITTED = (Path("results/runs"), Path("results/holdout"), Path("results/peers/networks"))
+FOLDERS = (Path("results/runs"), Path("results/holdout"), Path("results/peers"))  # of all committed runs
 SINGLE = ("loss", "worth", "test", "retrained", "returned", "at_seconds")  # in single precision
 
 
