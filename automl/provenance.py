@@ -7,13 +7,16 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("automl", "torch", "numpy", "scikit-optimize", "optuna", "hyperopt", "deap", "cmaes", "ConfigSpace")
+PACKAGES = (
+    "automl", "torch", "numpy", "scikit-optimize", "optuna", "hyperopt", "deap", "cmaes", "ConfigSpace", "scipy",
+    "scikit-learn", "lightgbm", "pandas",
+)  # fmt: skip
 
 
-def versions() -> dict[str, str]:
-    """The versions of the packages that affect results."""
+def versions(*more: str) -> dict[str, str]:
+    """The versions of the installed packages that affect the results of our strategies and models, and of ``more``."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *more):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

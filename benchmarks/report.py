@@ -19,7 +19,8 @@ from benchmarks.pages import figures, markdown, page, plots, strategy_pages
 from benchmarks.pages.efficiency import efficiencies
 from benchmarks.pages.sentences import evidence, number
 from benchmarks.runner.costs import COSTS
-from benchmarks.runner.results import COMMITTED, read_rows
+from benchmarks.runner.effort import efforts, with_commits
+from benchmarks.runner.results import COMMITTED, FOLDERS, read_rows
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KEY, titled
 from benchmarks.scoring.leaderboard import Section, board, needs, reliability, sections
 from benchmarks.scoring.regret import beaten
@@ -78,6 +79,7 @@ def main(
         "failed": never_worked(main_runs),
         "beaten": beats,
         "mixed": page.mixed_commits(table),
+        "efforts": efforts(runs or filter(Path.is_dir, FOLDERS)),
     }
     text = "" if summary is None else _text_of(summary, markdown.BLOCK)  # errors come before anything is written
     front = "" if readme is None else _text_of(readme, markdown.ADVICE_BLOCK)
@@ -169,8 +171,7 @@ def _table_of(file: Path) -> pd.DataFrame | None:
         missing["n_trials"] = int(budget[1])
     types = {name: object if value is None else float for name, value in NEW_COLUMNS.items()}
     attributes, table = table.attrs, table.assign(**missing).astype({**types, "loss": float, "worth": float})
-    commits = attributes.get("commits") or [attributes.get("commit")]
-    table["commit"] = table["commit"].fillna(" ".join(commit or "unknown" for commit in commits))
+    table["commit"] = with_commits(table, attributes.get("commits") or [attributes.get("commit")])
     table.attrs = attributes
     return table
 

@@ -182,6 +182,12 @@ def test_the_first_page_of_the_leaderboard_is_short():
     assert (ROOT / "results" / "leaderboard.md").stat().st_size < 8_000
 
 
+def test_the_other_pages_of_the_leaderboard_are_at_most_40_kb():
+    sizes = {file.name: file.stat().st_size for file in (ROOT / "results").glob("leaderboard-*.md")}
+    assert len(sizes) > 5
+    assert {name: size for name, size in sizes.items() if size > 40_000} == {}
+
+
 def test_the_readme_opens_the_door_in_few_lines():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 

@@ -33,7 +33,12 @@ def main(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Trainings to run in parallel.")] = 1,
 ) -> None:
-    """Show which strategy the recorded benchmarks recommend for a task, and what `auto` would do."""
+    """Recommend a strategy for a task from recorded benchmarks, and show what `auto` would do.
+
+    Prints the advice, the probability that the strategy is among the best, the expected loss of following the advice
+    (in normalised regret), and the number of tasks that it rests on. For trainings with learning curves, real trainings
+    and surrogate learning curves each give their own.
+    """
     from rich.console import Console
 
     from automl.cli.terminal import show_line
@@ -45,20 +50,26 @@ def main(
     encoding = Encoding(found)
     console = Console()
     of = f" of {length} epochs" if length > 1 else ""
-    n = len(encoding.dimensions)
+    n, conditional = len(encoding.dimensions), bool(found.conditions)
     curves = _has_curves(encoding, fidelity, length)
-    parts = [f"{n} hyperparameter{'s' * (n != 1)}, a {encoding.kind} space"]
+    parts = [f"{n} hyperparameter{'s' * (n != 1)}, a {encoding.kind} space{' with conditions' * conditional}"]
     parts.append(f"{trials} full trainings{of}{', with learning curves' * curves}")
     parts += [f"{workers} workers"] if workers > 1 else []
     show_line(console, f"{name}: {'; '.join(parts)}")
-    recommendation = recommend(standing(), encoding.kind, trials, curves=curves, n_workers=workers)
-    console.print(recommendation.headline, style="bold", markup=False, highlight=False, soft_wrap=True)
-    for detail in recommendation.details:
-        show_line(console, f"- {detail}")
-    if recommendation.records:
+    recommendation = recommend(
+        standing(), encoding.kind, trials, curves=curves, max_epochs=length, n_workers=workers, conditional=conditional
+    )
+    headlines = [advice.headline for advice in recommendation.advice]
+    for line in filter(None, [*headlines, recommendation.summary]):
+        console.print(line, style="bold", markup=False, highlight=False, soft_wrap=True)
+    for advice in recommendation.advice:
+        if len(recommendation.advice) > 1:
+            show_line(console, f"by {advice.basis.like}, {advice.strategy}:")
+        for detail in advice.details:
+            show_line(console, f"- {detail}")
         show_line(console, "recorded on tasks like this one (the recommendation rests on the first):")
-    for record in recommendation.records:
-        show_line(console, f"- {record.text}")
+        for record in advice.records:
+            show_line(console, f"- {record.text}")
     auto = make_strategy("auto", found, seed=0, n_trials=trials, max_epochs=length, fidelity=fidelity)
     show_line(console, f"auto here: {auto.why()}")
 

@@ -12,8 +12,11 @@ from importlib.resources import files
 from typing import Any
 
 DEFAULT = "auto"  # recommended unless it is expected to be worse than another by more than the margin
-CURVES = "curves"  # instead of a kind of space: tasks on which short trainings can be compared
+CURVES, TRAININGS = "curves", "trainings"  # tasks on which short trainings can be compared, instead of a kind of space
+LIKE = {TRAININGS: "real trainings", CURVES: "surrogate learning curves"}
 SPLITS = {"holdout": "held out", "development": "development"}
+SURE = 0.95  # probability of being among the best from which likelier strategies are not mentioned
+NOTABLE = 0.05  # smaller differences between probabilities are not mentioned
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Record:
     smaller differences in mean regret do not matter in practice.
     """
 
-    kind: str  # of the spaces, or CURVES
+    kind: str  # of the spaces, or CURVES or TRAININGS
     field: str
     split: str
     budget: int
@@ -38,7 +41,9 @@ class Record:
     losses: Mapping[str, float]
     others: tuple[str, ...]  # raw libraries, compared but never recommended
     margin: float
-    n_workers: int = 1  # trainings at a time
+    n_workers: int  # trainings at a time
+    epochs: tuple[int, int]  # of a full training: fewest and most
+    conditional: bool  # whether the spaces have conditional hyperparameters
 
     @property
     def ours(self) -> list[str]:
@@ -47,18 +52,35 @@ class Record:
         return sorted(names, key=lambda name: (-self.chances[name], self.regrets[name]))
 
     @property
+    def is_subset(self) -> bool:
+        """Whether these are only the tasks and seeds on which slow strategies ran too."""
+        return "subset" in self.field
+
+    @property
+    def extent(self) -> str:
+        """The number of tasks, called a subset if they are one."""
+        return f"a subset of {self.size}" if self.is_subset else self.size
+
+    @property
+    def like(self) -> str:
+        """For example ``numeric spaces`` or ``real trainings of 10 to 18 epochs``."""
+        if self.kind not in LIKE:
+            return f"{self.kind} spaces"
+        epochs = " to ".join(map(str, dict.fromkeys(self.epochs)))
+        return f"{LIKE[self.kind]} of {epochs} epochs"
+
+    @property
     def tasks(self) -> str:
         """How many tasks of what sort, whether held out, from which suites, and the number of workers."""
-        like = "learning curves" if self.kind == CURVES else f"{self.kind} spaces"
         suites = ", ".join(f"{suite} {n}" for suite, n in self.suites.items())
         workers = f", {self.n_workers} workers" if self.n_workers > 1 else ""
-        return f"{self.size} with {like}, {SPLITS.get(self.split, self.split)} ({suites}){workers}"
+        return f"{self.extent} with {self.like}, {SPLITS.get(self.split, self.split)} ({suites}){workers}"
 
     @property
     def text(self) -> str:
         """The tasks, the budget and the result, in words."""
         best = ", ".join(
-            f"{name} {probability(self.chances[name])} ({self.regrets[name]:.2g})" for name in self.ours[:3]
+            f"{name} {probability(self.chances[name])} ({self.regrets[name]:.3f})" for name in self.ours[:3]
         )
         return (
             f"{self.tasks}, seeds: {self.n_seeds}, trainings: {self.budget}; "
@@ -67,14 +89,86 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Recommendation:
-    """A strategy and the results behind it; ``basis`` is None if nothing was recorded."""
+class Advice:
+    """What to use by the tasks of one sort. ``basis``: the record that decides; ``part``: one of a subset of its tasks,
+    on which slow libraries ran too; ``records``: all of this sort, number of workers and budget."""
 
     strategy: str
-    headline: str
-    details: tuple[str, ...]
-    basis: Record | None
-    records: tuple[Record, ...]  # all of this sort of tasks, number of workers and budget
+    basis: Record
+    part: Record | None
+    records: tuple[Record, ...]
+    notes: tuple[str, ...]  # on what is missing or unlike the situation that was asked about
+
+    @property
+    def likelier(self) -> tuple[str, Record] | None:
+        """One that is more likely among the best, and the record that says so; see ``likeliest``. Only with none on all
+        tasks, a slow one on a part of them."""
+        name = likeliest(self.basis.chances, self.strategy)
+        if name:
+            return name, self.basis
+        name = "" if self.part is None else likeliest(self.part.chances, self.strategy)
+        return (name, self.part) if self.part is not None and name and name not in self.basis.chances else None
+
+    @property
+    def headline(self) -> str:
+        """The strategy with its probability, expected loss and number of tasks, and a likelier one."""
+        by = f" by {self.basis.like}" if self.basis.kind in LIKE else ""
+        return (
+            f"recommended{by}: {self.strategy}; after {self.basis.budget} trainings it is among the best with "
+            f"probability {self._how_likely(self.strategy, self.basis)} ({self.basis.extent}){self._about_likelier}"
+        )
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What the headline rests on, and how far that is from the situation that was asked about."""
+        record, strategy = self.basis, self.strategy
+        rivals = [f"{name} {probability(record.chances[name])}" for name in record.ours if name != strategy][:3]
+        found = [
+            f"This rests on {record.tasks}.",
+            f"Its mean regret is {record.regrets[strategy]:.3f} (0: the best known loss, 1: a median random config). "
+            "The expected loss is how far it is expected to be above the lowest of those compared.",
+            self._hardly_better,
+            f"Probability of being among the best, for others: {', '.join(rivals)}.",
+            *self.notes,
+        ]
+        return tuple(filter(None, found))
+
+    @property
+    def _about_likelier(self) -> str:
+        if self.likelier is None:
+            return ""
+        name, record = self.likelier
+        what = f"the library {name}" if name in record.others else name
+        found = f"{what} is likelier: {self._how_likely(name, record)}"
+        if record is self.basis:
+            return f"; {found}"
+        return f"; on {record.extent} {found}, against {probability(record.chances[self.strategy])}"
+
+    @property
+    def _hardly_better(self) -> str:
+        """Why one of ours that is more likely among the best is not recommended."""
+        first, losses = self.basis.ours[0], self.basis.losses
+        if self.basis.chances[first] <= self.basis.chances[self.strategy]:
+            return ""
+        lead = amount(max(0.0, losses[self.strategy] - losses[first]))
+        return (
+            f"{first} is more likely among the best, but expected to be only {lead} better; less than "
+            f"{self.basis.margin:g} does not matter in practice."
+        )
+
+    @staticmethod
+    def _how_likely(name: str, record: Record) -> str:
+        return f"{probability(record.chances[name])}, expected loss {amount(record.losses[name])}"
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What to use. ``advice``: by each sort of tasks like the one asked about, the most alike first; empty if none was
+    recorded. ``summary``: what to do without records, or whether two sorts of tasks agree."""
+
+    strategy: str
+    advice: tuple[Advice, ...]
+    summary: str = ""
 
 
 def standing() -> list[Record]:
@@ -85,58 +179,74 @@ def standing() -> list[Record]:
 def as_records(content: Mapping[str, Any]) -> list[Record]:
     """The records in the content of ``standing.json``."""
     margin = content["margin"]
-    return [Record(**{**record, "others": tuple(record["others"]), "margin": margin}) for record in content["records"]]
+    return [
+        Record(**{**record, "others": tuple(record["others"]), "epochs": tuple(record["epochs"]), "margin": margin})
+        for record in content["records"]
+    ]
 
 
 def recommend(
-    records: Sequence[Record], kind: str, n_trials: int, *, curves: bool = False, n_workers: int = 1
+    records: Sequence[Record],
+    kind: str,
+    n_trials: int,
+    *,
+    curves: bool = False,
+    max_epochs: int = 1,
+    n_workers: int = 1,
+    conditional: bool = False,
 ) -> Recommendation:
-    """Recommend by the records of tasks like this one (see ``alike``) at the largest budget at or below ``n_trials``.
+    """Recommend by the records of tasks like this one: those with learning curves if it has some and they are known,
+    else those with its kind of space.
 
-    Held-out tasks come first, since nothing was designed with them in view; then comparisons with more of our
-    strategies, then those with more tasks.
+    Both real trainings and surrogates have learning curves: each gives its own advice, first the one with the number of
+    workers and then the epochs of a full training nearest to the task's.
     """
-    known = alike(records, kind, curves=curves, n_workers=n_workers)
-    if not known:
-        return Recommendation(DEFAULT, f"nothing recorded on {kind} spaces: use {DEFAULT}", (), None, ())
-    budgets = sorted({record.budget for record in known})
-    budget = max([b for b in budgets if b <= n_trials], default=budgets[0])
-    there = sorted(
-        [record for record in known if record.budget == budget],
-        key=lambda record: (record.split != "holdout", -len(record.ours), -record.n_tasks),
-    )
-    basis = there[0]
-    strategy = preferred({name: basis.chances[name] for name in basis.ours}, basis.losses, basis.margin)
-    headline = (
-        f"recommended: {strategy}; after {budget} trainings it is among the best with probability "
-        f"{probability(basis.chances[strategy])}"
-    )
-    left_out = sorted({name for record in known for name in record.ours} - set(basis.ours))
-    details = [
-        f"This rests on {basis.tasks}.",
-        f"Its mean regret is {basis.regrets[strategy]:.2g} (0: the best known loss, 1: a median random config); "
-        f"choosing it is expected to cost {basis.losses[strategy]:.2g} against the best of those compared.",
-        _likelier(basis, strategy),
-        _rivals(basis, strategy),
-        _others(basis, strategy),
-        f"Not compared there: {', '.join(left_out)}." if left_out else "",
-        _budget(budgets, n_trials),
-        _workers(basis.n_workers, n_workers),
-    ]
-    return Recommendation(strategy, headline, tuple(filter(None, details)), basis, tuple(there))
+    found = [known for each in LIKE if curves and (known := alike(records, each, n_workers))]
+    found = found or [known for known in [alike(records, kind, n_workers)] if known]
+    if not found:
+        return Recommendation(DEFAULT, (), f"nothing recorded on {kind} spaces: use {DEFAULT}")
+    found.sort(key=lambda known: _distance(known[0], max_epochs, n_workers))
+    first, *rest = [_advice(known, n_trials, n_workers, conditional) for known in found]
+    return Recommendation(first.strategy, (first, *rest), _agreement(first, rest[0]) if rest else "")
 
 
-def alike(records: Sequence[Record], kind: str, *, curves: bool, n_workers: int) -> list[Record]:
-    """The records of tasks with learning curves, if asked for and known, else of the kind of space.
-
-    Of these, those with several workers if more than one is asked for, as near as possible, else those with one.
-    """
-    wanted = (CURVES, kind) if curves else (kind,)
-    found = next(filter(None, ([record for record in records if record.kind == each] for each in wanted)), [])
+def alike(records: Sequence[Record], kind: str, n_workers: int) -> list[Record]:
+    """The records of a kind: with several workers if more than one is asked for, as near as possible, else with one."""
+    found = [record for record in records if record.kind == kind]
     counts = {record.n_workers for record in found}
     like = [n for n in counts if (n > 1) == (n_workers > 1)] or counts
     nearest = min(like, key=lambda n: (abs(n - n_workers), n), default=1)
     return [record for record in found if record.n_workers == nearest]
+
+
+def _distance(record: Record, max_epochs: int, n_workers: int) -> tuple[bool, float]:
+    """Whether one of the two had one worker and the other several, then the factor between their epochs."""
+    fewest, most = record.epochs
+    return (record.n_workers > 1) != (n_workers > 1), max(fewest / max_epochs, max_epochs / most, 1.0)
+
+
+def _advice(known: Sequence[Record], n_trials: int, n_workers: int, conditional: bool) -> Advice:
+    """The advice at the largest budget at or below ``n_trials``.
+
+    All tasks come before a subset, and held-out ones first, since nothing was designed with them in view.
+    """
+    budgets = sorted({record.budget for record in known if not record.is_subset} or {each.budget for each in known})
+    budget = max([b for b in budgets if b <= n_trials], default=budgets[0])
+    there = sorted(
+        [record for record in known if record.budget == budget],
+        key=lambda record: (record.is_subset, record.split != "holdout"),
+    )
+    basis = there[0]
+    part = next((each for each in there[1:] if each.is_subset and each.split == basis.split), None)
+    strategy = preferred({name: basis.chances[name] for name in basis.ours}, basis.losses, basis.margin)
+    left_out = sorted({name for record in known for name in record.ours} - set(basis.ours))
+    notes = (
+        f"Not compared there: {', '.join(left_out)}." if left_out else "",
+        _budget(budgets, n_trials),
+        _workers(basis.n_workers, n_workers),
+        _conditions(basis.conditional, conditional),
+    )
+    return Advice(strategy, basis, part, tuple(there), notes)
 
 
 def preferred(chances: Mapping[str, float], losses: Mapping[str, float], margin: float) -> str:
@@ -146,31 +256,38 @@ def preferred(chances: Mapping[str, float], losses: Mapping[str, float], margin:
     return DEFAULT if DEFAULT in chances and losses[DEFAULT] <= losses[first] + margin else first
 
 
+def likeliest(chances: Mapping[str, float], strategy: str) -> str:
+    """The one that is notably more likely among the best than a strategy; empty if none is, or the strategy surely
+    is."""
+    first, ours = max(chances, key=lambda name: chances[name]), chances.get(strategy, 0.0)
+    return first if ours < SURE and chances[first] > ours + NOTABLE else ""
+
+
 def probability(p: float) -> str:
     """A probability with two decimals; none is certain."""
     return "over 0.99" if p > 0.99 else "below 0.01" if p < 0.01 else f"{p:.2f}"
 
 
-def _likelier(record: Record, strategy: str) -> str:
-    first = record.ours[0]
-    if record.chances[first] <= record.chances[strategy]:
-        return ""
-    lead = max(0.0, record.losses[strategy] - record.losses[first])
-    return (
-        f"{first} is more likely among the best, but expected to be only {lead:.2g} better; less than "
-        f"{record.margin:g} does not matter in practice."
+def amount(loss: float) -> str:
+    """A non-negative difference in regret with three decimals."""
+    return "below 0.001" if loss < 0.001 else f"{loss:.3f}"
+
+
+def _agreement(first: Advice, second: Advice) -> str:
+    """Whether two sorts of tasks lead to the same advice, and if not, what the other's is expected to lose."""
+    if first.strategy == second.strategy:
+        return f"Both recommend {first.strategy}."
+    each = " but ".join(
+        f"{a.basis.like} favour {a.strategy}{_loss_of(b.strategy, a.basis)}"
+        for a, b in ((first, second), (second, first))
     )
+    parallel, other = first.basis.n_workers > 1, second.basis.n_workers > 1
+    near = "epochs" if parallel == other else "workers"
+    return f"The two disagree: {each}. The first are nearer to yours in the number of {near}."
 
 
-def _rivals(record: Record, strategy: str) -> str:
-    rivals = [f"{name} {probability(record.chances[name])}" for name in record.ours if name != strategy][:3]
-    return f"Probability of being among the best, for others: {', '.join(rivals)}."
-
-
-def _others(record: Record, strategy: str) -> str:
-    likely = [name for name in record.others if record.chances[name] > record.chances[strategy]]
-    names = ", ".join(f"{name} {probability(record.chances[name])}" for name in likely)
-    return f"More likely among the best, of other libraries: {names}." if likely else ""
+def _loss_of(strategy: str, record: Record) -> str:
+    return f" ({strategy}: expected loss {amount(record.losses[strategy])})" if strategy in record.losses else ""
 
 
 def _budget(budgets: Sequence[int], n_trials: int) -> str:
@@ -185,3 +302,10 @@ def _workers(recorded: int, n_workers: int) -> str:
     if recorded == n_workers:
         return ""
     return f"The searches had {recorded} worker{'s' * (recorded > 1)}; the order may differ with {n_workers}."
+
+
+def _conditions(recorded: bool, conditional: bool) -> str:
+    if recorded == conditional:
+        return "The spaces of these tasks have conditional hyperparameters too." if conditional else ""
+    theirs, yours = ("have", "has none") if recorded else ("lack", "has some")
+    return f"The spaces of these tasks {theirs} conditional hyperparameters; yours {yours}, so the order may differ."

@@ -37,6 +37,11 @@ OPPONENTS: dict[str, tuple[str, str, str | None]] = {
 }
 """Name -> (module:class in this package, one-line description, the extra that it needs and name of its package)."""
 
+PACKAGES = (
+    "nevergrad", "cma", "bayesian-optimization", "smac", "syne-tune", "dehb", "neural-pipeline-search", "greenlet",
+)  # fmt: skip
+"""The packages that affect an opponent's results or time and that ours do without; versions are kept in the rows."""
+
 
 def installed() -> list[str]:
     """The opponents whose packages are installed."""

@@ -18,9 +18,11 @@ from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, WHERE_HOW, los
 from benchmarks.pages.sentences import Advice, advice, budgets, findings
 from benchmarks.pages.situations import ADVICE, BUDGETS, advice_rows, advised, in_short
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
+from benchmarks.runner.effort import Effort
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import titled
 from benchmarks.scoring.leaderboard import Section
+from benchmarks.suites import SUITES
 
 BLOCK, ADVICE_BLOCK = "leaderboard", "advice"
 PICTURE = "Trainings needed to match a reference"
@@ -61,6 +63,18 @@ seen. The p-values of Friedman's test, and of Wilcoxon's with Holm's correction,
 [{{name}}-tests.csv]({{name}}-tests.csv).
 No strategy used knowledge from other tasks.
 """
+
+HOURS = """Core-hours of the strategies' own computation, as measured, and of trainings that were run, not looked up:
+one that several runs share counts for each of them, and retrainings of returned configurations do not count. Runs with
+several budgets count as several. **Clean** rows are known to come from one commit, without uncommitted changes (which a
++ marks)."""
+EFFORTS = [
+    "suite", "folder", "tasks", "strategies", "seeds", "runs", "strategies' hours", "training hours", "clean rows",
+    "commits",
+]  # fmt: skip
+NOT_HELD_OUT = """Learning curves have no held-out part: the surrogate used here covers its development tasks only; the
+other half is not distributed with it, since others keep it for an evaluation of their own."""
+VERSIONS = "Files from before the versions of other libraries and of the suites' packages were kept lack these.\n"
 
 
 def pages(
@@ -189,11 +203,34 @@ def _runs(made: dict[str, Any], name: str) -> str:
     if made["beaten"]:
         parts += ["\n## Tasks on which runs beat the best known loss\n", "The lowest regret and its strategy.\n"]
         parts += [f"- {escaped(f'{task}: {regret}, {strategy}')}" for task, regret, strategy in made["beaten"]]
-    parts += ["\n## Versions\n", *(f"- {escaped(line)}" for line in made["versions"])]
+    if made["efforts"]:
+        parts += ["\n## Hours and commits\n", HOURS, "", *_hours(made["efforts"])]
+    parts += ["\n## Versions\n", VERSIONS, *(f"- {escaped(line)}" for line in made["versions"])]
     if made["mixed"]:
         parts += ["", "The rows of these strategies come from several commits:\n"]
         parts += [f"- {escaped(f'{strategy}: {commits}')}" for strategy, commits in made["mixed"]]
     return "\n".join(parts) + "\n"
+
+
+def _hours(found: Sequence[Effort]) -> list[str]:
+    """A row per suite and folder, and why learning curves have no held-out part."""
+    rows = [
+        [
+            escaped(each.suite),
+            escaped(each.folder),
+            f"{each.n_tasks}",
+            f"{each.n_strategies}",
+            " to ".join(map(str, dict.fromkeys(each.n_seeds))),
+            f"{each.n_runs:,}",
+            f"{each.strategy_hours:.2f}",
+            "" if each.training_hours is None else f"{each.training_hours:.2f}",
+            f"{each.n_clean:,} of {each.n_rows:,}",
+            escaped(", ".join(each.commits)),
+        ]
+        for each in sorted(found, key=lambda each: [*SUITES, each.suite].index(each.suite))
+    ]
+    more = ["", NOT_HELD_OUT] if "yahpo" in {each.suite for each in found} else []
+    return [*grid(EFFORTS, rows), *more]
 
 
 def summary_block(sections: list[Section], costs: pd.DataFrame, n_beaten: int, image: Path | None, page: Path) -> str:

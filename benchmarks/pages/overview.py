@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from automl.tuning.recommend import probability
+from automl.tuning.recommend import NOTABLE, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
-from benchmarks.pages.situations import BUDGETS, CLOCK, NOTABLE, SITUATIONS, SPLITS, Advised, chance
+from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, SPLITS, Advised, chance
 from benchmarks.pages.tables import duration
 from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, Field, counted

@@ -13,6 +13,7 @@ from benchmarks.pages.markdown import BEFORE, slug
 from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, WHERE_HOW, losses, strategy_table, terms
 from benchmarks.pages.sentences import advice, budgets, findings, spent
 from benchmarks.pages.situations import ADVICE, advice_rows, advised, in_short
+from benchmarks.runner.effort import commits_of, short
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from benchmarks.scoring.leaderboard import Section
@@ -115,14 +116,13 @@ def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) ->
 
 
 def listed_versions(all_attributes: Iterable[dict[str, Any]]) -> list[str]:
-    """The distinct commits and versions that the runs were made with."""
-    lines: dict[str, None] = {}
+    """The distinct versions that the runs were made with, and the commits at which files have them."""
+    found: dict[str, dict[str, None]] = {}
     for attributes in all_attributes:
-        commits = attributes.get("commits") or [attributes.get("commit")]
         versions = ", ".join(f"{name} {version}" for name, version in attributes.get("versions", {}).items())
-        for commit in commits:
-            lines[f"commit {commit or 'unknown'}; {versions}"] = None
-    return list(lines)
+        commits = attributes.get("commits") or [attributes.get("commit")]
+        found.setdefault(versions, {}).update(dict.fromkeys(short(commit or "unknown") for commit in commits))
+    return [f"{versions or 'unknown'}; commits: {', '.join(commits)}" for versions, commits in found.items()]
 
 
 def mixed_commits(table: pd.DataFrame) -> list[tuple[str, str]]:
@@ -134,14 +134,9 @@ def mixed_commits(table: pd.DataFrame) -> list[tuple[str, str]]:
     for strategy, part in table.drop_duplicates(["strategy", "suite", "commit"]).groupby("strategy"):
         suites: dict[str, list[str]] = {}
         for suite, commits in part[["suite", "commit"]].itertuples(index=False):
-            for commit in commits.split():
-                suites.setdefault(_short(commit), []).append(suite)
+            for commit in commits_of(commits):
+                suites.setdefault(short(commit), []).append(suite)
         if len(suites) > 1:
             parts = [f"{commit} ({', '.join(dict.fromkeys(names))})" for commit, names in sorted(suites.items())]
             found.append((str(strategy), "; ".join(parts)))
     return found
-
-
-def _short(commit: str) -> str:
-    """An abbreviated hash; a trailing + marks uncommitted changes."""
-    return commit[:10] + "+" * (commit.endswith("+") and len(commit) > 10)

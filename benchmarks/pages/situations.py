@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from automl.tuning.recommend import preferred, probability
+from automl.tuning.recommend import SURE, likeliest, preferred, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.scoring.certainty import MARGIN
@@ -19,8 +19,6 @@ from benchmarks.scoring.told import PLANNED
 
 CLOCK = "trainings"
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
-SURE = 0.95  # probability of being among the best
-NOTABLE = 0.05  # smaller differences between probabilities are not mentioned
 SITUATIONS = {  # (suite, field, workers) -> in words
     **{(EVERY_SUITE, f"{kind} spaces", 1): f"{kind} spaces" for kind in KINDS},
     ("yahpo", "all tasks", 1): "learning curves",
@@ -77,13 +75,13 @@ class Advised:
     def likelier(self) -> Likelier | None:
         """The likeliest of those that are more likely among the best; without one, a slow library on a part of the
         tasks."""
-        name = likeliest(self.first, self.strategy)
+        name = likeliest(_numbers(self.first.chances["probability"]), self.strategy)
         if name:
             return Likelier(name, self.first)
         comparison = None if self.part is None else self.part.standings[CLOCK].comparisons.get(self.budget)
         if self.part is None or comparison is None or not comparison.decided:
             return None
-        name = likeliest(comparison, self.strategy)
+        name = likeliest(_numbers(comparison.chances["probability"]), self.strategy)
         known = not name or name in self.first.means.index
         return None if known else Likelier(name, comparison, self.part.field.extent)
 
@@ -214,14 +212,6 @@ def chance(comparison: Comparison, name: str) -> float:
 
 def _chance_and_mean(comparison: Comparison, name: str) -> str:
     return f"({probability(chance(comparison, name))}): {number(comparison.means[name])}"
-
-
-def likeliest(comparison: Comparison, strategy: str) -> str:
-    """The one that is notably more likely among the best than a strategy; empty if none is, or the strategy surely
-    is."""
-    chances = comparison.chances["probability"]
-    ours = float(chances.get(strategy, 0.0))
-    return str(chances.idxmax()) if ours < SURE and chances.max() > ours + NOTABLE else ""
 
 
 def advice_rows(found: Sequence[Advised]) -> list[list[str]]:

@@ -17,10 +17,12 @@ import pandas as pd
 from automl.errors import UserError
 from automl.provenance import commit, versions
 from automl.study.run_folder import write_atomic
+from benchmarks import opponents, suites
 from benchmarks.runner.simulate import Run
 
 # On development and on held-out tasks; real trainings whose results were retrained.
 COMMITTED = (Path("results/runs"), Path("results/holdout"), Path("results/peers/networks"))
+FOLDERS = (Path("results/runs"), Path("results/holdout"), Path("results/peers"))  # of all committed runs
 SINGLE = ("loss", "worth", "test", "retrained", "returned", "at_seconds")  # in single precision
 
 
@@ -84,7 +86,8 @@ class Results:
                 frame[column] = frame[column].astype("str").where(frame[column].notna(), None)
             frame["is_returned"] = frame["is_returned"].eq(True)  # older rows without configurations have no value
             commits = [*old.attrs.get("commits", []), commit()]
-            frame.attrs = {"versions": versions(), "commits": list(dict.fromkeys(commits))}
+            installed = versions(*opponents.PACKAGES, *suites.PACKAGES)
+            frame.attrs = {"versions": installed, "commits": list(dict.fromkeys(commits))}
             write_rows(frame, file)
             self._frames[file] = frame
         self._new = {}

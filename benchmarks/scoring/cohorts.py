@@ -41,6 +41,7 @@ class Field:
     split: str = DEVELOPMENT
     variants: tuple[tuple[str, str, str], ...] = ()  # suite, task, and the unit of the task
     left_out: tuple[str, ...] = ()
+    epochs: tuple[int, int] = (1, 1)  # of a full training: fewest and most
 
     @property
     def tasks(self) -> list[tuple[str, str]]:
@@ -118,6 +119,7 @@ def _fields_of(runs: pd.DataFrame, suite: str, names: tuple[str, str], *, normal
     n_workers, split = int(runs["n_workers"].iloc[0]), str(runs["split"].iloc[0])
     variants = runs.drop_duplicates(["suite", "task"])[["suite", "task", "unit"]].itertuples(index=False, name=None)
     units = {(suite, task): unit for suite, task, unit in variants}
+    epochs = int(runs["max_epochs"].min()), int(runs["max_epochs"].max())
     covered = {
         str(strategy): {
             (row["suite"], row["task"], int(row["seed"])): int(row["n_trials"]) for row in part.to_dict("records")
@@ -128,7 +130,8 @@ def _fields_of(runs: pd.DataFrame, suite: str, names: tuple[str, str], *, normal
     def field(name: str, strategies: list[str], pairs: frozenset[Pair], n_trials: int, left_out: list[str]) -> Field:
         members, rest = tuple(sorted(strategies)), tuple(sorted(left_out))
         own = tuple((*task, units[task]) for task in sorted({pair[:2] for pair in pairs}))
-        return Field(suite, name, n_workers, n_trials, members, tuple(sorted(pairs)), normalised, split, own, rest)
+        shared = tuple(sorted(pairs))
+        return Field(suite, name, n_workers, n_trials, members, shared, normalised, split, own, rest, epochs)
 
     strategies, pairs, n_trials = _widest(covered)
     yield field(names[0], strategies, pairs, n_trials, [])

@@ -8,15 +8,16 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from automl.tuning.recommend import CURVES
+from automl.tuning.recommend import CURVES, TRAININGS
 from benchmarks.opponents import OPPONENTS
 from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import EVERY_SUITE, Field
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
+from benchmarks.suites import CONDITIONAL
 
 CLOCK = "trainings"
-WITH_CURVES = ("yahpo", "all tasks")  # suite and field of networks with learning curves
+WITH_CURVES = {"yahpo": CURVES, "networks": TRAININGS}  # suites of networks with learning curves
 
 
 def standing_json(sections: Iterable[Section]) -> str:
@@ -26,8 +27,8 @@ def standing_json(sections: Iterable[Section]) -> str:
 
 
 def records(sections: Iterable[Section]) -> list[dict[str, Any]]:
-    """A record per shown budget and split: for each kind of space over all suites, with one worker; and for tasks with
-    learning curves, for each number of workers."""
+    """A record per shown budget and split, also of a subset: for each kind of space over all suites, with one worker;
+    and for surrogate learning curves and real trainings, for each number of workers."""
     return [
         _record(section, budget, comparison)
         for section in sections
@@ -55,14 +56,16 @@ def _record(section: Section, budget: float, comparison: Comparison) -> dict[str
         "losses": {str(name): _rounded(chances.loc[name, "loss"]) for name in comparison.means.index},
         "others": [name for name in comparison.means.index if name in OPPONENTS],
         "n_workers": field.n_workers,
+        "epochs": list(field.epochs),
+        "conditional": all(suite in CONDITIONAL for suite, _ in field.tasks),
     }
 
 
 def kind_of(field: Field) -> str:
-    """The kind of space of a field over all suites, CURVES if its tasks have learning curves, else empty."""
+    """The kind of space of a field over all suites; that of a suite in WITH_CURVES; else empty."""
     if field.suite == EVERY_SUITE:
         return field.name.partition(" ")[0]
-    return CURVES if (field.suite, field.name) == WITH_CURVES else ""
+    return WITH_CURVES.get(field.suite, "") if field.normalised else ""
 
 
 def _ours(comparison: Comparison) -> list[str]:

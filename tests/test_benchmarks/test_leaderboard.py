@@ -607,6 +607,17 @@ def test_strategies_with_rows_from_several_commits_are_listed(tmp_path):
     (tmp_path / "s").mkdir()
     old.to_parquet(tmp_path / "s" / "ga-20-trials-1-workers.parquet", index=False)
     assert page.mixed_commits(read_runs(tmp_path)[0]) == [("ga", "abc (s); unknown (s)")]
+    commas = runs("ga", 0.1, TASKS).assign(commit="0123456789abcdef, 0123456789abcdef+")
+    assert page.mixed_commits(commas) == [("ga", "0123456789 (s); 0123456789+ (s)")]
+
+
+def test_each_set_of_versions_is_listed_once_with_its_commits():
+    attributes = [{"versions": {"python": "3.11"}, "commits": ["0123456789abcdef", "def+"]}, {"commit": None}]
+    attributes.append({"versions": {"python": "3.11"}, "commit": "abc"})
+    assert page.listed_versions(attributes) == [
+        "python 3.11; commits: 0123456789, def+, abc",
+        "unknown; commits: unknown",
+    ]
 
 
 def test_a_suite_with_constants_for_only_some_tasks_is_an_error():

@@ -1,0 +1,100 @@
+"""What the runs took: core-hours by folder and suite, and the commits that their rows come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from benchmarks.suites import LIVE
+
+COLUMNS = ["suite", "task", "strategy", "seed", "n_workers", "trial", "at_seconds", "strategy_seconds", "commit"]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The runs of a suite in a folder.
+
+    ``training_hours``: core-hours of trainings as charged to the runs: one that several runs share counts for each of
+    them, and retrainings of what a run returned do not count. None if trainings are looked up.
+    """
+
+    folder: str
+    suite: str
+    n_tasks: int
+    n_strategies: int
+    n_seeds: tuple[int, int]  # of a strategy: fewest and most
+    n_runs: int
+    strategy_hours: float
+    training_hours: float | None
+    n_rows: int
+    n_clean: int  # rows that are known to come from one commit, without uncommitted changes
+    commits: tuple[str, ...]
+
+
+def efforts(folders: Iterable[Path]) -> list[Effort]:
+    """A row per folder and suite; the same run with several budgets counts as several runs."""
+    found = []
+    for folder in folders:
+        parts = [rows for file in sorted(folder.rglob("*.parquet")) if (rows := _rows(file)) is not None]
+        if parts:
+            every = pd.concat(parts, ignore_index=True)
+            found += [_effort(folder.name, str(suite), rows) for suite, rows in every.groupby("suite", sort=False)]
+    return found
+
+
+def commits_of(text: str) -> list[str]:
+    """The commits in a cell of the column ``commit``: several if the file does not say which one a row comes from."""
+    return re.findall(r"[^\s,]+", text)
+
+
+def with_commits(rows: pd.DataFrame, recorded: Iterable[str | None]) -> pd.Series:
+    """The column ``commit``; where it is missing, all commits recorded for the file."""
+    every = " ".join(commit or "unknown" for commit in recorded)
+    return rows["commit"].fillna(every) if "commit" in rows else pd.Series(every, index=rows.index)
+
+
+def short(commit: str) -> str:
+    """An abbreviated hash; a trailing + marks uncommitted changes."""
+    return commit[:10] + "+" * (commit.endswith("+") and len(commit) > 10)
+
+
+def _rows(file: Path) -> pd.DataFrame | None:
+    """The rows of a file, numbered by it; None if it is not about runs."""
+    names = pq.read_schema(file).names
+    if "strategy_seconds" not in names:
+        return None
+    rows = pd.read_parquet(file, columns=[name for name in COLUMNS if name in names])
+    recorded = rows.attrs.get("commits") or [rows.attrs.get("commit")]
+    rows.attrs = {}
+    return rows.assign(commit=with_commits(rows, recorded), file=str(file))
+
+
+def _effort(folder: str, suite: str, rows: pd.DataFrame) -> Effort:
+    run = ["file", "task", "strategy", "seed"]
+    strategy_seconds = rows.drop_duplicates([*run, "trial"])[
+        "strategy_seconds"
+    ].sum()  # of a trial, in each of its rows
+    clocks = rows.groupby(run).agg(seconds=("at_seconds", "max"), n_workers=("n_workers", "first"))
+    training_seconds = float((clocks["seconds"] * clocks["n_workers"]).sum() - strategy_seconds)
+    seeds = rows.groupby("strategy")["seed"].nunique()
+    counts = rows["commit"].value_counts()
+    commits = {text: commits_of(text) for text in counts.index}
+    clean = [text for text, found in commits.items() if len(found) == 1 and found[0] != "unknown" and text[-1] != "+"]
+    return Effort(
+        folder=folder,
+        suite=suite,
+        n_tasks=rows["task"].nunique(),
+        n_strategies=len(seeds),
+        n_seeds=(int(seeds.min()), int(seeds.max())),
+        n_runs=len(clocks),
+        strategy_hours=float(strategy_seconds) / 3600,
+        training_hours=max(0.0, training_seconds) / 3600 if suite in LIVE else None,
+        n_rows=len(rows),
+        n_clean=int(counts[clean].sum()),
+        commits=tuple(sorted({short(commit) for found in commits.values() for commit in found})),
+    )
