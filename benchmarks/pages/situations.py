@@ -11,7 +11,7 @@ import pandas as pd
 from automl.tuning.recommend import preferred, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
-from benchmarks.scoring.certainty import MARGIN
+from benchmarks.scoring.certainty import LIKELY, MARGIN
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KINDS
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
@@ -19,7 +19,6 @@ from benchmarks.scoring.told import PLANNED
 
 CLOCK = "trainings"
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
-SURE = 0.95  # probability of being among the best
 NOTABLE = 0.05  # smaller differences between probabilities are not mentioned
 SITUATIONS = {  # (suite, field, workers) -> in words
     **{(EVERY_SUITE, f"{kind} spaces", 1): f"{kind} spaces" for kind in KINDS},
@@ -69,8 +68,8 @@ class Advised:
         best."""
         chances = self.first.chances["probability"].drop([*OPPONENTS], errors="ignore")
         same = self.first.means[chances.index] == self.first.means[self.strategy]
-        if chances[self.strategy] >= SURE:
-            same |= chances >= SURE
+        if chances[self.strategy] >= LIKELY:
+            same |= chances >= LIKELY
         return " or ".join(f"**{name}**" for name in (self.strategy, *same.index[same].drop(self.strategy)))
 
     @property
@@ -219,7 +218,7 @@ def likeliest(comparison: Comparison, strategy: str) -> str:
     is."""
     chances = comparison.chances["probability"]
     ours = float(chances.get(strategy, 0.0))
-    return str(chances.idxmax()) if ours < SURE and chances.max() > ours + NOTABLE else ""
+    return str(chances.idxmax()) if ours < LIKELY and chances.max() > ours + NOTABLE else ""
 
 
 def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
