@@ -15,7 +15,7 @@ DEFAULT = "auto"  # recommended unless it is expected to be worse than another b
 CURVES, TRAININGS = "curves", "trainings"  # tasks on which short trainings can be compared, instead of a kind of space
 LIKE = {TRAININGS: "real trainings", CURVES: "surrogate learning curves"}
 SPLITS = {"holdout": "held out", "development": "development"}
-SURE = 0.95  # probability of being among the best from which likelier strategies are not mentioned
+LIKELY = 0.95  # P(best) from which a strategy is called best though others may be as good
 NOTABLE = 0.05  # smaller differences between probabilities are not mentioned
 
 
@@ -260,7 +260,7 @@ def likeliest(chances: Mapping[str, float], strategy: str) -> str:
     """The one that is notably more likely among the best than a strategy; empty if none is, or the strategy surely
     is."""
     first, ours = max(chances, key=lambda name: chances[name]), chances.get(strategy, 0.0)
-    return first if ours < SURE and chances[first] > ours + NOTABLE else ""
+    return first if ours < LIKELY and chances[first] > ours + NOTABLE else ""
 
 
 def probability(p: float) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from automl.errors import UserError
 from automl.study.run_folder import write_atomic
+from automl.tuning.recommend import LIKELY
 from benchmarks.pages.efficiency import EXPLANATION as NEEDS
 from benchmarks.pages.efficiency import SHORTLY, efficiencies, full_table, notes, short_table
 from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, WHERE_HOW, losses, strategy_table, terms
@@ -21,6 +22,7 @@ from benchmarks.pages.tables import Cell, columns, generalisation, rows
 from benchmarks.runner.effort import Effort
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import titled
+from benchmarks.scoring.comparison import N_GROUP
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.suites import SUITES
 
@@ -55,11 +57,15 @@ in tests. Mean rank, area (under the regret curve over the log budget) and speed
 and strategies with a `+` stop trainings early if there are learning curves, so they try more configs within the same
 budget.
 
-**Verdicts** are probabilities for tasks like these, by a Bayesian signed-rank test of the leader against each other
-strategy, in which differences below {MARGIN:g} are practically equal (Benavoli et al., JMLR 18(77), 2017): worse or
-practically equal if that has a probability of {SURE:g} or more, else not known yet. **best**: all others are worse.
-With fewer than {FEWEST} units nothing is said of other tasks. How many would decide is estimated by repeating those
-seen. The p-values of Friedman's test, and of Wilcoxon's with Holm's correction, are in
+**Verdicts** are for tasks like these. **P**, or P(best): the probability that the expected regret of a strategy, or of
+one of those named together, is within {MARGIN:g} of the lowest. A Bayesian signed-rank test compares the strategy with
+the lowest mean with each other one; differences below {MARGIN:g} are practically equal (Benavoli et al., JMLR 18(77),
+2017). The other is worse or practically equal if that has a probability of {SURE:g} or more, else not known yet.
+**best: a**: P is {LIKELY:g} or more, or all others are worse. **best: a or b**: all others are worse; up to {N_GROUP}
+are named. **among the best, practically equal**: those named have a P of {LIKELY:g} or more or are practically equal,
+and the others are worse or less likely. What remains is **not known yet**, as is what has a P below {SURE:g}. With
+fewer than {FEWEST} units nothing is said of other tasks. How many would decide is estimated by repeating those seen.
+The p-values of Friedman's test, and of Wilcoxon's with Holm's correction, are in
 [{{name}}-tests.csv]({{name}}-tests.csv).
 No strategy used knowledge from other tasks.
 """

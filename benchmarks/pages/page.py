@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from automl.tuning.recommend import LIKELY
 from benchmarks.pages import figures, tables
 from benchmarks.pages.efficiency import SHORT, SHORTLY, efficiencies, first_of_each, short_table
 from benchmarks.pages.markdown import BEFORE, slug
@@ -68,7 +69,14 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         links=dict(zip(all_fields, ids, strict=True)),
         overhead=tables.overhead(costs, made["reliability"]),
         made=made,
-        constants={"level": f"{1 - LEVEL:.0%}", "margin": MARGIN, "fewest": FEWEST, "sure": SURE, "before": BEFORE},
+        constants={
+            "level": f"{1 - LEVEL:.0%}",
+            "margin": MARGIN,
+            "fewest": FEWEST,
+            "sure": SURE,
+            "likely": LIKELY,
+            "before": BEFORE,
+        },
         figures=drawn,
         plotly=PLOTLY,
     )

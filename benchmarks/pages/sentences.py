@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from automl.tuning.recommend import probability
-from benchmarks.scoring.certainty import FEWEST, MARGIN, MOST_UNITS
+from benchmarks.scoring.certainty import FEWEST, MARGIN, MOST_UNITS, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE, Field, counted
 from benchmarks.scoring.comparison import AHEAD, AMONG, BEST, EQUAL, FEW, NOTHING, UNKNOWN, WORSE, Comparison
 from benchmarks.scoring.leaderboard import Section
@@ -31,6 +31,7 @@ class Finding:
     leaders: tuple[str, ...]  # the lowest mean first, then those that may be as good
     detail: str
     brief: str  # for an index: who leads, and its probability
+    chance: str = ""  # the probability that one of the leaders is among the best
 
     @property
     def text(self) -> str:
@@ -44,16 +45,15 @@ class Finding:
 
     @property
     def named(self) -> str:
-        """The first few leaders by name, and the number of others."""
+        """The first few leaders by name, and the number of others; if one of them is best, its probability."""
         more = [f"{len(self.leaders) - N_NAMED} more"] if len(self.leaders) > N_NAMED else []
-        return listed([*self.leaders[:N_NAMED], *more])
+        names = [*self.leaders[:N_NAMED], *more]
+        return f"{listed(names, 'or')} (P {self.chance})" if self.verdict == BEST else listed(names)
 
     @property
     def short(self) -> str:
         """The text of a table cell."""
-        if self.verdict == BEST:
-            return f"**{self.leaders[0]}**"
-        if self.verdict in (AMONG, UNKNOWN, AHEAD):
+        if self.verdict in (BEST, AMONG, UNKNOWN, AHEAD):
             return f"{self.verdict}: {self.named}"
         return f"{self.verdict}; {self.leaders[0]} leads" if self.verdict == FEW else self.verdict
 
@@ -82,13 +82,18 @@ def _finding(section: Section, standing: Standing, budget: float, clock: str) ->
     else:
         detail = _decided(comparison, standing, budget)
     brief = _leader(comparison) if comparison.decided else verdict
-    return Finding(budget, f"After {spent(budget, clock)}", verdict, leaders, detail, brief)
+    chance = probability(comparison.probability) if comparison.decided else ""
+    return Finding(budget, f"After {spent(budget, clock)}", verdict, leaders, detail, brief, chance)
 
 
 def _leader(comparison: Comparison) -> str:
     """For example ``auto (0.99)``."""
     first = comparison.leaders[0]
-    return f"{first} ({probability(float(comparison.chances['probability'][first]))})"
+    return f"{first} ({_chance(comparison, first)})"
+
+
+def _chance(comparison: Comparison, name: str) -> str:
+    return probability(float(comparison.chances["probability"][name]))
 
 
 def _nothing(section: Section, *, last: bool) -> str:
@@ -105,18 +110,18 @@ def _nothing(section: Section, *, last: bool) -> str:
 def _decided(comparison: Comparison, standing: Standing, budget: float) -> str:
     first, pairs = comparison.leaders[0], comparison.pairs
     row = standing.board[(standing.board["budget"] == budget) & (standing.board["strategy"] == first)].iloc[0]
-    chance = float(comparison.chances["probability"][first])
+    several = comparison.verdict == BEST and len(comparison.leaders) > 1
+    own = f", and P(best) {_chance(comparison, first)}" if several else ""  # else said
     parts = [
-        f"{first} has the lowest expected regret, {number(row['regret'])} (80% interval {number(row['low80'])} to "
-        f"{number(row['high80'])}), and is among the best, within {MARGIN:g} of the lowest, with probability "
-        f"{probability(chance)}."
+        f"{_answer(comparison)}. {first} has the lowest expected regret, {number(row['regret'])} (80% interval "
+        f"{number(row['low80'])} to {number(row['high80'])}){own}."
     ]
     equal, unknown, worse = (pairs[pairs["word"] == word] for word in (EQUAL, UNKNOWN, WORSE))
     if len(equal):
         parts.append(f"Practically equal: {listed(_with(equal, 'equal'))}.")
     if len(unknown):
         parts.append(f"Not known yet, with the probability of being worse: {listed(_with(unknown, 'worse'))}.")
-        parts.append(to_know(comparison))
+        parts += [] if several else [to_know(comparison)]  # else said
     if len(worse):
         of = "all others" if len(worse) == len(pairs) else f"{len(worse)} of the {len(pairs)} others"
         lowest = float(worse["worse"].min())
@@ -125,15 +130,40 @@ def _decided(comparison: Comparison, standing: Standing, budget: float) -> str:
     return " ".join([*parts, _speed(standing, budget, first)]).rstrip()
 
 
+def _answer(comparison: Comparison) -> str:
+    """Who is best, with the probability, as far as the data decide."""
+    leaders, others = comparison.leaders, comparison.pairs
+    if comparison.verdict == AMONG:
+        return listed(f"{name} (P {_chance(comparison, name)})" for name in leaders)
+    if comparison.verdict == UNKNOWN:
+        open_ = f"{len(leaders) - 1} of the {counted(len(others), 'other')} may be as good"
+        close = f"each of the others is worse, but this probability is below {SURE:g}"
+        return f"{leaders[0]} leads (P {_chance(comparison, leaders[0])}); {open_ if leaders[1:] else close}"
+    text = f"{listed(leaders, 'or')} (P {probability(comparison.probability)})"
+    if not leaders[1:]:
+        return text
+    asked = [comparison.needed[name] for name in comparison.undecided]
+    return f"{text}; which of them is not known yet (it would take {_number_of_units(asked)} {_noun(comparison)})"
+
+
 def to_know(comparison: Comparison) -> str:
     """For example ``It would take about 36 tasks like these to decide on ga, more than 200 on tpe.``"""
-    noun = comparison.size.split()[-1]  # of "12 tasks" or "36 tasks of 12 functions"
     by_number: dict[str, list[str]] = {}
     for name, n in comparison.needed.items():
-        by_number.setdefault(f"more than {MOST_UNITS}" if n is None else f"about {n}", []).append(name)
+        by_number.setdefault(_number_of_units([n]), []).append(name)
     (first, names), *rest = by_number.items()
     more = "".join(f", {n} on {listed(others)}" for n, others in rest)
-    return f"It would take {first} {noun} like these to decide on {listed(names)}{more}."
+    return f"It would take {first} {_noun(comparison)} like these to decide on {listed(names)}{more}."
+
+
+def _number_of_units(needed: Sequence[int | None]) -> str:
+    """The largest number, for example ``about 36``."""
+    known = [n for n in needed if n is not None]
+    return f"about {max(known)}" if len(known) == len(needed) else f"more than {MOST_UNITS}"
+
+
+def _noun(comparison: Comparison) -> str:
+    return comparison.size.split()[-1]  # of "12 tasks" or "36 tasks of 12 functions"
 
 
 def _with(pairs: pd.DataFrame, column: str) -> list[str]:
@@ -228,7 +258,8 @@ def budgets(rows: Iterable[Advice]) -> list[float]:
 
 EVIDENCE = [
     "suite", "split", "field", "n_workers", "clock", "budget", "a", "b", "task", "difference", "better", "equal",
-    "worse", "word", "low", "high", "p", "p_holm", "friedman_p", "n_tasks", "n_units", "margin", "verdict",
+    "worse", "word", "low", "high", "p", "p_holm", "friedman_p", "n_tasks", "n_units", "margin", "verdict", "leaders",
+    "probability",
 ]  # fmt: skip
 
 
@@ -236,7 +267,8 @@ def evidence(sections: Iterable[Section]) -> pd.DataFrame:
     """The data behind the sentences: a row per rival of the leader or, with too few units, per rival and task.
 
     ``better``, ``equal`` and ``worse``: probabilities for ``b``, the rival. ``p``: of Wilcoxon's signed-rank test, and
-    corrected by Holm for the number of rivals; after Friedman's test over all strategies.
+    corrected by Holm for the number of rivals; after Friedman's test over all strategies. ``probability``: that one of
+    the ``leaders``, separated by spaces, is among the best.
     """
     rows: list[dict[Hashable, Any]] = []
     for section in sections:
@@ -247,6 +279,8 @@ def evidence(sections: Iterable[Section]) -> pd.DataFrame:
                     "suite": field.suite, "split": field.split, "field": field.name, "n_workers": field.n_workers,
                     "clock": clock, "budget": budget, "n_tasks": len(field.tasks), "n_units": comparison.n_units,
                     "friedman_p": comparison.friedman_p, "margin": MARGIN, "verdict": comparison.verdict,
+                    "leaders": " ".join(comparison.leaders) if comparison.decided else "",
+                    "probability": comparison.probability,
                 }  # fmt: skip
                 found = comparison.pairs
                 if not comparison.decided:
@@ -258,10 +292,10 @@ def evidence(sections: Iterable[Section]) -> pd.DataFrame:
 # --- numbers ------------------------------------------------------------------------------------------------------
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str], word: str = "and") -> str:
     """a, b and c."""
     *rest, last = names
-    return f"{', '.join(rest)} and {last}" if rest else last
+    return f"{', '.join(rest)} {word} {last}" if rest else last
 
 
 def number(regret: float) -> str:

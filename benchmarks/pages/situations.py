@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from automl.tuning.recommend import SURE, likeliest, preferred, probability
+from automl.tuning.recommend import LIKELY, likeliest, preferred, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.scoring.certainty import MARGIN
@@ -67,8 +67,8 @@ class Advised:
         best."""
         chances = self.first.chances["probability"].drop([*OPPONENTS], errors="ignore")
         same = self.first.means[chances.index] == self.first.means[self.strategy]
-        if chances[self.strategy] >= SURE:
-            same |= chances >= SURE
+        if chances[self.strategy] >= LIKELY:
+            same |= chances >= LIKELY
         return " or ".join(f"**{name}**" for name in (self.strategy, *same.index[same].drop(self.strategy)))
 
     @property

@@ -9,6 +9,7 @@ do not depend on which weaker ones took part.
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,11 +90,22 @@ def among_best(table: pd.DataFrame, margin: float = MARGIN, seed: int = 0) -> pd
 
     ``table``: mean regrets, units x strategies without NaN.
     """
-    draw = _means_of_few if len(table) < FEW else _means
-    means = draw(table.to_numpy(), N_POSTERIOR, seed)
-    loss = means - means.min(axis=1, keepdims=True)
+    loss = _losses(table, seed)
     columns = {"probability": (loss <= margin).mean(axis=0), "loss": loss.mean(axis=0)}
     return pd.DataFrame(columns, index=table.columns)
+
+
+def one_among_best(table: pd.DataFrame, names: Sequence[str], margin: float = MARGIN, seed: int = 0) -> float:
+    """The probability that at least one of some strategies is among the best; of a single one, as ``among_best``."""
+    loss = pd.DataFrame(_losses(table, seed), columns=table.columns)[list(names)]
+    return float((loss.min(axis=1) <= margin).mean())
+
+
+def _losses(table: pd.DataFrame, seed: int) -> np.ndarray:
+    """Draws of each strategy's expected regret beyond the lowest, (N_POSTERIOR, strategies)."""
+    draw = _means_of_few if len(table) < FEW else _means
+    means = draw(table.to_numpy(), N_POSTERIOR, seed)
+    return np.asarray(means - means.min(axis=1, keepdims=True))
 
 
 def units_needed(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, most: int = MOST_UNITS) -> int | None:

@@ -6,7 +6,7 @@ probabilities or fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,8 @@ RUN = ["suite", "task", "seed"]
 PLANLESS = "random"  # never scored by runs of its own for a budget
 FEWEST, FEW = 5, 15  # units: no interval below the first, drawn ones from the second on
 N_DRAWS, SEED = 20_000, 20_261_128
-MARGIN = 0.01  # of being among the best
+MARGIN = 0.01  # of being among the best, and of practical equivalence
+SURE, LIKELY, N_GROUP = 0.9, 0.95, 4  # of a verdict
 ENDS = {"low80": 0.1, "high80": 0.9, "low95": 0.025, "high95": 0.975}
 
 Means = dict[tuple[str, float], pd.Series]  # by strategy and budget: the regret of each (suite, unit), NaN if unknown
@@ -173,17 +174,55 @@ def intervals(table: pd.DataFrame) -> dict[str, pd.Series]:
     return {end: draws.quantile(p) for end, p in ENDS.items()}
 
 
-def chances(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """By strategy, the probability that its mean is within the margin of the lowest, and its expected distance."""
+def distances(table: pd.DataFrame) -> pd.DataFrame:
+    """Draws of how far the mean of each strategy is above the lowest."""
     if len(table) < FEW:
         scale = table.cov().to_numpy() / len(table)
         drawn = stats.multivariate_t(table.mean(), scale, len(table) - 1, allow_singular=True, seed=SEED).rvs(N_DRAWS)
         draws = np.asarray(drawn).reshape(N_DRAWS, -1)
     else:
         draws = _weights(len(table)) @ table.to_numpy()
-    above = draws - draws.min(axis=1)[:, None]
-    probabilities, losses = (above <= MARGIN).mean(axis=0), above.mean(axis=0)
-    return {str(name): (float(probabilities[i]), float(losses[i])) for i, name in enumerate(table.columns)}
+    return pd.DataFrame(draws - draws.min(axis=1)[:, None], columns=table.columns)
+
+
+def chances(above: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """By strategy, the probability that its mean is within the margin of the lowest, and its expected distance."""
+    return {str(name): (float((own <= MARGIN).mean()), float(own.mean())) for name, own in above.items()}
+
+
+def signed_ranks(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
+    """The probabilities that b is better, practically equal or worse, by the Bayesian signed-rank test: which of these
+    the mean of two differences most likely is, each drawn with the weights of the units and half of one for 0."""
+    z = np.sort(np.append(b - a, 0.0))
+    zero = int(np.searchsorted(z, 0.0))
+    drawn = np.random.default_rng(SEED).gamma(np.where(np.arange(len(z)) == zero, 0.5, 1.0), size=(N_DRAWS, len(z)))
+    weights = drawn / drawn.sum(axis=1)[:, None]
+    below = np.pad(np.cumsum(weights, axis=1), ((0, 0), (1, 0)))  # the weight of the k smallest
+    better = (weights * below[:, np.searchsorted(z, -2 * MARGIN - z, side="left")]).sum(axis=1)
+    worse = (weights * (1 - below[:, np.searchsorted(z, 2 * MARGIN - z, side="right")])).sum(axis=1)
+    shares = np.stack([better, 1 - better - worse, worse])
+    ahead = shares > shares.max(axis=0) - 1e-9
+    found = (ahead / ahead.sum(axis=0)).mean(axis=1)
+    return dict(zip(("better", "equal", "worse"), map(float, found), strict=True))
+
+
+def word(worse: float, equal: float) -> str:
+    """The word for a pair with these probabilities."""
+    return "worse" if worse >= SURE else "practically equal" if equal >= SURE else "not known yet"
+
+
+def verdict(words: Mapping[str, str], likely: Mapping[str, float], first: str, group: float) -> tuple[str, list[str]]:
+    """The verdict on a comparison and the strategies that it names. ``words``: of the others, compared with the first;
+    ``likely``: P(best) of each; ``group``: that one of those that are not worse is among the best."""
+    equal = {name for name, each in words.items() if each == "practically equal"}
+    as_good = [name for name in words if name in equal or likely[name] >= LIKELY]
+    if likely[first] >= LIKELY:
+        return "among the best, practically equal" if as_good else "best", [first, *as_good]
+    maybe = [name for name, each in words.items() if each != "worse"]
+    if group >= SURE and equal.issuperset(maybe):
+        return "among the best, practically equal" if maybe else "best", [first, *maybe]
+    few = group >= SURE and len(maybe) < min(N_GROUP, len(words))
+    return "best" if few else "not known yet", [first, *maybe]
 
 
 def _weights(n_units: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The leaderboard recomputed from the rows: equal to it, and any difference is found."""
 
+import json
 import re
 import shutil
 
@@ -9,11 +10,20 @@ import pytest
 import typer
 from test_leaderboard import TASKS, constants, crashed, failed, runs, save
 
+from automl.errors import UserError
 from benchmarks import check
+from benchmarks.pages import markdown
+from benchmarks.pages.sentences import evidence
 from benchmarks.runner.plan import TaskSource
 from benchmarks.runner.results import Results, read_rows
 from benchmarks.runner.simulate import Run, simulate
+from benchmarks.scoring import recomputed
+from benchmarks.scoring.certainty import versus
+from benchmarks.scoring.comparison import AMONG, BEST, UNKNOWN, compare
 from benchmarks.scoring.leaderboard import board, needs, sections
+from benchmarks.scoring.verdicts import standing_json
+
+COSTS = pd.DataFrame(columns=["strategy", "n_dimensions", "n_trials", "seconds"])
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +44,9 @@ def made(tmp_path_factory):
     found = sections(table, facts)
     board(found).to_csv(file, index=False, float_format="%.6g")
     needs(found).to_csv(folder / "leaderboard-efficiency.csv", index=False, float_format="%.6g")
+    evidence(found).to_csv(folder / "leaderboard-tests.csv", index=False, float_format="%.6g")
+    (folder / "leaderboard.md").write_text("\n".join(markdown.summary(found, COSTS, 0)))
+    (folder / "standing.json").write_text(standing_json(found))
     return folder
 
 
@@ -48,7 +61,8 @@ def compared(made, tmp_path, monkeypatch):
 def checked(runs_folder, file, **options):
     """What the command prints about these runs, and whether it fails."""
     try:
-        check.main([runs_folder], file, **{"suites": "", "rows": 200, "every_row": False, **options})
+        standing = file.with_name("standing.json")
+        check.main([runs_folder], file, standing, **{"suites": "", "rows": 200, "every_row": False, **options})
     except typer.Exit:
         return True
     return False
@@ -58,10 +72,12 @@ def test_the_same_numbers_come_out(compared, capsys):
     assert not checked(*compared)
     out = capsys.readouterr().out
     assert re.match(
-        r"\d+ regrets, \d+ ends of intervals, \d+ probabilities and losses, \d+ needed trainings checked", out
+        r"\d+ regrets, \d+ ends of intervals, \d+ probabilities and losses, \d+ facts of verdicts, \d+ needed "
+        r"trainings, \d+ numbers behind automl select, \d+ numbers of the first table checked",
+        out,
     )
     assert ", 0 differ" in out
-    assert not re.search(r"\b0 (regrets|ends|probabilities|needed)", out)
+    assert not re.search(r"\b0 (regrets|ends|probabilities|facts|needed|numbers)", out)
 
 
 @pytest.mark.parametrize(("column", "factor"), [("regret", 1.001), ("low80", 0.99), ("high95", 1.01), ("loss", 1.5)])
@@ -88,6 +104,102 @@ def test_a_changed_need_is_found(compared, capsys, column):
     table.to_csv(beside, index=False)
     assert checked(runs_folder, file)
     assert f"noisy to random after {table.loc[place, 'after']:g}, {column}: " in capsys.readouterr().out
+
+
+def test_changed_verdicts_are_found(compared, capsys):
+    runs_folder, file = compared
+    beside = file.with_name("leaderboard-tests.csv")
+    table = pd.read_csv(beside)
+    places = table[(table["clock"] == "trainings") & (table["suite"] == "s")].groupby("budget").groups
+    assert [*places] == [10, 20, 60]
+    table.loc[places[10][1], "worse"] -= 0.05
+    table.loc[places[20][1], "word"] = "practically equal"
+    table.loc[places[60][1], "difference"] -= 0.001
+    table.loc[places[10][0], "verdict"] = "not known yet"
+    table.loc[places[20][0], "leaders"] = "random good"
+    table.loc[places[60][0], "probability"] = 0.9
+    every = table.index[(table["clock"] == "trainings") & (table["suite"] == "every suite") & (table["budget"] == 10)]
+    table.drop(every[0]).to_csv(beside, index=False)
+    assert checked(runs_folder, file)
+    found = [line for line in capsys.readouterr().out.splitlines() if ": " in line]
+    for label in (
+        "after 10, worse", "after 20, word", "after 60, difference", "verdict after 10", "leaders after 20",
+        "probability after 60",
+    ):  # fmt: skip
+        assert any(line.startswith("s, ") and label in line for line in found), label
+    assert any(line.startswith("every suite, ") and "strategies after 10" in line for line in found)
+
+
+def test_changed_numbers_behind_automl_select_are_found(compared, capsys):
+    runs_folder, file = compared
+    beside = file.with_name("standing.json")
+    content = json.loads(beside.read_text())
+    for column in ("regrets", "chances", "losses"):
+        content["records"][0][column]["random"] += 0.05
+    del content["records"][1]["regrets"]["bad"]
+    beside.write_text(json.dumps(content))
+    assert checked(runs_folder, file)
+    out = capsys.readouterr().out
+    for label in ("10, regret of random", "10, chance of random", "10, loss of random", "20, strategies"):
+        assert f"automl select after {label}" in out
+    assert "4 differ" in out
+
+
+def test_changed_numbers_of_the_first_table_are_found(compared, capsys):
+    runs_folder, file = compared
+    page = file.with_suffix(".md")
+    text = page.read_text()
+    row = next(line for line in text.splitlines() if line.startswith("| numeric spaces | 20 |"))
+    cells = row.split("|")
+    chance, regret, random = (f" {words} " for words in ("0.4", "0.099 (0.010 to 0.110)", "0.123"))
+    changed = "|".join([*cells[:4], chance, regret, cells[6], random, *cells[8:]])
+    page.write_text(text.replace(row, f"{changed}\n{row.replace('| 20 |', '| 30 |')}"))
+    assert checked(runs_folder, file)
+    out = capsys.readouterr().out
+    for label in ("P(best)", "regret", "low80", "high80", "random"):
+        assert re.search(f"the first table, .* after 20, {re.escape(label)}: ", out), label
+    assert "after 30: not in the leaderboard" in out
+    assert "6 differ" in out
+
+
+@pytest.mark.parametrize("missing", ["leaderboard.md", "leaderboard-tests.csv", "standing.json"])
+def test_a_missing_file_is_an_error_of_one_line(compared, missing):
+    runs_folder, file = compared
+    file.with_name(missing).unlink()
+    with pytest.raises(UserError, match=re.escape(missing)):
+        checked(runs_folder, file)
+
+
+def test_probabilities_of_pairs_are_those_of_the_report():
+    rng = np.random.default_rng(0)
+    for n in (5, 12):
+        a, b = rng.gamma(2.0, 0.05, (2, n))
+        for other in (b, a + 0.005, a, a - 0.3):
+            found = versus(other, a)
+            assert recomputed.signed_ranks(a, other) == pytest.approx(
+                {"better": found.better, "equal": found.equal, "worse": found.worse}, abs=0.02
+            )
+
+
+def test_verdicts_by_shorter_code_are_those_of_the_report():
+    """On tables with every kind of verdict."""
+    rng = np.random.default_rng(0)
+    seen = set()
+    for i in range(120):
+        means, noise = (
+            rng.uniform(0.1, 0.1 + rng.choice([0.0, 0.05, 0.3]), rng.integers(2, 7)),
+            rng.choice([0.002, 0.04]),
+        )
+        table = pd.DataFrame(
+            means + rng.normal(0, noise, (8, len(means))), columns=[f"s{j}" for j in range(len(means))]
+        )
+        found = compare(table)
+        words = dict(zip(found.pairs["b"], found.pairs["word"], strict=True))
+        likely = found.chances["probability"].to_dict()
+        verdict, leaders = recomputed.verdict(words, likely, found.leaders[0], found.probability)
+        assert (verdict, tuple(leaders)) == (found.verdict, found.leaders), i
+        seen.add((verdict, len(leaders) > 1))
+    assert seen == {(BEST, False), (BEST, True), (AMONG, True), (UNKNOWN, True)}
 
 
 def rows_with_configurations(folder):

@@ -145,8 +145,8 @@ def test_what_it_would_take_to_know_is_estimated_for_the_undecided_with_the_lowe
         {"leads": base, "third": base + 2 * wiggle, "near": base + wiggle, "fourth": base + 3 * wiggle}
     )
     found = comparison.compare(table.assign(far=base + 0.5))
-    assert found.verdict == comparison.UNKNOWN
-    assert list(found.needed) == ["near", "third"]
+    assert (found.verdict, found.leaders) == (comparison.BEST, ("leads", "near", "third", "fourth"))
+    assert list(found.needed) == ["near", "third", "fourth"]
     assert all(n is None or n in range(16, 201, 8) for n in found.needed.values())
 
 
