@@ -1,6 +1,6 @@
 """Recompute the leaderboard from the rows, and losses from configurations: ``python -m benchmarks.check``.
 
-Regrets, intervals, probabilities and needed trainings are recomputed by ``scoring.recomputed``, which shares no
+Regrets, intervals, probabilities and needed budgets are recomputed by ``scoring.recomputed``, which shares no
 statistics with the report. Exits with 1 and prints a line per difference.
 """
 
@@ -27,7 +27,7 @@ OF_WIDTH = 0.05  # tolerance of a drawn end of an interval and of an expected lo
 OF_CHANCE = 0.03  # tolerance of a probability
 PLACE = ["suite", "split", "field", "n_workers"]
 COUNTED = REGRETS, ENDS, CHANCES, NEEDS = (
-    "regrets", "ends of intervals", "probabilities and losses", "needed trainings",
+    "regrets", "ends of intervals", "probabilities and losses", "needed budgets",
 )  # fmt: skip
 
 Check = tuple[str, str, float, float, float]  # one of COUNTED, name, value, expected value, absolute tolerance
@@ -62,12 +62,12 @@ def main(
 
 def check_tables(folders: list[Path], leaderboard: Path, suites: set[str]) -> tuple[dict[str, int], list[str]]:
     """The number of checked values by sort, and a line for each that the rows do not confirm."""
-    board = _in_trainings(leaderboard, suites)
-    board = board[~board["strategy"].isin(["random x2", "default"])]
+    board = _read(leaderboard, suites)
+    board = board[(board["clock"] == "trainings") & ~board["strategy"].isin(["random x2", "default"])]
     if board.empty:
         names = ", ".join(sorted(suites)) or "any suite"
         raise UserError(f"nothing to check: {str(leaderboard)!r} has no rows of {names}")
-    beside = _in_trainings(leaderboard.with_stem(f"{leaderboard.stem}-efficiency"), suites)
+    beside = _read(leaderboard.with_stem(f"{leaderboard.stem}-efficiency"), suites)
     efficiency = dict(list(beside.groupby(PLACE)))
     rows, _ = read_runs(*folders)
     rows = rows.merge(known_constants(rows).reset_index(), on=["suite", "task"])
@@ -86,12 +86,12 @@ def check_tables(folders: list[Path], leaderboard: Path, suites: set[str]) -> tu
     return counts, differences
 
 
-def _in_trainings(file: Path, suites: set[str]) -> pd.DataFrame:
+def _read(file: Path, suites: set[str]) -> pd.DataFrame:
     try:
         table = pd.read_csv(file)
     except OSError as error:
         raise UserError(f"cannot read {str(file)!r}; write it with python -m benchmarks.report") from error
-    return table[(table["clock"] == "trainings") & (table["suite"].isin(suites) if suites else True)]
+    return table[table["suite"].isin(suites)] if suites else table
 
 
 def _of_board(part: pd.DataFrame, found: recomputed.Means) -> Iterator[Check]:
@@ -118,11 +118,14 @@ def _of_board(part: pd.DataFrame, found: recomputed.Means) -> Iterator[Check]:
 
 
 def _of_efficiency(part: pd.DataFrame, rows: pd.DataFrame, most: float, kept: recomputed.Kept) -> Iterator[Check]:
-    tasks = recomputed.task_runs(rows[rows["n_trials"] == rows["most"]], most, kept)
+    longest = rows[rows["n_trials"] == rows["most"]]
+    limits = {"trainings": most, "seconds": most / part["n_workers"].iloc[0]}
+    by_clock = {clock: recomputed.task_runs(longest, most, kept, timed=clock == "seconds") for clock in limits}
     for row in part.to_dict("records"):
-        found = recomputed.needs(tasks, row["strategy"], row["reference"], row["after"], most)
+        clock, target = row["clock"], (row["reference"], row["after"])
+        found = recomputed.needs(by_clock["trainings"], by_clock[clock], row["strategy"], *target, limits[clock])
         for what, value in found.items():
-            label = f"{row['strategy']} to {row['reference']} after {row['after']:g}, {what}"
+            label = f"{row['strategy']} to {row['reference']} after {row['after']:g}, {clock}, {what}"
             yield NEEDS, label, value, row[what], 1e-9
 
 

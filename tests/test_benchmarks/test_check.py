@@ -27,6 +27,7 @@ def made(tmp_path_factory):
     given = crashed(runs("good", 0.05, TASKS, n_trials=10), "t05", 2)
     parts += [given, runs("noisy", 0.05, TASKS[1:], n_trials=10)]  # the latter not on all tasks
     table = pd.concat(parts, ignore_index=True)
+    table["at_seconds"] *= 1 + 0.001 * (table["seed"] + 1)  # a little thinking
     table["unit"] = "u" + (table["task"].str[1:].astype(int) // 2).astype(str)
     save(folder / "runs", table)
     facts = constants(TASKS)
@@ -58,7 +59,7 @@ def test_the_same_numbers_come_out(compared, capsys):
     assert not checked(*compared)
     out = capsys.readouterr().out
     assert re.match(
-        r"\d+ regrets, \d+ ends of intervals, \d+ probabilities and losses, \d+ needed trainings checked", out
+        r"\d+ regrets, \d+ ends of intervals, \d+ probabilities and losses, \d+ needed budgets checked", out
     )
     assert ", 0 differ" in out
     assert not re.search(r"\b0 (regrets|ends|probabilities|needed)", out)
@@ -77,17 +78,18 @@ def test_a_changed_number_is_found(compared, capsys, column, factor):
     assert "1 differ" in out
 
 
+@pytest.mark.parametrize("clock", ["trainings", "seconds"])
 @pytest.mark.parametrize("column", ["median", "reached", "low80", "high95"])
-def test_a_changed_need_is_found(compared, capsys, column):
+def test_a_changed_need_is_found(compared, capsys, column, clock):
     runs_folder, file = compared
     beside = file.with_name("leaderboard-efficiency.csv")
     table = pd.read_csv(beside)
-    wanted = (table["strategy"] == "noisy") & (table["clock"] == "trainings")
+    wanted = (table["strategy"] == "noisy") & (table["clock"] == clock)
     place = table.index[wanted & np.isfinite(table[column])][0]
     table.loc[place, column] += 1
     table.to_csv(beside, index=False)
     assert checked(runs_folder, file)
-    assert f"noisy to random after {table.loc[place, 'after']:g}, {column}: " in capsys.readouterr().out
+    assert f"noisy to random after {table.loc[place, 'after']:g}, {clock}, {column}: " in capsys.readouterr().out
 
 
 def rows_with_configurations(folder):
