@@ -18,7 +18,7 @@ from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, WHERE_HOW, los
 from benchmarks.pages.sentences import Advice, advice, budgets, findings
 from benchmarks.pages.situations import ADVICE, BUDGETS, advice_rows, advised, in_short
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
-from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
+from benchmarks.scoring.certainty import FEW, FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import titled
 from benchmarks.scoring.leaderboard import Section
 
@@ -35,7 +35,7 @@ EXPLANATION = f"""Generated from the runs by `python -m benchmarks.report`. Ever
 **Regret** is normalised: 0 is the best known loss of a task when its constants were computed, 1 the loss of a median
 random config. It is averaged over seeds, then over tasks. Variants of one task (such as a function in several
 dimensions) form one **unit**: they are averaged first, and tests count units. The 95% intervals in parentheses are over
-units, for tasks like these: Student's t below 15 units, else the Bayesian bootstrap. The score is that of the config
+units, for tasks like these: Student's t below {FEW} units, else the Bayesian bootstrap. The score is that of the config
 the run would return at that budget, without the noise of its trainings where the noise-free loss is known; as configs
 are chosen by noisy losses, regret can rise. Above 1 is worse than a median random config. On tasks with a test set, the
 largest budget is scored by the mean test loss of three trainings of the returned config with fresh seeds, and

@@ -13,7 +13,7 @@ from benchmarks.pages.markdown import BEFORE, slug
 from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, WHERE_HOW, losses, strategy_table, terms
 from benchmarks.pages.sentences import advice, budgets, findings, spent
 from benchmarks.pages.situations import ADVICE, advice_rows, advised, in_short
-from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
+from benchmarks.scoring.certainty import FEW, FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.statistics import LEVEL
@@ -67,7 +67,14 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         links=dict(zip(all_fields, ids, strict=True)),
         overhead=tables.overhead(costs, made["reliability"]),
         made=made,
-        constants={"level": f"{1 - LEVEL:.0%}", "margin": MARGIN, "fewest": FEWEST, "sure": SURE, "before": BEFORE},
+        constants={
+            "level": f"{1 - LEVEL:.0%}",
+            "margin": MARGIN,
+            "fewest": FEWEST,
+            "few": FEW,
+            "sure": SURE,
+            "before": BEFORE,
+        },
         figures=drawn,
         plotly=PLOTLY,
     )

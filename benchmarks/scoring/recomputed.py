@@ -18,7 +18,7 @@ from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS
 
 RUN = ["suite", "task", "seed"]
 PLANLESS = "random"  # never scored by runs of its own for a budget
-FEWEST, FEW = 5, 15  # units: no interval below the first, drawn ones from the second on
+FEWEST, FEW = 5, 30  # units: no interval below the first, drawn ones from the second on
 N_DRAWS, SEED = 20_000, 20_261_128
 MARGIN = 0.01  # of being among the best
 ENDS = {"low80": 0.1, "high80": 0.9, "low95": 0.025, "high95": 0.975}
