@@ -22,6 +22,7 @@ SUITES = {
     "own": "user files: tables, texts, images and series; data from python -m benchmarks.experiments.own --fetch",
     "quick": "a few development tasks without downloads",
 }
+LIVE_REFERENCES = {"random": 40, "tpe": 60}  # configs of a task of networks whose losses define its regret
 YOURS = "your task"  # in place of a suite, in comparisons on a task of the user's
 QUICK = {
     "synthetic": ["f01-5d", "f06-5d-mixed", "f10-2d", "f21-10d"],
