@@ -1,6 +1,6 @@
 """Recompute the leaderboard from the rows, and losses from configurations: ``python -m benchmarks.check``.
 
-Regrets, intervals, probabilities, verdicts and needed trainings are recomputed by ``scoring.recomputed``, which shares
+Regrets, intervals, probabilities, verdicts and needed budgets are recomputed by ``scoring.recomputed``, which shares
 no statistics with the report. Exits with 1 and prints a line per difference.
 """
 
@@ -20,7 +20,6 @@ import pandas as pd
 import typer
 
 from automl.errors import UserError
-from automl.tuning.recommend import CURVES
 from benchmarks.command import run_command
 from benchmarks.pages.situations import SITUATIONS, SPLITS
 from benchmarks.report import committed, known_constants, read_runs
@@ -36,7 +35,7 @@ OF_WIDTH = 0.05  # tolerance of a drawn end of an interval and of an expected lo
 OF_CHANCE = 0.03  # tolerance of a probability
 PLACE = ["suite", "split", "field", "n_workers"]
 COUNTED = REGRETS, ENDS, CHANCES, PAIRS, NEEDS, RECORDS, PRINTED = (
-    "regrets", "ends of intervals", "probabilities and losses", "facts of verdicts", "needed trainings",
+    "regrets", "ends of intervals", "probabilities and losses", "facts of verdicts", "needed budgets",
     "numbers behind automl select", "numbers of the first table",
 )  # fmt: skip
 LEADERBOARD, STANDING = Path("results/leaderboard.csv"), Path("automl/tuning/standing.json")
@@ -98,15 +97,13 @@ def check_tables(
     folders: list[Path], leaderboard: Path, suites: set[str], standing: Path | None = None
 ) -> tuple[dict[str, int], list[str]]:
     """The number of checked values by sort, and a line for each that the rows do not confirm."""
-    board = _in_trainings(leaderboard, suites)
-    board = board[~board["strategy"].isin(["random x2", "default"])]
+    board = _read(leaderboard, suites)
+    board = board[(board["clock"] == "trainings") & ~board["strategy"].isin(["random x2", "default"])]
     if board.empty:
         names = ", ".join(sorted(suites)) or "any suite"
         raise UserError(f"nothing to check: {str(leaderboard)!r} has no rows of {names}")
-    efficiency, tests = (
-        dict(list(_in_trainings(leaderboard.with_stem(f"{leaderboard.stem}-{name}"), suites).groupby(PLACE)))
-        for name in ("efficiency", "tests")
-    )
+    beside = (_read(leaderboard.with_stem(f"{leaderboard.stem}-{name}"), suites) for name in ("efficiency", "tests"))
+    efficiency, tests = (dict(list(table.groupby(PLACE))) for table in beside)
     advice, records = _advice(leaderboard.with_suffix(".md")), [] if standing is None else _records(standing)
     own_folders = [each for folder in folders for each in (folder, *folder.glob("*/")) if each.name in suites]
     rows, _ = read_runs(*(folders if EVERY_SUITE in suites else own_folders or folders))
@@ -139,12 +136,12 @@ def _text(value: Value) -> str:
     return value if isinstance(value, str) else f"{value:.6g}"
 
 
-def _in_trainings(file: Path, suites: set[str]) -> pd.DataFrame:
+def _read(file: Path, suites: set[str]) -> pd.DataFrame:
     try:
         table = pd.read_csv(file)
     except OSError as error:
         raise UserError(f"cannot read {str(file)!r}; write it with python -m benchmarks.report") from error
-    return table[(table["clock"] == "trainings") & (table["suite"].isin(suites) if suites else True)]
+    return table[table["suite"].isin(suites)] if suites else table
 
 
 def _advice(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:
@@ -173,9 +170,11 @@ def _records(standing: Path) -> list[tuple[Place, Mapping[str, Any]]]:
         records = json.loads(standing.read_text(encoding="utf-8"))["records"]
     except OSError as error:
         raise UserError(f"cannot read {str(standing)!r}; write it with python -m benchmarks.report") from error
-    suites = {True: WITH_CURVES[0], False: EVERY_SUITE}
-    return [((suites[each["kind"] == CURVES], each["split"], each["field"], each["n_workers"]), each)
-            for each in records]  # fmt: skip
+    suites = {kind: suite for suite, kind in WITH_CURVES.items()}
+    return [
+        ((suites.get(each["kind"], EVERY_SUITE), each["split"], each["field"], each["n_workers"]), each)
+        for each in records
+    ]
 
 
 def _found(part: pd.DataFrame, means: recomputed.Means) -> Iterator[tuple[float, Found]]:
@@ -294,11 +293,14 @@ def _printed(text: str, near: float = 0.0) -> tuple[float, float]:
 
 
 def _of_efficiency(part: pd.DataFrame, rows: pd.DataFrame, most: float, kept: recomputed.Kept) -> Iterator[Check]:
-    tasks = recomputed.task_runs(rows[rows["n_trials"] == rows["most"]], most, kept)
+    longest = rows[rows["n_trials"] == rows["most"]]
+    limits = {"trainings": most, "seconds": most / part["n_workers"].iloc[0]}
+    by_clock = {clock: recomputed.task_runs(longest, most, kept, timed=clock == "seconds") for clock in limits}
     for row in part.to_dict("records"):
-        found = recomputed.needs(tasks, row["strategy"], row["reference"], row["after"], most)
+        clock, target = row["clock"], (row["reference"], row["after"])
+        found = recomputed.needs(by_clock["trainings"], by_clock[clock], row["strategy"], *target, limits[clock])
         for what, value in found.items():
-            label = f"{row['strategy']} to {row['reference']} after {row['after']:g}, {what}"
+            label = f"{row['strategy']} to {row['reference']} after {row['after']:g}, {clock}, {what}"
             yield NEEDS, label, value, row[what], 1e-9
 
 

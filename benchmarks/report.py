@@ -261,7 +261,8 @@ def _draw(found: list[Section], out: Path) -> dict[int, list[str]]:
         standing = section.standings["trainings"]
         files = [out.with_name(f"{out.name}-{name}.png")]
         title = f"{field.title}, {field.name}: {field.extent}"
-        plots.regret_over_budget(standing, looks, files[0], title, section.word)
+        along = f"{title}, without retrainings" if standing.fresh else title
+        plots.regret_over_budget(standing, looks, files[0], along, section.word)
         if len(field.tasks) > 1:
             files.append(out.with_name(f"{out.name}-{name}-intervals.png"))
             plots.intervals(standing, files[1], f"{title}, after {max(standing.comparisons):g} trainings")

@@ -18,6 +18,7 @@ from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.runner.plan import TaskSource
 from benchmarks.runner.simulate import Run, simulate
+from benchmarks.suites import LIVE_REFERENCES
 from benchmarks.suites.base import CONSTANTS, SimulatedTask
 from benchmarks.suites.live_task import LiveTask
 from benchmarks.suites.sklearn import SklearnTask
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 N_RANDOM = 1_000
 N_STARTS, N_STEPS = 20, 5_000
 N_EVOLUTIONS, N_GENERATIONS, N_POPULATION = 4, 500, 60  # population size per hyperparameter
-N_RANDOM_TRAININGS, N_TPE_TRAININGS = 40, 60
 N_RANDOM_FITS, N_GUIDED_FITS = 100, 60  # trainings of scikit-learn's models
 GUIDES = ("bo", "tpe")
 SEED = 1_000_000
@@ -78,15 +78,13 @@ def measure(task: SimulatedTask) -> dict[str, Any]:
 def measure_live(task: LiveTask) -> dict[str, Any]:
     """The same from real trainings, with a seed not used in comparisons."""
     losses, seconds = {}, []
-    for strategy, n_trials in (("random", N_RANDOM_TRAININGS), ("tpe", N_TPE_TRAININGS)):
+    for strategy, n_trials in LIVE_REFERENCES.items():
         run = Run(task.suite, task.name, strategy, SEED, n_trials)
         rows = pd.DataFrame(simulate(run, task, lambda n_steps: 0.0))
         losses[strategy] = rows["worth"].dropna()
         seconds.append(rows["at_seconds"].max() / n_trials)
-    what = "test loss of a training, where there is a test set"
-    how = (
-        f"{what}; reference: median of {N_RANDOM_TRAININGS} random configs; best: of these and {N_TPE_TRAININGS} of tpe"
-    )
+    what, (n_random, n_tpe) = "test loss of a training, where there is a test set", LIVE_REFERENCES.values()
+    how = f"{what}; reference: median of {n_random} random configs; best: of these and {n_tpe} of tpe"
     best = float(min(values.min() for values in losses.values()))
     reference = float(losses["random"].iloc[1:].median())  # the first is the default
     return {"reference": reference, "seconds": float(seconds[0]), "best": best, "provenance": how}

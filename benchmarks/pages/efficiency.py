@@ -10,9 +10,9 @@ import pandas as pd
 
 from automl.tuning.recommend import DEFAULT
 from benchmarks.pages.sentences import listed
-from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS
+from benchmarks.scoring.cohorts import CLOCKS, EVERY_SUITE, KINDS
 from benchmarks.scoring.efficiency import LEVELS, failures
-from benchmarks.scoring.leaderboard import CLOCKS, Section
+from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.standings import BASELINE
 
 SITUATIONS = {  # (suite, field) -> in words
@@ -36,8 +36,8 @@ where the default config is, since the reference may find nothing better, or by 
 statistics: at least that coverage whatever the distribution; none below 5 units). **never**: the share of runs that
 did not reach the target within their budget (mean over units). They count as slower than all others, so a median is
 the same whatever they would have needed; where half or more of them are such, it is only known to be over the budget.
-In *time*, the unit is the mean time of a training of the task, and the strategy's own thinking counts. Epochs are
-charged in proportion, so strategies that stop trainings early need fewer.
+In *time*, the unit is the mean time of a training of the task, and the strategy's own thinking counts. Neither is
+rounded: a training stopped halfway is half a training, so strategies that stop trainings early need fewer.
 """
 
 
@@ -141,7 +141,7 @@ def _default_is_enough(own: pd.DataFrame) -> list[str]:
     """The tasks on which every run of random search reaches the target with its first training, the default."""
     runs = own[own["strategy"] == BASELINE]
     last = runs.groupby(["suite", "task"])["needed"].max()
-    return _names(last[last == 1])
+    return _names(last[last <= 1])
 
 
 def _names(by_task: pd.Series) -> list[str]:

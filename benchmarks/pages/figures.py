@@ -239,7 +239,7 @@ def overhead(costs: pd.DataFrame, looks: dict[str, dict[str, str]]) -> Figure:
 
 
 def _budget_axis(standing: Standing, clock: str) -> Figure:
-    budgets = [float(budget) for budget in standing.board["budget"].unique()]
+    budgets = [float(budget) for budget in standing.curves["budget"].unique()]
     low, high = np.log10(budgets[0]), np.log10(budgets[-1])
     margin = 0.03 * (high - low) or 0.1
     ticks = [b for b in budgets if b in (budgets[0], budgets[-1]) or round(b / budgets[0]) in (2, 5, 10, 20, 50)]

@@ -15,12 +15,12 @@ from automl.study.run_folder import write_atomic
 from automl.tuning.recommend import LIKELY
 from benchmarks.pages.efficiency import EXPLANATION as NEEDS
 from benchmarks.pages.efficiency import SHORTLY, efficiencies, full_table, notes, short_table
-from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, WHERE_HOW, losses, strategy_table, terms
-from benchmarks.pages.sentences import Advice, advice, budgets, findings
+from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, losses, strategy_table, terms, where_how
+from benchmarks.pages.sentences import Advice, about_zero, advice, budgets, findings
 from benchmarks.pages.situations import ADVICE, BUDGETS, advice_rows, advised, in_short
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
 from benchmarks.runner.effort import Effort
-from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
+from benchmarks.scoring.certainty import FEW, FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import titled
 from benchmarks.scoring.comparison import N_GROUP
 from benchmarks.scoring.leaderboard import Section
@@ -36,17 +36,19 @@ BEFORE = (
 EXPLANATION = f"""Generated from the runs by `python -m benchmarks.report`. Every sentence is based on rows of
 {{name}}.csv and {{name}}-tests.csv; {{name}}.html shows the same results with interactive figures.
 
-**Regret** is normalised: 0 is the best known loss of a task when its constants were computed, 1 the loss of a median
-random config. It is averaged over seeds, then over tasks. Variants of one task (such as a function in several
-dimensions) form one **unit**: they are averaged first, and tests count units. The 95% intervals in parentheses are over
-units, for tasks like these: Student's t below 15 units, else the Bayesian bootstrap. The score is that of the config
-the run would return at that budget, without the noise of its trainings where the noise-free loss is known; as configs
-are chosen by noisy losses, regret can rise. Above 1 is worse than a median random config. On tasks with a test set, the
-largest budget is scored by the mean test loss of three trainings of the returned config with fresh seeds, and
-strategies without these are not compared there; returned is the best of the run's top configs and the default on
-validation with these seeds. Curves, areas and speed-ups use the losses along the run. A strategy that also has runs
-given just a budget, on all tasks and seeds of a comparison, is scored by these at that budget, else by its longest
-runs.
+**Regret** is normalised: 0 is the best known loss of a task when its constants were computed (of networks, only the
+best of some reference configurations, see their page), 1 the loss of a median random config; runs can be better than 0.
+It is averaged over seeds, then over tasks. Variants of one task (such as a function in several dimensions) form one
+**unit**: they are averaged first, and tests count units. The 95% intervals in parentheses are over units, for tasks
+like these: Student's t below {FEW} units, else the Bayesian bootstrap. The score is that of the config the run would
+return at that budget, without the noise of its trainings where the noise-free loss is known; as configs are chosen by
+noisy losses, regret can rise. Above 1 is worse than a median random config. On tasks with a test set, the largest
+budget is scored by the mean test loss of three trainings of the returned config with fresh seeds, and strategies
+without these are not compared there; returned is the best of the run's top configs and the default on validation with
+these seeds. There, results after fewer trainings, areas and speed-ups are left out: they would rest on single trainings
+of the search. Curves, areas and speed-ups use the losses along the run. A strategy that also has runs given just a
+budget, on all tasks and seeds of a comparison, is scored by these at that budget, else by its longest runs; the page of
+a suite names those that may plan by their budget and are scored by longer runs.
 {BEFORE}
 `raw-NAME` is the library of this name called directly; `one-epoch` trains random configs for one epoch each, then the
 best of them fully. **Every suite**: the tasks of all suites with one kind of space, without learning curves. A
@@ -163,7 +165,7 @@ def summary(sections: list[Section], costs: pd.DataFrame, n_beaten: int) -> list
     lines += [*grid(ADVICE, advice_rows(found)), "", *words[N_FIRST:]]
     where = losses(sections)
     if where:
-        lines += ["", f"## {WHERE}\n", f"{WHERE_HOW}\n", *(f"- {escaped(line)}" for line in where)]
+        lines += ["", f"## {WHERE}\n", f"{where_how(where)}\n", *(f"- {escaped(line)}" for line in where)]
     header, rows_of_strategies = strategy_table(sections, costs)
     if rows_of_strategies:
         lines += ["", "## Strategies\n"]
@@ -189,7 +191,7 @@ def _section(section: Section, images: list[str]) -> list[str]:
     field, standing = section.field, section.standings["trainings"]
     parts = [escaped(f"## {field.title}: {field.name}, {field.extent}, {field.n_trials} trainings") + "\n"]
     parts += [f"- {escaped(finding.text)}" for finding in findings(section)]
-    parts += [f"- {escaped(standing.scored)}"] if standing.scored else []
+    parts += [f"- {escaped(line)}" for line in (standing.scored, about_zero(field)) if line]
     if field.left_out:
         parts.append(f"- Not compared, as they share too few tasks and seeds: {', '.join(field.left_out)}.")
     parts += ["", *_grid(columns(section, standing), rows(section, standing))]

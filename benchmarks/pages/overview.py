@@ -15,6 +15,7 @@ from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, Field, counted
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
+from benchmarks.suites import LIVE_REFERENCES
 
 COLUMNS = (  # suite, field, in words
     *((EVERY_SUITE, f"{kind} spaces", f"{kind} spaces") for kind in ("numeric", "mixed")),
@@ -24,10 +25,14 @@ STRATEGIES = "Expected regret (P(best) if at least 0.01). Blank: not run, or not
 SUBSET = ", subset"
 N_FIRST = 2  # terms before the table of advice: regret and P(best)
 WHERE = "Where another library has a higher P(best)"
-WHERE_HOW = (
-    "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (P(best)). Suites: "
-    "synthetic: functions; tables: discrete spaces; networks: real trainings."
-)
+WHERE_HOW = "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (P(best))."
+SORTS = {  # suite -> its tasks
+    "synthetic": "functions", "tables": "discrete spaces", "yahpo": "learning curves", "networks": "real trainings",
+}  # fmt: skip
+SPACES = {  # kind of space -> in words
+    "mixed": "numeric and categorical hyperparameters",
+    "discrete": "each hyperparameter has a short list of values",
+}
 
 
 def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
@@ -50,8 +55,7 @@ def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
             "Development tasks",
             "were used to design the strategies, so their results may be optimistic. Held-out ones decide.",
         ),
-        ("Mixed", "numeric and categorical hyperparameters."),
-        ("Discrete", "each hyperparameter has a short list of values."),
+        *((kind.capitalize(), f"{words}.") for kind, words in SPACES.items()),
         ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
         ("Subset", "the tasks and seeds on which slow strategies ran too."),
         ("Trainings", f"the budget of a run; strategies that ignore it are scored within longer runs{also}."),
@@ -61,9 +65,17 @@ def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
         ),
         (
             "Real trainings",
-            "of 16 networks with conditional hyperparameters on small data; what a run returns is trained again.",
+            "of 16 networks with conditional hyperparameters on small data; what a run returns is trained again. Regret 0 "
+            f"is only the best of {sum(LIVE_REFERENCES.values())} configurations.",
         ),
     ]
+
+
+def where_how(lines: Iterable[str]) -> str:
+    """How to read ``losses``, with the meaning of the suites that appear in it."""
+    names = {line.partition(":")[0].partition(",")[0] for line in lines}
+    suites = "; ".join(f"{suite}: {tasks}" for suite, tasks in SORTS.items() if suite in names)
+    return f"{WHERE_HOW} Suites: {suites}." if suites else WHERE_HOW
 
 
 def losses(sections: Iterable[Section]) -> list[str]:

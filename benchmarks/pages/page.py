@@ -11,11 +11,11 @@ from automl.tuning.recommend import LIKELY
 from benchmarks.pages import figures, tables
 from benchmarks.pages.efficiency import SHORT, SHORTLY, efficiencies, first_of_each, short_table
 from benchmarks.pages.markdown import BEFORE, slug
-from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, WHERE_HOW, losses, strategy_table, terms
-from benchmarks.pages.sentences import advice, budgets, findings, spent
+from benchmarks.pages.overview import N_FIRST, SPACES, STRATEGIES, WHERE, losses, strategy_table, terms, where_how
+from benchmarks.pages.sentences import about_zero, advice, budgets, findings, spent
 from benchmarks.pages.situations import ADVICE, advice_rows, advised, in_short
 from benchmarks.runner.effort import commits_of, short
-from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
+from benchmarks.scoring.certainty import FEW, FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.statistics import LEVEL
@@ -52,7 +52,7 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found = advised(sections)
+    found, lost = advised(sections), losses(sections)
     words = terms(len(made["beaten"]), found)
     by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
     return environment.get_template("leaderboard.html.j2").render(
@@ -60,10 +60,11 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         in_short=in_short(found) if found else "",
         advice=(ADVICE, advice_rows(found)),
         strategies=(STRATEGIES, *strategy_table(sections, all_costs)),
-        losses=(WHERE, WHERE_HOW, losses(sections)),
+        losses=(WHERE, where_how(lost), lost),
         needs=(SHORTLY, short_table(needs), [(each.title, each.section.field.extent) for each in needs]),
         by_suite=by_suite,
         by_kind=by_kind,
+        spaces=SPACES,
         budgets=budgets([*by_suite, *by_kind]),
         sections=[_described(section, name, looks) for section, name in zip(sections, ids, strict=True)],
         links=dict(zip(all_fields, ids, strict=True)),
@@ -73,6 +74,7 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
             "level": f"{1 - LEVEL:.0%}",
             "margin": MARGIN,
             "fewest": FEWEST,
+            "few": FEW,
             "sure": SURE,
             "likely": LIKELY,
             "before": BEFORE,
@@ -100,7 +102,7 @@ def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) ->
     return {
         "id": name,
         "field": field,
-        "about": (ABOUT | SUITES).get(field.suite, ""),
+        "about": ". ".join(filter(None, [(ABOUT | SUITES).get(field.suite, ""), about_zero(field).rstrip(".")])),
         "word": section.word,
         "several": len(field.tasks) > 1,
         "strategies": [(str(name), looks[str(name)]) for name in names],

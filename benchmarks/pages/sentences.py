@@ -16,6 +16,7 @@ from benchmarks.scoring.comparison import AHEAD, AMONG, BEST, EQUAL, FEW, NOTHIN
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.standings import BASELINE, Standing
 from benchmarks.scoring.statistics import LEVEL
+from benchmarks.suites import LIVE_REFERENCES
 
 N_NAMED = 4  # strategies named in a table cell
 FEW_SEEDS = 3  # with two, differences agree by chance too easily if losses are coarse
@@ -105,6 +106,17 @@ def _nothing(section: Section, *, last: bool) -> str:
     n_crashed = runs["n_crashed"].sum()
     crashes = [f"{n_crashed:.0f} of {runs['n_runs'].sum():.0f} runs crashed"] if n_crashed else []
     return f"{listed([*trials, *crashes])}. There is no leader."
+
+
+def about_zero(field: Field) -> str:
+    """What regret 0 is where it is not close to an optimum; else empty."""
+    if field.suite != "networks" or not field.normalised:
+        return ""
+    n_random, n = LIVE_REFERENCES["random"], sum(LIVE_REFERENCES.values())
+    return (
+        f"Regret 0 is the lowest test loss of {n} reference configurations, each trained once, and 1 the median of the "
+        f"{n_random} random ones among them; runs can be better."
+    )
 
 
 def _decided(comparison: Comparison, standing: Standing, budget: float) -> str:

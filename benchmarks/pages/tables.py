@@ -38,7 +38,9 @@ class Cell:
 def columns(section: Section, standing: Standing) -> list[str]:
     columns = ["strategy", *(f"{section.word} after {budget:.4g}" for budget in standing.comparisons)]
     if len(section.field.tasks) > 1:
-        columns += ["mean rank", "area"]
+        columns.append("mean rank")
+    if _has_area(section, standing):
+        columns.append("area")
     if "speed_up" in standing.board:
         columns.append("speed-up")
     return [*columns, "failed trials"]
@@ -64,13 +66,18 @@ def rows(section: Section, standing: Standing) -> list[list[Cell]]:
         if several:
             under = between(final["low_rank"], final["high_rank"], "{:.1f}".format)
             cells.append(optional(final["rank"], "{:.1f}".format, under))
-            cells.append(optional(final.get("area", float("nan")), "{:.3f}".format))
+        if _has_area(section, standing):
+            cells.append(optional(final["area"], "{:.3f}".format))
         if "speed_up" in final:
             under = between(final["low_speed_up"], final["high_speed_up"], "{:.1f}".format)
             under = "" if name in ("random", *REFERENCES) else under
             cells.append(optional(final["speed_up"], "{:.1f}".format, under))
         rows.append([*cells, _failed(section, name)])
     return rows
+
+
+def _has_area(section: Section, standing: Standing) -> bool:
+    return len(section.field.tasks) > 1 and "area" in standing.board
 
 
 def optional(value: float, show: Callable[[float], str], under: str = "") -> Cell:

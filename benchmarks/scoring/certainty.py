@@ -19,7 +19,7 @@ from benchmarks.scoring.statistics import N_DRAWS
 
 MARGIN = 0.01  # smaller differences in mean regret do not matter in practice
 SURE = 0.9  # probability from which a statement is made
-FEWEST, FEW = 5, 15  # units: with fewer than FEWEST no interval, with fewer than FEW Student's t
+FEWEST, FEW = 5, 30  # units: with fewer than FEWEST no interval, with fewer than FEW Student's t
 PRIOR = 0.5  # weight of a pseudo-observation of no difference, beside one of each unit
 N_POSTERIOR = 10_000
 N_ROUGH = 2_000  # draws for a rough estimate

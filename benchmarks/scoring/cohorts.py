@@ -22,6 +22,7 @@ KINDS = ("numeric", "mixed", "discrete")
 DEVELOPMENT = "development"
 ENOUGH_SEEDS = 5  # seeds per task with which a strategy is compared with those that have more
 
+CLOCKS = {"trainings": "at_epochs", "seconds": "at_seconds"}  # column with what a run has spent
 KEY = ["suite", "task", "strategy", "seed", "n_workers"]  # identifies a run
 
 Pair = tuple[str, str, int]  # suite, task, seed

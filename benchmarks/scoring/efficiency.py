@@ -1,57 +1,55 @@
 """What each strategy needs to reach the result of a reference: trainings, and time including its own.
 
-The target of a task is the mean regret of the reference after its budget. A run needs the first budget at which its
-incumbent is as good; one that ends before is censored, not left out. The median over the runs of a unit, then over
-units, is known if more than half of them reach the target, whatever the others would have needed.
+The target of a task is the mean regret of the reference after its budget. A run needs the budget that it has spent when
+its incumbent is first as good, exactly: on a grid of whole trainings, any time of its own would cost a training. One
+that ends before is censored, not left out. The median over the runs of a unit, then over units, is known if more than
+half of them reach the target, whatever the others would have needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
+from benchmarks.scoring import regret
 from benchmarks.scoring.certainty import FEWEST
-from benchmarks.scoring.cohorts import REFERENCES, Field
-from benchmarks.scoring.regret import filled
-from benchmarks.scoring.targets import budget_to_target
+from benchmarks.scoring.cohorts import CLOCKS, REFERENCES, Field
+from benchmarks.scoring.targets import spent_to_target
 
 TARGETS = (("random", 50), ("random", 100), ("raw-optuna", 50))  # reference and its budget in trainings
 KEYS = ["reference", "after", "clock"]
 LEVELS = (80, 95)
 
 
-def needed(field: Field, regrets: Mapping[str, pd.DataFrame], before: pd.Series, max_epochs: pd.Series) -> pd.DataFrame:
-    """A row per target, clock and run: the budget ``needed``, infinite if the run never reached the target.
+def needed(field: Field, regrets: pd.DataFrame, part: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
+    """A row per target, clock and run: the budget ``needed``, infinite if the run did not reach the target within the
+    field's.
 
-    ``regrets``: by clock, those of ``regret.at_budgets``; in seconds, budgets are in mean trainings of the task.
-    ``before``: see ``regret.before_any``. ``max_epochs``: by (suite, task). Empty if regret is not normalised or no
-    reference has the budget.
+    ``regrets``: those of ``regret.at_budgets`` in trainings, of the runs whose rows are ``part``. In seconds, budgets
+    are in mean trainings of the task, and W workers spend them W times as fast. ``facts``: best, reference, floor and
+    seconds by (suite, task). Empty if regret is not normalised or no reference has the budget.
     """
     names = [name for name in field.strategies if name not in REFERENCES]
-    index = pd.MultiIndex.from_tuples(
-        [(suite, task, name, seed) for name in names for suite, task, seed in field.pairs],
-        names=["suite", "task", "strategy", "seed"],
-    )
-    by_clock = {clock: filled(values.loc[index], before) for clock, values in regrets.items()}
-    parts = []
-    for reference, after in TARGETS:
-        if reference not in names or after > field.n_trials or not field.normalised:
-            continue
-        own = by_clock["trainings"].xs(reference, level="strategy")[float(after)]
-        target = own.groupby(["suite", "task"]).mean()
-        for clock, values in by_clock.items():
-            within = values[[budget for budget in values.columns if float(budget) <= field.n_trials]]
-            found = budget_to_target(within, target).rename("needed").reset_index()
-            parts.append(found.assign(reference=reference, after=after, clock=clock))
-    if not parts:
+    wanted = [(name, after) for name, after in TARGETS if name in names and after <= field.n_trials]
+    if not wanted or not field.normalised:
         return pd.DataFrame(columns=[*KEYS, "needed"])
+    pairs = [(suite, task, name, seed) for name in names for suite, task, seed in field.pairs]
+    index = pd.MultiIndex.from_tuples(pairs, names=regret.RUN)
+    known = regret.filled(regrets.loc[index], regret.before_any(part, facts))
+    means = known.groupby(["suite", "task", "strategy"]).mean()
+    limits = {"trainings": field.n_trials, "seconds": field.n_trials / field.n_workers}
+    parts = []
+    for clock, column in CLOCKS.items():
+        outcomes = regret.along(part[part["strategy"].isin(names)], facts, column)
+        outcomes = outcomes[outcomes["spent"] <= limits[clock] * (1 + 1e-9)]
+        for reference, after in wanted:
+            found = spent_to_target(outcomes, means.xs(reference, level="strategy")[float(after)])
+            runs = found.reindex(index, fill_value=np.inf).rename("needed").reset_index()
+            parts.append(runs.assign(reference=reference, after=after, clock=clock))
     table = pd.concat(parts, ignore_index=True)
     tasks = pd.MultiIndex.from_frame(table[["suite", "task"]])
-    return table.assign(
-        unit=field.units.reindex(tasks).to_numpy(), max_epochs=max_epochs.reindex(tasks).to_numpy(dtype=int)
-    )
+    epochs = part.groupby(["suite", "task"])["max_epochs"].first()
+    return table.assign(unit=field.units.reindex(tasks).to_numpy(), max_epochs=epochs.reindex(tasks).to_numpy())
 
 
 def medians(table: pd.DataFrame) -> pd.DataFrame:

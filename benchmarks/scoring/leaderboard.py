@@ -11,13 +11,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.scoring import regret
-from benchmarks.scoring.cohorts import KEY, REFERENCES, Field, fields, with_references
+from benchmarks.scoring.cohorts import CLOCKS, KEY, REFERENCES, Field, fields, with_references
 from benchmarks.scoring.efficiency import medians, needed
 from benchmarks.scoring.generalisation import GENERALISATION, generalisation, shared
 from benchmarks.scoring.standings import BASELINE, Standing, standing_of
 from benchmarks.scoring.told import Told, longest, told_of
-
-CLOCKS = {"trainings": "at_epochs", "seconds": "at_seconds"}
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,7 @@ def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
             if standing is not None:
                 standings[clock] = standing
         word = "regret" if field.normalised else "test loss" if part["test"].notna().any() else "loss"
-        epochs = part.groupby(["suite", "task"])["max_epochs"].first()
-        own = needed(field, regrets[field.n_workers], regret.before_any(part, facts), epochs)
+        own = needed(field, regrets[field.n_workers]["trainings"], part, facts)
         counted = told.counted(part, field.n_trials)
         found.append(Section(field, standings, _generalisation(counted, field, facts), reliability(part), word, own))
     return found

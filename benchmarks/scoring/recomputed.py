@@ -18,7 +18,7 @@ from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS
 
 RUN = ["suite", "task", "seed"]
 PLANLESS = "random"  # never scored by runs of its own for a budget
-FEWEST, FEW = 5, 15  # units: no interval below the first, drawn ones from the second on
+FEWEST, FEW = 5, 30  # units: no interval below the first, drawn ones from the second on
 N_DRAWS, SEED = 20_000, 20_261_128
 MARGIN = 0.01  # of being among the best, and of practical equivalence
 SURE, LIKELY, N_GROUP = 0.9, 0.95, 4  # of a verdict
@@ -31,7 +31,7 @@ Kept = dict[tuple[Any, ...], list[tuple[float, float]]]  # the incumbents of eac
 
 @dataclass(frozen=True)
 class TaskRuns:
-    """All runs of a task, by strategy and seed. ``curves``: (trainings spent, regret of the incumbent), from the start
+    """All runs of a task, by strategy and seed. ``curves``: (budget spent, regret of the incumbent), from the start
     on. ``ends``: the regret of the returned config with fresh seeds, None if unknown."""
 
     suite: str
@@ -78,13 +78,14 @@ def regrets(rows: pd.DataFrame, budgets: list[float], kept: Kept) -> Means:
     return found
 
 
-def task_runs(rows: pd.DataFrame, last: float, kept: Kept) -> list[TaskRuns]:
-    """The runs of each task. ``last``: the budget that is scored with fresh seeds."""
+def task_runs(rows: pd.DataFrame, last: float, kept: Kept, *, timed: bool = False) -> list[TaskRuns]:
+    """The runs of each task. ``last``: the budget that is scored with fresh seeds. ``timed``: in mean trainings' time
+    instead of trainings."""
     found = []
     for (suite, _), of_task in rows.groupby(["suite", "task"]):
         best, reference = of_task[["best", "reference"]].iloc[0]
         runs: dict[Any, pd.DataFrame] = dict(list(of_task.groupby(["strategy", "seed"])))
-        worths = {key: _known(run, kept) for key, run in runs.items()}
+        worths = {key: _known(run, kept, timed) for key, run in runs.items()}
         default = of_task.loc[of_task["is_default"] & ~of_task["failed"], "worth"].max()
         worst = np.nanmax([reference, default, *(worth for curve in worths.values() for _, worth in curve)])
         ends: dict[tuple[str, int], float | None] = {}
@@ -99,19 +100,19 @@ def task_runs(rows: pd.DataFrame, last: float, kept: Kept) -> list[TaskRuns]:
     return found
 
 
-def _known(run: pd.DataFrame, kept: Kept) -> list[tuple[float, float]]:
-    key = tuple(run[["suite", "task", "strategy", "seed", "n_workers", "n_trials"]].iloc[0])
+def _known(run: pd.DataFrame, kept: Kept, timed: bool) -> list[tuple[float, float]]:
+    key = (timed, *run[["suite", "task", "strategy", "seed", "n_workers", "n_trials"]].iloc[0])
     if key not in kept:
-        kept[key] = incumbents(run)
+        kept[key] = incumbents(run, *(("at_seconds", "seconds") if timed else ("at_epochs", "max_epochs")))
     return kept[key]
 
 
-def incumbents(run: pd.DataFrame) -> list[tuple[float, float]]:
-    """(trainings spent, worth of the incumbent) after each successful outcome of a run."""
+def incumbents(run: pd.DataFrame, clock: str, unit: str) -> list[tuple[float, float]]:
+    """(budget spent, worth of the incumbent) after each successful outcome of a run."""
     by_config: dict[float, dict[float, list[float]]] = {}
     found, best = [], (0.0, 0, np.inf)
     worth = np.nan
-    for row in run.sort_values("at_epochs", kind="stable").to_dict("records"):
+    for row in run.sort_values(clock, kind="stable").to_dict("records"):
         if row["failed"] or np.isnan(row["loss"]):
             continue
         config = row["trial"] if np.isnan(row["repeats"]) else row["repeats"]
@@ -120,7 +121,7 @@ def incumbents(run: pd.DataFrame) -> list[tuple[float, float]]:
         mine = (-row["epochs"], -len(losses), float(np.mean(losses)))
         if np.isnan(worth) or mine < best:
             best, worth = mine, row["worth"]
-        found.append((row["at_epochs"] / row["max_epochs"], worth))
+        found.append((row[clock] / row[unit], worth))
     return found
 
 
@@ -230,16 +231,19 @@ def _weights(n_units: int) -> np.ndarray:
     return np.asarray(drawn / drawn.sum(axis=1)[:, None])
 
 
-def needs(tasks: list[TaskRuns], strategy: str, reference: str, after: float, most: float) -> dict[str, float]:
-    """The whole trainings, at most ``most``, after which a strategy is as good as a reference after a budget: the
-    ``median`` over units with the exact ends of its intervals, and the share of runs that ``reached`` it."""
+def needs(
+    tasks: list[TaskRuns], spending: list[TaskRuns], strategy: str, reference: str, after: float, most: float
+) -> dict[str, float]:
+    """The budget, at most ``most``, with which a strategy is as good as a reference after a budget in trainings: the
+    ``median`` over units with the exact ends of its intervals, and the share of runs that ``reached`` it.
+
+    ``tasks``: in trainings. ``spending``: the same runs, in the budget asked for."""
     units: dict[tuple[str, str], list[float]] = {}
-    for task in tasks:
+    for task, spends in zip(tasks, spending, strict=True):
         target = float(np.mean([at(curve, after) for curve in task.of(reference)]))
-        for curve in task.of(strategy):
-            spent = next((spent for spent, regret in curve if regret <= target + 1e-12), np.inf)
-            needed = max(1.0, np.ceil(spent * (1 - 1e-9)))
-            units.setdefault((task.suite, task.unit), []).append(needed if needed <= most else np.inf)
+        for curve in spends.of(strategy):
+            needed = next((spent for spent, regret in curve[1:] if regret <= target + 1e-12), np.inf)
+            units.setdefault((task.suite, task.unit), []).append(needed if needed <= most * (1 + 1e-9) else np.inf)
     ordered = np.sort([np.median(values) for values in units.values()])
     found = {
         "median": float(np.median(ordered)),

@@ -91,6 +91,19 @@ def at_budgets(
     return pd.DataFrame(values, columns=budgets, index=pd.MultiIndex.from_frame(keys))
 
 
+def along(runs: pd.DataFrame, constants: pd.DataFrame, clock: str = "at_epochs") -> pd.DataFrame:
+    """A row per outcome in time order: RUN, the budget ``spent`` by the run, and the ``regret`` of its incumbent.
+
+    Budgets, ``clock`` and NaN as in ``at_budgets``, but exact.
+    """
+    rows, number, _ = in_time_order(runs, clock)
+    facts = constants.reindex(pd.MultiIndex.from_frame(rows[["suite", "task"]]))
+    unit = rows["max_epochs"] if clock == "at_epochs" else facts["seconds"]
+    best, reference = facts["best"].to_numpy(), facts["reference"].to_numpy()
+    regrets = normalised(_incumbent_worths(rows, number), best, reference)
+    return rows[RUN].assign(spent=rows[clock].to_numpy(dtype=float) / unit.to_numpy(), regret=regrets)
+
+
 def _incumbent_worths(rows: pd.DataFrame, number: np.ndarray) -> np.ndarray:
     """The incumbent's ``worth`` after each row, NaN before there is one."""
     place = incumbent_places(rows, number)

@@ -12,11 +12,16 @@ from benchmarks.scoring.certainty import expected
 from benchmarks.scoring.cohorts import REFERENCES, Field
 from benchmarks.scoring.comparison import NOTHING, Comparison, compare, nothing
 from benchmarks.scoring.statistics import of_these, paired_interval
-from benchmarks.scoring.told import UNPLANNED, Told
+from benchmarks.scoring.told import PLANNED, UNPLANNED, Told
 
 CURVE = (1, 2, 3, 5, 7, 10, 14, 20, 30, 50, 70, 100, 140, 200, 300, 500, 700, 1000)  # budgets of the curves
 SHOWN = (10, 20, 50, 100, 200, 500, 1000)  # budgets of the verdicts
 BASELINE = "random"
+NOT_COMPARABLE = (
+    "Left out, as single trainings of the search are not comparable with that: results after fewer trainings, area and "
+    "speed-up. The curves are of the search's own trainings."
+)
+OWN_TRAININGS = "Scored by single trainings of the search, not by retrainings."
 
 
 @dataclass(frozen=True)
@@ -24,12 +29,13 @@ class Standing:
     """The results of a field under one clock. Budgets are in full trainings, or in the mean time of one."""
 
     board: pd.DataFrame  # a row per strategy and budget: regret, its intervals, rank, area, speed_up, told
-    curves: pd.DataFrame  # the same regrets, intervals and ranks, but all of the longest runs
+    curves: pd.DataFrame  # the same regrets, intervals and ranks, but all along the longest runs
     comparisons: dict[float, Comparison]  # by shown budget
     duels: pd.DataFrame  # the leader against every other strategy on each task, if there are too few for a test
     reached: pd.DataFrame  # ECDF: share of targets, strategy x budgets; empty without random search
     by_task: pd.DataFrame  # a row per task and strategy at the largest budget: regret with its interval over seeds
     scored: str = ""  # what was scored by the test set, and by which runs, in words
+    fresh: bool = False  # whether the board is that of retrained configs: it has the largest budget alone
 
 
 def standing_of(
@@ -56,12 +62,12 @@ def standing_of(
     tested = clock == "trainings" and bool(part["test"].notna().any())
     before = regret.before_any(part, facts)
     values = regret.filled(raw, before)
-    known, scores, scored = _scores(field, raw, before, part, facts, told, tested=tested)
+    known, scores, said, fresh = _scores(field, raw, before, part, facts, told, tested=tested)
     worked = known[known.index.get_level_values("strategy").isin(field.strategies)].notna().any()
     scale = dense[0]
     curve = [budget for budget in dense if round(budget / scale) in CURVE or budget == dense[-1]]
-    shown = [b for b in dense if (round(b / scale) in SHOWN and 1.2 * b < dense[-1]) or b == dense[-1]]
-    tables = _tables(field, scores, curve)
+    shown = [b for b in dense if (round(b / scale) in SHOWN and 1.2 * b < dense[-1] and not fresh) or b == dense[-1]]
+    tables = _tables(field, scores, shown if fresh else curve)
     comparisons = {
         budget: compare(tables[budget], field.size) if worked[budget] else nothing(tables[budget], field.size)
         for budget in shown
@@ -72,28 +78,32 @@ def standing_of(
         random = part[part["strategy"] == BASELINE]
         reached = targets.ecdf(values, targets.random_targets(random, facts), field.units)
     curves = board = _board(field, scores, values, tables, shown)
-    if told.rows:
-        read_off = _scores(field, raw, before, part, facts, Told(), tested=tested)[1]
-        curves = _board(field, read_off, values, _tables(field, read_off, curve), shown)
+    if told.rows or fresh:
+        curves = _board(field, values, values, _tables(field, values, curve), shown)
     keys = zip(board["budget"], board["strategy"], strict=True)
-    board = board.assign(told=[strategy in told.strategies.get(budget, ()) for budget, strategy in keys])
-    if compared:
+    board = board.assign(told=[strategy in told.given(budget) for budget, strategy in keys])
+    if compared and not fresh:
         found = _speed_ups(values, shown, field.units)
         others = [(budget, name) for budget, rows in told.rows.items() for name in rows["strategy"].unique()]
         board = board.join(found.drop(others, errors="ignore"), on=["budget", "strategy"])  # known of longer runs only
     duels = _duels(scores, comparisons)
-    by_task, said = _by_task(scores[dense[-1]]), " ".join(filter(None, [scored, _given(field, told, shown)]))
-    return Standing(board, curves, comparisons, duels, reached, by_task, said)
+    if clock == "trainings":
+        said += [_given(field, told, shown), _read_off(field, told, shown)]
+    elif part["returned"].notna().any():
+        said = [OWN_TRAININGS]
+    scored = " ".join(filter(None, said))
+    return Standing(board, curves, comparisons, duels, reached, _by_task(scores[dense[-1]]), scored, fresh)
 
 
 def _scores(
     field: Field, raw: pd.DataFrame, before: pd.Series, part: pd.DataFrame, facts: pd.DataFrame, told: Told, *,
     tested: bool,
-) -> tuple[pd.DataFrame, pd.DataFrame, str]:  # fmt: skip
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str], bool]:  # fmt: skip
     """The regrets by which runs are compared, run x budget, of told runs at their budgets.
 
     NaN before the first outcome; then the same without NaN and, if ``tested``, with fresh seeds at the largest budget;
-    then a sentence about these. ``raw``, ``before`` and ``part``: regrets and rows of the longest runs.
+    then sentences about these, and whether there are any fresh seeds. ``raw``, ``before`` and ``part``: regrets and
+    rows of the longest runs.
     """
     known, values, worst = raw.copy(), regret.filled(raw, before), before
     for budget in sorted({*told.rows} & {*raw}):
@@ -102,7 +112,7 @@ def _scores(
         worst = regret.before_any(told.counted(part, budget), facts)
         values[[budget]] = regret.filled(known[[budget]], worst)
     if not tested:
-        return known, values, ""
+        return known, values, [], False
     last = float(raw.columns[-1])
     ends = regret.at_end(told.counted(part, last), facts, last, worst if last in told.rows else before)
     return known, *_with_fresh_seeds(field, values, ends)
@@ -112,10 +122,19 @@ def _given(field: Field, told: Told, shown: list[float]) -> str:
     """A sentence on which strategies are scored by runs given just a budget, where they or others have longer ones."""
     parts = []
     for budget in shown:
-        names = told.strategies.get(budget, ())
+        names = told.given(budget)
         if names and (budget in told.rows or {*field.strategies} - {*names, *UNPLANNED}):
             parts.append(f"after {budget:g}, {', '.join(names)}")
     start = "Scored by runs that were given just that budget, not by the start of longer ones: "
+    return f"{start}{'; '.join(parts)}." if parts else ""
+
+
+def _read_off(field: Field, told: Told, shown: list[float]) -> str:
+    """A sentence on the strategies that may plan by their budget but have no runs given just the one they are scored
+    at."""
+    names = {b: [name for name in field.strategies if name in PLANNED and name not in told.given(b)] for b in shown}
+    parts = [f"after {budget:g}, {', '.join(each)}" for budget, each in names.items() if each]
+    start = "Read off runs that were given more trainings, by which these may plan: "
     return f"{start}{'; '.join(parts)}." if parts else ""
 
 
@@ -129,8 +148,8 @@ def _tables(field: Field, scores: pd.DataFrame, budgets: list[float]) -> dict[fl
     return {budget: _compared(regret.by_unit(competitors, budget, field.units)) for budget in budgets}
 
 
-def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tuple[pd.DataFrame, str]:
-    """The regrets, with fresh seeds at the largest budget, and a sentence about how that is scored.
+def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tuple[pd.DataFrame, list[str], bool]:
+    """The regrets, with fresh seeds at the largest budget, sentences on how that is scored, and if by any fresh seeds.
 
     In suites with fresh seeds, strategies without them are not compared at that budget, unless fewer than two have
     them: then all are scored by their own trainings.
@@ -154,13 +173,14 @@ def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tu
     notes = []
     if fresh:
         notes.append(f"After {last:g}, scored on the test set: mean over retrainings of the returned config.")
+        notes.append(NOT_COMPARABLE)
     if without:
         left = ", ".join(sorted(without))
         notes.append(f"Not compared after {last:g}, as their returned configs were not retrained: {left}.")
     if missing:
         names = ", ".join(sorted(missing))
         notes.append(f"After {last:g}, scored by the runs' own trainings, since some were not retrained: {names}.")
-    return found, " ".join(notes)
+    return found, notes, bool(fresh)
 
 
 def _compared(table: pd.DataFrame) -> pd.DataFrame:

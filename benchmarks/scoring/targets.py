@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmarks.scoring.regret import normalised, over_tasks
+from benchmarks.scoring.regret import RUN, normalised, over_tasks
 from benchmarks.scoring.statistics import LEVEL, Units, resamples, unit_keys
 
 TARGETS = [2, 5, 10, 20, 50, 100, 200]  # the best of so many random configs
@@ -22,6 +22,16 @@ def budget_to_target(regrets: pd.DataFrame, target: pd.Series) -> pd.Series:
     budgets = np.append(np.array(regrets.columns, dtype=float), np.inf)
     first = np.where(reached.any(axis=1), reached.argmax(axis=1), len(budgets) - 1)
     return pd.Series(budgets[first], index=regrets.index)
+
+
+def spent_to_target(outcomes: pd.DataFrame, target: pd.Series) -> pd.Series:
+    """The exact budget that each run has spent when its incumbent first reaches its task's target; by RUN, without the
+    runs that never do.
+
+    ``outcomes``: see ``regret.along``. ``target``: as in ``budget_to_target``.
+    """
+    wanted = target.reindex(pd.MultiIndex.from_frame(outcomes[["suite", "task"]])).to_numpy()
+    return outcomes[outcomes["regret"] <= wanted + EQUAL].groupby(RUN)["spent"].min()
 
 
 def speed_up(regrets: pd.DataFrame, baseline: str, budget: float, units: Units = None) -> pd.Series:

@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks.scoring.cohorts import KEY, REFERENCES, Field
 
 UNPLANNED = ("random", *REFERENCES)  # do not depend on the budget
-# Plan by the budget.
+# Plan by the budget; auto with learning curves or families.
 PLANNED = ("auto", "bo+asha", "bo+hyperband", "one-epoch", "raw-nevergrad", "raw-smac", "raw-smac-hyperband")
 
 
@@ -30,6 +30,10 @@ class Told:
 
     strategies: Mapping[float, tuple[str, ...]] = field(default_factory=dict)
     rows: Mapping[float, pd.DataFrame] = field(default_factory=dict)
+
+    def given(self, budget: float) -> tuple[str, ...]:
+        """The strategies scored by runs given just this budget."""
+        return self.strategies.get(budget, ())
 
     def counted(self, part: pd.DataFrame, budget: float) -> pd.DataFrame:
         """The rows that count at a budget. ``part``: those of the longest runs."""

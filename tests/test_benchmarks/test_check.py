@@ -37,6 +37,7 @@ def made(tmp_path_factory):
     given = crashed(runs("good", 0.05, TASKS, n_trials=10), "t05", 2)
     parts += [given, runs("noisy", 0.05, TASKS[1:], n_trials=10)]  # the latter not on all tasks
     table = pd.concat(parts, ignore_index=True)
+    table["at_seconds"] *= 1 + 0.001 * (table["seed"] + 1)  # a little thinking
     table["unit"] = "u" + (table["task"].str[1:].astype(int) // 2).astype(str)
     save(folder / "runs", table)
     facts = constants(TASKS)
@@ -73,7 +74,7 @@ def test_the_same_numbers_come_out(compared, capsys):
     out = capsys.readouterr().out
     assert re.match(
         r"\d+ regrets, \d+ ends of intervals, \d+ probabilities and losses, \d+ facts of verdicts, \d+ needed "
-        r"trainings, \d+ numbers behind automl select, \d+ numbers of the first table checked",
+        r"budgets, \d+ numbers behind automl select, \d+ numbers of the first table checked",
         out,
     )
     assert ", 0 differ" in out
@@ -93,17 +94,18 @@ def test_a_changed_number_is_found(compared, capsys, column, factor):
     assert "1 differ" in out
 
 
+@pytest.mark.parametrize("clock", ["trainings", "seconds"])
 @pytest.mark.parametrize("column", ["median", "reached", "low80", "high95"])
-def test_a_changed_need_is_found(compared, capsys, column):
+def test_a_changed_need_is_found(compared, capsys, column, clock):
     runs_folder, file = compared
     beside = file.with_name("leaderboard-efficiency.csv")
     table = pd.read_csv(beside)
-    wanted = (table["strategy"] == "noisy") & (table["clock"] == "trainings")
+    wanted = (table["strategy"] == "noisy") & (table["clock"] == clock)
     place = table.index[wanted & np.isfinite(table[column])][0]
     table.loc[place, column] += 1
     table.to_csv(beside, index=False)
     assert checked(runs_folder, file)
-    assert f"noisy to random after {table.loc[place, 'after']:g}, {column}: " in capsys.readouterr().out
+    assert f"noisy to random after {table.loc[place, 'after']:g}, {clock}, {column}: " in capsys.readouterr().out
 
 
 def test_changed_verdicts_are_found(compared, capsys):

@@ -71,6 +71,22 @@ def test_time_includes_what_the_strategy_thinks():
     assert (found["tpe", "trainings"], found["tpe", "seconds"]) == (10.0, 20.0)
 
 
+def test_a_little_thinking_takes_a_little_time():
+    quick = pd.concat([falling("random", None), falling("tpe", lambda task, seed: 10 + 2 * TASKS.index(task))])
+    quick["at_seconds"] += 1e-4 * (quick["trial"] + 1)
+    found = medians(sections(quick, constants(TASKS))[0].needed).set_index(["strategy", "clock"])
+    for column in ("median", "low80", "high80", "low95", "high95"):
+        assert found.loc[("tpe", "seconds"), column] == pytest.approx(found.loc[("tpe", "trainings"), column], rel=1e-4)
+
+
+def test_part_of_a_training_counts_as_a_part():
+    short = falling("tpe", lambda task, seed: 10).assign(epochs=1, max_epochs=4)
+    short["at_epochs"] = short["trial"] + 1  # the 10th trial ends after 2.5 trainings
+    long = falling("random", None).assign(epochs=4, max_epochs=4, at_epochs=lambda rows: 4 * rows["at_epochs"])
+    needed = sections(pd.concat([long, short]), constants(TASKS))[0].needed
+    assert set(needed.query("clock == 'trainings' and strategy == 'tpe'")["needed"]) == {2.5}
+
+
 def test_the_tasks_on_which_the_fastest_fails_are_named():
     own = SECTION.needed.query("clock == 'trainings'")
     assert failures(own, "bo").index.get_level_values("task").tolist() == TASKS[:5]

@@ -1,9 +1,13 @@
 """The first screen of the leaderboard below the advice."""
 
+from pathlib import Path
+
 import pandas as pd
 from test_leaderboard import TASKS, constants, runs
 
-from benchmarks.pages.overview import losses, strategy_table, terms
+from benchmarks.pages import overview
+from benchmarks.pages.overview import SPACES, WHERE_HOW, losses, strategy_table, terms, where_how
+from benchmarks.pages.sentences import about_zero
 from benchmarks.pages.situations import advised
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from benchmarks.scoring.leaderboard import sections
@@ -51,6 +55,27 @@ def test_strategies_are_compared_by_kind_of_space_and_suite_with_a_blank_where_r
 def test_regret_is_said_to_be_negative_where_a_run_beat_the_best_known_loss():
     assert "0: best known loss of a task (negative where a run beat it, 11 tasks)" in dict(terms(11, []))["Regret"]
     assert "negative" not in dict(terms(0, []))["Regret"]
+
+
+def test_only_the_suites_that_appear_are_explained():
+    assert where_how(["numeric spaces, held-out: after 20: raw-nevergrad 0.1 (0.90)"]) == WHERE_HOW
+    lines = ["synthetic: after 20: raw-nevergrad 0.1 (0.90)", "tables, subset: after 20: raw-optuna-gp 0.1 (0.64)"]
+    assert where_how(lines) == f"{WHERE_HOW} Suites: synthetic: functions; tables: discrete spaces."
+
+
+def test_the_page_says_that_runs_of_networks_can_be_better_than_regret_0():
+    table = pd.concat([runs(name, 0.3, TASKS[:5], suite=suite) for suite in ("yahpo", "networks") for name in "ab"])
+    facts = pd.concat([constants(TASKS[:5], suite) for suite in ("yahpo", "networks")])
+    found = {each.field.suite: about_zero(each.field) for each in sections(table, facts)}
+    assert found["networks"].startswith("Regret 0 is the lowest test loss of 100 reference configurations")
+    assert found["networks"].endswith("runs can be better.")
+    assert found["yahpo"] == ""
+
+
+def test_kinds_of_spaces_have_one_wording():
+    assert {dict(terms(0, []))[kind.capitalize()] for kind in SPACES} == {f"{words}." for words in SPACES.values()}
+    template = Path(overview.__file__).parent / "templates" / "leaderboard.html.j2"
+    assert "floats and choices" not in template.read_text(encoding="utf-8")
 
 
 def test_strategies_that_plan_by_the_budget_are_named_where_they_are_read_off_longer_runs():
