@@ -70,7 +70,8 @@ def check_tables(folders: list[Path], leaderboard: Path, suites: set[str]) -> tu
     beside = _read(leaderboard.with_stem(f"{leaderboard.stem}-efficiency"), suites)
     efficiency = dict(list(beside.groupby(PLACE)))
     rows, _ = read_runs(*folders)
-    rows = rows.merge(known_constants(rows).reset_index(), on=["suite", "task"])
+    facts = known_constants(rows).rename(columns={"seconds": "seconds_of_full"}).reset_index()  # rows have seconds too
+    rows = rows.merge(facts, on=["suite", "task"])
     counts, differences = dict.fromkeys(COUNTED, 0), list[str]()
     kept: recomputed.Kept = {}
     for place, part in board.groupby(PLACE):
