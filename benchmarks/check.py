@@ -102,12 +102,16 @@ def check_tables(
     if board.empty:
         names = ", ".join(sorted(suites)) or "any suite"
         raise UserError(f"nothing to check: {str(leaderboard)!r} has no rows of {names}")
-    beside = (_read(leaderboard.with_stem(f"{leaderboard.stem}-{name}"), suites) for name in ("efficiency", "tests"))
-    efficiency, tests = (dict(list(table.groupby(PLACE))) for table in beside)
+    needs, pairs = (
+        _read(leaderboard.with_stem(f"{leaderboard.stem}-{name}"), suites) for name in ("efficiency", "tests")
+    )
+    pairs = pairs[pairs["clock"] == "trainings"]
+    efficiency, tests = (dict(list(table.groupby(PLACE))) for table in (needs, pairs))
     advice, records = _advice(leaderboard.with_suffix(".md")), [] if standing is None else _records(standing)
     own_folders = [each for folder in folders for each in (folder, *folder.glob("*/")) if each.name in suites]
     rows, _ = read_runs(*(folders if EVERY_SUITE in suites else own_folders or folders))
-    rows = rows.merge(known_constants(rows).reset_index(), on=["suite", "task"])
+    facts = known_constants(rows).rename(columns={"seconds": "seconds_of_full"}).reset_index()  # rows have seconds too
+    rows = rows.merge(facts, on=["suite", "task"])
     counts, differences = dict.fromkeys(COUNTED, 0), list[str]()
     kept: recomputed.Kept = {}
     for place, part in board.groupby(PLACE):

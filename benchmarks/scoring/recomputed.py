@@ -103,7 +103,7 @@ def task_runs(rows: pd.DataFrame, last: float, kept: Kept, *, timed: bool = Fals
 def _known(run: pd.DataFrame, kept: Kept, timed: bool) -> list[tuple[float, float]]:
     key = (timed, *run[["suite", "task", "strategy", "seed", "n_workers", "n_trials"]].iloc[0])
     if key not in kept:
-        kept[key] = incumbents(run, *(("at_seconds", "seconds") if timed else ("at_epochs", "max_epochs")))
+        kept[key] = incumbents(run, *(("at_seconds", "seconds_of_full") if timed else ("at_epochs", "max_epochs")))
     return kept[key]
 
 

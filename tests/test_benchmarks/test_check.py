@@ -38,6 +38,7 @@ def made(tmp_path_factory):
     parts += [given, runs("noisy", 0.05, TASKS[1:], n_trials=10)]  # the latter not on all tasks
     table = pd.concat(parts, ignore_index=True)
     table["at_seconds"] *= 1 + 0.001 * (table["seed"] + 1)  # a little thinking
+    table["seconds"] = 10.0  # of a training, as in the rows of runs
     table["unit"] = "u" + (table["task"].str[1:].astype(int) // 2).astype(str)
     save(folder / "runs", table)
     facts = constants(TASKS)
