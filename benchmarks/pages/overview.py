@@ -65,8 +65,8 @@ def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
         ),
         (
             "Real trainings",
-            "of 16 networks with conditional hyperparameters on small data; what a run returns is trained again. Regret "
-            f"0 is only the best of {sum(LIVE_REFERENCES.values())} configurations.",
+            "of 16 networks with conditional hyperparameters on small data; what a run returns is trained again. "
+            f"Regret 0 is only the best of {sum(LIVE_REFERENCES.values())} configurations.",
         ),
     ]
 
