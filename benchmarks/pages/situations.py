@@ -171,7 +171,7 @@ def in_short(found: Sequence[Advised]) -> str:
     most = [chance(each.first, usual) for each in found if each.strategy == usual and not each.likelier]
     text = f"Use `{usual}`" + (f" (P(best) {_between(most)})" if most else "")
     text += f", but {' and '.join(but)}." if but else "."
-    return text + (f" Higher P(best): {'; '.join(more)}." if more else "")
+    return text + (f" Exceptions, with a higher P(best): {'; '.join(more)}." if more else "")
 
 
 def _by_words(rows: Iterable[tuple[str, Advised]]) -> dict[str, list[Advised]]:

@@ -48,7 +48,8 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
     assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (over 0.99): 0.100; `auto` (0.49): 0.100"
     assert in_short([found]) == (
-        "Use `auto`. Higher P(best): `raw-optuna-gp` for numeric spaces (over 0.99 against 0.49 on 15 tasks, 5 seeds)."
+        "Use `auto`. Exceptions, with a higher P(best): "
+        "`raw-optuna-gp` for numeric spaces (over 0.99 against 0.49 on 15 tasks, 5 seeds)."
     )
     later = Advised("numeric spaces", 50.0, "auto", {"holdout": section({"auto": 1.0}, 50.0)})
     assert in_short([found, later]).endswith("on 15 tasks, 5 seeds, after 20 trainings).")
@@ -65,11 +66,11 @@ def test_the_advice_in_a_sentence_gives_probabilities_and_names_what_is_likelier
     assert in_short([sure, sure]) == "Use `auto` (P(best) over 0.99)."
     crew = replace(advised({"auto": 0.5, "bo+hyperband": 0.8}), situation="4 workers")
     assert in_short([usual, more, sure, crew]) == (
-        "Use `auto` (P(best) over 0.99). Higher P(best): "
+        "Use `auto` (P(best) over 0.99). Exceptions, with a higher P(best): "
         "`raw-nevergrad` for numeric spaces (0.80 to 0.87 against 0.35 to 0.43, after 20 and 50 trainings); "
         "`bo+hyperband` for 4 workers (0.80 against 0.50)."
     )
     assert in_short([sure, usual, replace(crew, strategy="bo+hyperband")]) == (
         "Use `auto` (P(best) over 0.99), but `bo+hyperband` for 4 workers (P(best) 0.80 against 0.50). "
-        "Higher P(best): `raw-nevergrad` for numeric spaces (0.87 against 0.43)."
+        "Exceptions, with a higher P(best): `raw-nevergrad` for numeric spaces (0.87 against 0.43)."
     )
