@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,7 +56,7 @@ class Found:
     above: pd.DataFrame
     chances: Mapping[str, tuple[float, float]]
 
-    @property
+    @cached_property
     def known(self) -> pd.DataFrame:
         """The regrets of the strategies without NaN."""
         return self.table.dropna(axis=1)

@@ -13,9 +13,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -36,7 +36,7 @@ from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, counted
 
 SUITES = {
     "bo": ("recorded", "tables", "yahpo", "synthetic"),
-    "auto": ("recorded", "yahpo", "networks", "own"),  # with learning curves and, except yahpo, test sets
+    "auto": ("recorded", "yahpo", "networks"),  # with learning curves and, except yahpo, test sets
 }
 N_TRIALS, N_TRIALS_LIVE = 50, 20
 
@@ -127,8 +127,7 @@ def summary(found: pd.DataFrame, strategy: str) -> list[str]:
                         f"`{row['rival']}`",
                         VARIANTS[row["rival"]][1],
                         f"{row['rival_regret']:.3f}",
-                        f"{0.0 - row['difference']:+.3f}",
-                        f"{0.0 - row['high']:+.3f} to {0.0 - row['low']:+.3f}",
+                        *_difference(row),
                     ]
                     for row in rows.sort_values("rival_regret").to_dict("records")
                 ],
@@ -139,8 +138,14 @@ def summary(found: pd.DataFrame, strategy: str) -> list[str]:
     return lines
 
 
+def _difference(row: Mapping[Any, Any]) -> tuple[str, str]:
+    """The difference of a variant to the base, and its interval; empty if there is none."""
+    interval = "" if pd.isna(row["low"]) else f"{0.0 - row['high']:+.3f} to {0.0 - row['low']:+.3f}"
+    return f"{0.0 - row['difference']:+.3f}", interval
+
+
 def _by_suite(rows: pd.DataFrame, strategy: str) -> list[str]:
-    """A row per suite and budget, a column per variant: the difference to the base and its interval."""
+    """A row per suite and budget, a column per variant."""
     variants = list(dict.fromkeys(rows["rival"]))
     cells = []
     for (suite, budget), found in rows.groupby(["suite", "budget"], sort=False):
@@ -148,9 +153,8 @@ def _by_suite(rows: pd.DataFrame, strategy: str) -> list[str]:
         first = found.iloc[0]
         cells.append([f"{suite}, {counted(int(first['n_tasks']), 'task')}", f"{budget}", f"{first['regret']:.3f}"])
         for name in variants:
-            row = by_name.loc[name]
-            interval = "" if pd.isna(row["low"]) else f" ({0.0 - row['high']:+.3f} to {0.0 - row['low']:+.3f})"
-            cells[-1].append(f"{0.0 - row['difference']:+.3f}{interval}")
+            difference, interval = _difference(by_name.loc[name])
+            cells[-1].append(f"{difference} ({interval})" if interval else difference)
     return grid(["suite", "trainings", f"`{strategy}`", *(f"`{name}`" for name in variants)], cells)
 
 

@@ -76,9 +76,8 @@ def _rows(file: Path) -> pd.DataFrame | None:
 
 def _effort(folder: str, suite: str, rows: pd.DataFrame) -> Effort:
     run = ["file", "task", "strategy", "seed"]
-    strategy_seconds = rows.drop_duplicates([*run, "trial"])[
-        "strategy_seconds"
-    ].sum()  # of a trial, in each of its rows
+    trials = rows.drop_duplicates([*run, "trial"])  # each of a trial's rows has all its seconds
+    strategy_seconds = trials["strategy_seconds"].sum()
     clocks = rows.groupby(run).agg(seconds=("at_seconds", "max"), n_workers=("n_workers", "first"))
     training_seconds = float((clocks["seconds"] * clocks["n_workers"]).sum() - strategy_seconds)
     seeds = rows.groupby("strategy")["seed"].nunique()
