@@ -19,7 +19,7 @@ from benchmarks.pages import figures, markdown, page, plots, strategy_pages
 from benchmarks.pages.efficiency import efficiencies
 from benchmarks.pages.sentences import evidence, number
 from benchmarks.runner.costs import COSTS
-from benchmarks.runner.effort import efforts, with_commits
+from benchmarks.runner.effort import efforts, listed_versions
 from benchmarks.runner.results import COMMITTED, FOLDERS, read_rows
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KEY, titled
 from benchmarks.scoring.leaderboard import Section, board, needs, reliability, sections
@@ -33,7 +33,7 @@ COLUMNS = {
     "at_seconds", "failed", "strategy_seconds",
 }  # fmt: skip
 NEW_COLUMNS = {
-    **dict.fromkeys(("kind", "unit", "split", "is_default", "crash", "error", "commit")),
+    **dict.fromkeys(("kind", "unit", "split", "is_default", "crash", "error")),
     **dict.fromkeys(("repeats", "test", "retrained", "returned"), float("nan")),
 }  # missing in older files
 
@@ -64,7 +64,8 @@ def main(
     ] = None,
 ) -> None:
     """Write OUT.html, OUT.md and a page per suite, OUT.csv and three more tables, and two plots per suite."""
-    table, attributes = read_runs(*(runs or committed()))
+    folders = runs or committed()
+    table = read_runs(*folders)
     costs = pd.read_csv(COSTS)
     facts = known_constants(table)
     found = sections(table, facts)
@@ -72,7 +73,7 @@ def main(
     beats = _best_known_beaten(table, facts)
     main_runs = longest(table)
     made = {
-        "versions": page.listed_versions(attributes),
+        "versions": listed_versions(folders),
         "crashes": crashes[["suite", "task", "strategy", "seed", "crash"]].values.tolist(),
         "runs": _what_was_run(table),
         "reliability": reliability(main_runs),
@@ -117,8 +118,8 @@ def committed() -> list[Path]:
     return [folder for folder in COMMITTED if folder.is_dir()] or [COMMITTED[0]]
 
 
-def read_runs(*folders: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """All rows, and the attributes of each file (versions and commits).
+def read_runs(*folders: Path) -> pd.DataFrame:
+    """All rows.
 
     If a run occurs more than once with the same budget, one whose config was retrained is used, else the first.
     """
@@ -127,12 +128,10 @@ def read_runs(*folders: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
             raise UserError(
                 f"folder {str(folder)!r} does not exist; make runs with python -m benchmarks.run --suite quick"
             )
-    tables, attributes = [], list[dict[str, Any]]()
+    tables = []
     for i, file in enumerate(file for folder in folders for file in sorted(folder.rglob("*.parquet"))):
         table = _table_of(file)
         if table is not None:
-            attributes.append({str(name): value for name, value in table.attrs.items()})
-            table.attrs = {}
             tables.append(table.assign(file=i))
     if not tables:
         names = " or ".join(repr(str(folder)) for folder in folders)
@@ -149,13 +148,13 @@ def read_runs(*folders: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     is_fresh = rows["returned"].notna().groupby([rows[name] for name in (*run, "file")]).transform("any")
     order = rows["file"] + len(tables) * ~is_fresh
     rows = rows[order == order.groupby([rows[name] for name in run]).transform("min")]
-    return rows.drop(columns="file").reset_index(drop=True), attributes
+    return rows.drop(columns="file").reset_index(drop=True)
 
 
 def _table_of(file: Path) -> pd.DataFrame | None:
     """The rows of one file with all columns; None if the file is not about runs, such as recorded trainings."""
     try:
-        table = read_rows(file).drop(columns="config", errors="ignore")  # of no use here, and large
+        table = read_rows(file).drop(columns=["config", "versions"], errors="ignore")  # of no use here, and large
     except (OSError, ValueError) as error:  # pyarrow's errors are among these
         raise UserError(f"{str(file)!r} is not a readable Parquet file; move it elsewhere") from error
     if table.empty or "strategy_seconds" not in table:
@@ -170,9 +169,8 @@ def _table_of(file: Path) -> pd.DataFrame | None:
     if "n_trials" not in table and budget is not None:
         missing["n_trials"] = int(budget[1])
     types = {name: object if value is None else float for name, value in NEW_COLUMNS.items()}
-    attributes, table = table.attrs, table.assign(**missing).astype({**types, "loss": float, "worth": float})
-    table["commit"] = with_commits(table, attributes.get("commits") or [attributes.get("commit")])
-    table.attrs = attributes
+    table = table.assign(**missing).astype({**types, "loss": float, "worth": float})
+    table.attrs = {}
     return table
 
 

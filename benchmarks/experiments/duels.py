@@ -51,7 +51,7 @@ def main(
 
 def all_duels(runs: Path, strategy: str, seeds: int, split: str) -> pd.DataFrame:
     """The rows of ``duels`` for each budget, from the runs in a folder. Raises UserError if the strategy has none."""
-    table, _ = read_runs(runs)
+    table = read_runs(runs)
     table = table[(table["n_workers"] == 1) & (table["split"] == split) & (table["seed"] < seeds)]
     facts = known_constants(table).assign(floor=1.0)
     table = table[pd.MultiIndex.from_frame(table[["suite", "task"]]).isin(facts.index)]

@@ -39,7 +39,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/selector.csv"),
 ) -> None:
     """Write OUT, and print it."""
-    table, _ = read_runs(runs)
+    table = read_runs(runs)
     table = table[(table["n_workers"] == 1) & (table["split"] == split) & ~table["strategy"].isin([*OPPONENTS])]
     facts = known_constants(table).assign(floor=1.0)
     table = table[pd.MultiIndex.from_frame(table[["suite", "task"]]).isin(facts.index)]

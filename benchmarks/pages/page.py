@@ -125,16 +125,6 @@ def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) ->
     }
 
 
-def listed_versions(all_attributes: Iterable[dict[str, Any]]) -> list[str]:
-    """The distinct versions that the runs were made with, and the commits at which files have them."""
-    found: dict[str, dict[str, None]] = {}
-    for attributes in all_attributes:
-        versions = ", ".join(f"{name} {version}" for name, version in attributes.get("versions", {}).items())
-        commits = attributes.get("commits") or [attributes.get("commit")]
-        found.setdefault(versions, {}).update(dict.fromkeys(short(commit or "unknown") for commit in commits))
-    return [f"{versions or 'unknown'}; commits: {', '.join(commits)}" for versions, commits in found.items()]
-
-
 def mixed_commits(table: pd.DataFrame) -> list[tuple[str, str]]:
     """The strategies whose rows come from several commits, with the suites run at each.
 

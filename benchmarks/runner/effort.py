@@ -1,4 +1,4 @@
-"""What the runs took: core-hours by folder and suite, and the commits that their rows come from."""
+"""What the runs took, by folder and suite, and the commits and versions that their rows come from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from benchmarks.runner.results import read_rows
 from benchmarks.suites import LIVE
 
 COLUMNS = ["suite", "task", "strategy", "seed", "n_workers", "trial", "at_seconds", "strategy_seconds", "commit"]
@@ -40,7 +41,7 @@ def efforts(folders: Iterable[Path]) -> list[Effort]:
     """A row per folder and suite; the same run with several budgets counts as several runs."""
     found = []
     for folder in folders:
-        parts = [rows for file in sorted(folder.rglob("*.parquet")) if (rows := _rows(file)) is not None]
+        parts = [read_rows(file, COLUMNS).assign(file=str(file)) for file in _files(folder)]
         if parts:
             every = pd.concat(parts, ignore_index=True)
             found += [_effort(folder.name, str(suite), rows) for suite, rows in every.groupby("suite", sort=False)]
@@ -52,10 +53,14 @@ def commits_of(text: str) -> list[str]:
     return re.findall(r"[^\s,]+", text)
 
 
-def with_commits(rows: pd.DataFrame, recorded: Iterable[str | None]) -> pd.Series:
-    """The column ``commit``; where it is missing, all commits recorded for the file."""
-    every = " ".join(commit or "unknown" for commit in recorded)
-    return rows["commit"].fillna(every) if "commit" in rows else pd.Series(every, index=rows.index)
+def listed_versions(folders: Iterable[Path]) -> list[str]:
+    """The distinct versions that the runs were made with, each with the commits of its rows."""
+    files = [file for folder in folders for file in _files(folder)]
+    parts = [read_rows(file, ["versions", "commit"]).drop_duplicates() for file in files]
+    found: dict[str, dict[str, None]] = {}
+    for versions, commits in pd.concat(parts)[["versions", "commit"]].itertuples(index=False) if parts else ():
+        found.setdefault(versions, {}).update(dict.fromkeys(map(short, commits_of(commits))))
+    return [f"{versions}; commits: {', '.join(commits)}" for versions, commits in found.items()]
 
 
 def short(commit: str) -> str:
@@ -63,15 +68,9 @@ def short(commit: str) -> str:
     return commit[:10] + "+" * (commit.endswith("+") and len(commit) > 10)
 
 
-def _rows(file: Path) -> pd.DataFrame | None:
-    """The rows of a file, numbered by it; None if it is not about runs."""
-    names = pq.read_schema(file).names
-    if "strategy_seconds" not in names:
-        return None
-    rows = pd.read_parquet(file, columns=[name for name in COLUMNS if name in names])
-    recorded = rows.attrs.get("commits") or [rows.attrs.get("commit")]
-    rows.attrs = {}
-    return rows.assign(commit=with_commits(rows, recorded), file=str(file))
+def _files(folder: Path) -> list[Path]:
+    """The files about runs; others hold recorded trainings."""
+    return [file for file in sorted(folder.rglob("*.parquet")) if "strategy_seconds" in pq.read_schema(file).names]
 
 
 def _effort(folder: str, suite: str, rows: pd.DataFrame) -> Effort:

@@ -1,18 +1,21 @@
 """The runs of the comparison on disk: Parquet files of tidy rows, one per suite, strategy and budget.
 
-Each row has the configuration that was trained, as compact JSON, so that its loss can be recomputed. Older rows
-have it only for the returned configuration, or lack the columns ``seconds`` and ``config``.
+Each row has the configuration that was trained, as compact JSON, so that its loss can be recomputed, and the commit
+and the versions that it was computed with. Older rows have a configuration only if it was returned, or lack the
+columns ``seconds`` and ``config``; older files have one list of commits and of versions for all rows.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from automl.errors import UserError
 from automl.provenance import commit, versions
@@ -75,19 +78,17 @@ class Results:
     def save(self) -> None:
         """Write the rows added since the last save."""
         for file, rows in self._new.items():
-            old, new = self._frames[file], pd.DataFrame(rows).assign(commit=commit())
+            installed = _listed(versions(*opponents.PACKAGES, *suites.PACKAGES))
+            old, new = self._frames[file], pd.DataFrame(rows).assign(commit=commit(), versions=installed)
             again = set(zip(new["task"], new["seed"], strict=True))  # crashed before
             kept = old[[key not in again for key in zip(old["task"], old["seed"], strict=True)]]
             frame = new if kept.empty else pd.concat([kept, new], ignore_index=True)
             frame = frame.sort_values(["task", "seed", "at_epochs", "trial"], kind="stable", ignore_index=True)
             for column in ("repeats", "loss", "worth", "test", "retrained", "returned", "seconds"):
                 frame[column] = frame[column].astype(float)
-            for column in ("crash", "error", "config"):
+            for column in ("crash", "error", "config", "commit"):
                 frame[column] = frame[column].astype("str").where(frame[column].notna(), None)
             frame["is_returned"] = frame["is_returned"].eq(True)  # older rows without configurations have no value
-            commits = [*old.attrs.get("commits", []), commit()]
-            installed = versions(*opponents.PACKAGES, *suites.PACKAGES)
-            frame.attrs = {"versions": installed, "commits": list(dict.fromkeys(commits))}
             write_rows(frame, file)
             self._frames[file] = frame
         self._new = {}
@@ -116,14 +117,31 @@ def _new_bests(frame: pd.DataFrame) -> pd.Series[bool]:
     return best < best.groupby(runs).shift(fill_value=np.inf)
 
 
-def read_rows(file: Path) -> pd.DataFrame:
-    """Read rows written by ``write_rows``."""
-    frame = pd.read_parquet(file)
+def read_rows(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read rows written by ``write_rows``, or those of ``columns`` that the file has.
+
+    Of an older file, ``commit`` has all commits separated by spaces, and ``versions`` the latest.
+    """
+    names = pq.read_schema(file).names
+    frame = pd.read_parquet(file, columns=None if columns is None else [name for name in columns if name in names])
+    recorded = frame.attrs.get("commits") or [frame.attrs.get("commit")]
+    of_file = {
+        "commit": " ".join(name or "unknown" for name in recorded),
+        "versions": _listed(frame.attrs.get("versions", {})) or "unknown",
+    }
+    for name, text in of_file.items():
+        if columns is None or name in columns:
+            frame[name] = frame[name].fillna(text) if name in frame else text
+    frame.attrs = {}
     if {"worth", "loss"} <= set(frame):
         frame["worth"] = frame["worth"].fillna(frame["loss"])
     if "config" in frame and "is_returned" not in frame:
         frame["is_returned"] = frame["config"].notna()
     return frame.astype({name: float for name in SINGLE if name in frame})
+
+
+def _listed(installed: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in installed.items())
 
 
 def write_parquet(frame: pd.DataFrame, file: Path, few_values: tuple[str, ...] = ()) -> None:

@@ -12,12 +12,12 @@ from test_leaderboard import TASKS, constants, crashed, failed, runs, save
 
 from automl.errors import UserError
 from benchmarks import check
+from benchmarks.checks import recomputed
 from benchmarks.pages import markdown
 from benchmarks.pages.sentences import evidence
 from benchmarks.runner.plan import TaskSource
 from benchmarks.runner.results import Results, read_rows
 from benchmarks.runner.simulate import Run, simulate
-from benchmarks.scoring import recomputed
 from benchmarks.scoring.certainty import versus
 from benchmarks.scoring.comparison import AMONG, BEST, UNKNOWN, compare
 from benchmarks.scoring.leaderboard import board, needs, sections

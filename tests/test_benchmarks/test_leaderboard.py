@@ -14,6 +14,7 @@ from benchmarks.pages import markdown, page
 from benchmarks.pages import tables as cells
 from benchmarks.pages.sentences import Finding, evidence, findings, to_know
 from benchmarks.report import known_constants, main, never_worked, read_runs
+from benchmarks.runner.effort import listed_versions
 from benchmarks.scoring import comparison
 from benchmarks.scoring.cohorts import EVERY_SUITE, fields
 from benchmarks.scoring.leaderboard import Section, board, sections
@@ -568,7 +569,7 @@ def test_older_files_are_read_and_the_run_with_the_larger_budget_is_used(tmp_pat
     ]  # fmt: skip
     old.drop(columns=new).to_parquet(file, index=False)
     save(tmp_path, runs("tpe", 0.1, TASKS[:2], n_trials=30))
-    every, _ = read_runs(tmp_path)
+    every = read_runs(tmp_path)
     assert set(every.loc[every["task"] == "t00", "n_trials"]) == {10, 30}
     table = longest(every)
     budgets = table.drop_duplicates(["task", "seed"]).set_index(["task", "seed"])["n_trials"]
@@ -586,7 +587,7 @@ def test_task_facts_from_one_file_apply_to_all_files(tmp_path):
     save(tmp_path, known)
     file = tmp_path / "s" / "tpe-20-trials-1-workers.parquet"
     runs("tpe", 0.1, ["f01-2d"]).drop(columns=["unit", "split", "commit"]).to_parquet(file, index=False)
-    table, _ = read_runs(tmp_path)
+    table = read_runs(tmp_path)
     assert set(table["unit"]) == {"f01"}
     assert set(table["split"]) == {"holdout"}
     assert set(table.loc[table["strategy"] == "tpe", "commit"]) == {"unknown"}
@@ -628,17 +629,26 @@ def test_strategies_with_rows_from_several_commits_are_listed(tmp_path):
     old.attrs = {"commits": ["abc", None]}
     (tmp_path / "s").mkdir()
     old.to_parquet(tmp_path / "s" / "ga-20-trials-1-workers.parquet", index=False)
-    assert page.mixed_commits(read_runs(tmp_path)[0]) == [("ga", "abc (s); unknown (s)")]
+    assert page.mixed_commits(read_runs(tmp_path)) == [("ga", "abc (s); unknown (s)")]
     commas = runs("ga", 0.1, TASKS).assign(commit="0123456789abcdef, 0123456789abcdef+")
     assert page.mixed_commits(commas) == [("ga", "0123456789 (s); 0123456789+ (s)")]
 
 
-def test_each_set_of_versions_is_listed_once_with_its_commits():
-    attributes = [{"versions": {"python": "3.11"}, "commits": ["0123456789abcdef", "def+"]}, {"commit": None}]
-    attributes.append({"versions": {"python": "3.11"}, "commit": "abc"})
-    assert page.listed_versions(attributes) == [
-        "python 3.11; commits: 0123456789, def+, abc",
+def test_each_set_of_versions_is_listed_once_with_its_commits(tmp_path):
+    rows = pd.DataFrame({"strategy_seconds": [0.1, 0.2]})
+    for name, attributes in (
+        ("a", {"versions": {"python": "3.11"}, "commits": ["0123456789abcdef", "def+"]}),
+        ("b", {"commit": None}),
+        ("c", {"versions": {"python": "3.11"}, "commit": "abc"}),
+    ):
+        old = rows.copy()
+        old.attrs = attributes
+        old.to_parquet(tmp_path / f"{name}.parquet")
+    rows.assign(versions=["python 3.11", "python 3.12"], commit=["abd", "abe"]).to_parquet(tmp_path / "d.parquet")
+    assert listed_versions([tmp_path]) == [
+        "python 3.11; commits: 0123456789, def+, abc, abd",
         "unknown; commits: unknown",
+        "python 3.12; commits: abe",
     ]
 
 

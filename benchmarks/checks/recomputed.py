@@ -112,16 +112,16 @@ def incumbents(run: pd.DataFrame, clock: str, unit: str) -> list[tuple[float, fl
     by_config: dict[float, dict[float, list[float]]] = {}
     found, best = [], (0.0, 0, np.inf)
     worth = np.nan
-    for row in run.sort_values(clock, kind="stable").to_dict("records"):
-        if row["failed"] or np.isnan(row["loss"]):
-            continue
-        config = row["trial"] if np.isnan(row["repeats"]) else row["repeats"]
-        losses = by_config.setdefault(config, {}).setdefault(row["epochs"], [])
-        losses.append(row["loss"])
-        mine = (-row["epochs"], -len(losses), float(np.mean(losses)))
+    run = run[~run["failed"] & run["loss"].notna()].sort_values(clock, kind="stable")
+    config = run["repeats"].fillna(run["trial"])
+    spent = run[clock] / run[unit]
+    for key, epochs, loss, own, after in zip(config, run["epochs"], run["loss"], run["worth"], spent, strict=True):
+        losses = by_config.setdefault(key, {}).setdefault(epochs, [])
+        losses.append(loss)
+        mine = (-epochs, -len(losses), sum(losses) / len(losses))
         if np.isnan(worth) or mine < best:
-            best, worth = mine, row["worth"]
-        found.append((row[clock] / row[unit], worth))
+            best, worth = mine, own
+        found.append((after, worth))
     return found
 
 

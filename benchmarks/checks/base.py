@@ -1,0 +1,29 @@
+"""A number of the leaderboard, and what it is by the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+TOLERANCE = 2e-5  # relative: the tables have six digits
+OF_WIDTH = 0.05  # tolerance of a drawn end of an interval and of an expected loss, as a share of the widest interval
+OF_CHANCE = 0.03  # tolerance of a probability
+COUNTED = REGRETS, ENDS, CHANCES, PAIRS, NEEDS, RECORDS, PRINTED = (
+    "regrets", "ends of intervals", "probabilities and losses", "facts of verdicts", "needed budgets",
+    "numbers behind automl select", "numbers of the first table",
+)  # fmt: skip
+
+Value = float | str
+Check = tuple[str, str, Value, Value, float]  # one of COUNTED, name, value by the rows, value shown, absolute tolerance
+Place = tuple[Any, ...]  # suite, split, field and number of workers
+
+
+def is_same(value: Value, expected: Value, tolerance: float) -> bool:
+    if isinstance(value, str) or isinstance(expected, str):
+        return value == expected
+    return bool(np.isclose(value, expected, rtol=TOLERANCE, atol=tolerance, equal_nan=True))
+
+
+def text_of(value: Value) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"

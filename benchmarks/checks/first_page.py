@@ -1,0 +1,69 @@
+"""What the first page of the leaderboard prints, against the rows."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+from automl.errors import UserError
+from benchmarks.checks import recomputed
+from benchmarks.checks.base import OF_CHANCE, OF_WIDTH, PRINTED, Check, Place
+from benchmarks.checks.tables import Found
+from benchmarks.pages.situations import SITUATIONS, SPLITS
+from benchmarks.scoring.cohorts import DEVELOPMENT
+
+
+def advice_on(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:
+    """The rows of the first table of a page, by column: each for the place where it was measured, with its split and,
+    if it also has a number from there, for the development tasks."""
+    try:
+        lines = page.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UserError(f"cannot read {str(page)!r}; write it with python -m benchmarks.report") from error
+    start = next((i for i, line in enumerate(lines) if line.startswith("| setting |")), len(lines))
+    table = itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
+    header, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table] or [[], []]
+    found: list[tuple[Place, Mapping[str, str], str]] = []
+    for cells in rows:
+        row = dict(zip(header, cells, strict=True))
+        suite, field, n_workers = next(key for key, words in SITUATIONS.items() if words == row["setting"])
+        split = next(split for split, words in SPLITS.items() if row["measured on"].startswith(words))
+        splits = [split, *([DEVELOPMENT] if row["P(best) on development tasks"] else [])]
+        found += [((suite, each, field, n_workers), row, each) for each in splits]
+    return found
+
+
+def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, Found]) -> Iterator[Check]:
+    """What the first table prints of the recommended strategy and of random search, with its rounding."""
+    for row, split in rows:
+        own, name = found.get(float(row["trainings"])), row["recommended"].split(" or ")[0].strip("*")
+        label = f"the first table, {name} after {row['trainings']}"
+        if own is None or name not in own.chances:
+            yield PRINTED, label, "not in the leaderboard", "", 0.0
+            continue
+        here = row["measured on"].startswith(SPLITS[split])
+        column = "P(best)" if here else "P(best) on development tasks"
+        yield PRINTED, f"{label}, {column}", own.chances[name][0], *_printed(row[column], OF_CHANCE)
+        if not here:
+            continue
+        exact = len(own.known) < recomputed.FEW
+        near = 0.0 if exact else OF_WIDTH * float(own.ends["high95"][name] - own.ends["low95"][name])
+        mean, low, high = re.findall(r"-?[\d.]+(?:e-\d+)?", row["regret (80% interval)"])
+        yield PRINTED, f"{label}, regret", float(own.known[name].mean()), *_printed(mean)
+        yield PRINTED, f"{label}, low80", own.ends["low80"][name], *_printed(low, near)
+        yield PRINTED, f"{label}, high80", own.ends["high80"][name], *_printed(high, near)
+        random = row["regret of random search"]
+        if random:
+            yield PRINTED, f"{label}, random", float(own.known["random"].mean()), *_printed(random)
+
+
+def _printed(text: str, near: float = 0.0) -> tuple[float, float]:
+    """A printed number and its tolerance: half of its last digit more than ``near``; of ``over 0.99``, the middle."""
+    beyond = {"over 0.99": "0.995", "below 0.01": "0.005"}
+    number = Decimal(beyond.get(text, text))
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int)
+    return float(number), near + (0.01 if text in beyond else 10.0**exponent) * 0.501
