@@ -10,12 +10,14 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
+import itertools
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import typer
+from numpy.typing import NDArray
 
 from automl.errors import UserError
 from automl.metrics import METRICS, loss_of
@@ -24,6 +26,7 @@ from benchmarks.command import run_command
 from benchmarks.pages import markdown
 from benchmarks.runner.results import read_rows
 from benchmarks.runner.simulate import N_FRESH
+from benchmarks.scoring.certainty import between, geometric_mean
 from benchmarks.scoring.cohorts import counted
 from benchmarks.suites.live_task import LiveTask
 from benchmarks.suites.own_files import FILES, fetch_all
@@ -187,16 +190,27 @@ def _cells(line: Any, strategies: list[str]) -> list[str]:
 
 
 def _ratios(table: pd.DataFrame, strategies: list[str]) -> list[str]:
-    lines = []
-    for what, part in (*((split, table[table["split"] == split]) for split in SPLITS), ("all", table)):
-        part = part.dropna(subset=strategies)  # so that all means are over the same tasks
-        if len(part) and (what != "all" or part["split"].nunique() > 1):
-            ratios = {
-                name: [error_ratio(line, name) for _, line in part.iterrows()] for name in ("default", *strategies)
-            }
-            means = ", ".join(f"{name} {np.exp(np.mean(np.log(values))):.3f}" for name, values in ratios.items())
-            lines.append(f"Geometric mean of the error ratios to the baseline, {what} ({len(part)} tasks): {means}.  ")
-    return lines
+    """Geometric means of ratios of errors: of the default and the strategies to the baseline, and of two strategies."""
+    errors = pd.DataFrame(
+        {name: [np.log(error_ratio(line, name)) for _, line in table.iterrows()] for name in ("default", *strategies)},
+        index=table.index,
+    ).dropna()  # so that all means are over the same tasks
+    logs = {f"{name} / baseline": errors[name] for name in errors}
+    logs |= {f"{a} / {b}": errors[a] - errors[b] for a, b in itertools.combinations(strategies, 2)}
+    split, cells = table["split"][errors.index], []
+    for what in (*SPLITS, *(["all"] if split.nunique() > 1 else [])):
+        own = {name: values[(split == what) | (what == "all")] for name, values in logs.items()}
+        if n := len(own["default / baseline"]):
+            cells.append([what, f"{n}", *(_mean_of(values.to_numpy()) for values in own.values())])
+    title = (
+        "Ratios of errors: geometric means over tasks, with 95% intervals by Student's t. Below 1, the first is better."
+    )
+    return [title, "", *markdown.grid(["split", "tasks", *logs], cells)]
+
+
+def _mean_of(logs: NDArray[Any]) -> str:
+    mean, low, high = geometric_mean(logs)
+    return f"{mean:.3f} ({interval})" if (interval := between(low, high)) else f"{mean:.3f}"
 
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from automl.metrics import METRICS, loss_of
 from benchmarks.pages import markdown
-from benchmarks.scoring.certainty import FEWEST
+from benchmarks.scoring.certainty import between, geometric_mean
 
 BASE = "untuned"  # errors are divided by its: scikit-learn's gradient boosting for tables, else see own_scores
 TOLERATED = 1.02  # of errors divided by the baseline's
@@ -37,13 +36,13 @@ def ratios_of(rows: pd.DataFrame, *, log_loss: bool = False) -> pd.DataFrame:
 def geometric_of(rows: pd.DataFrame, product: str) -> tuple[int, float, float, float]:
     """The number of files of a product, and the geometric mean of its ratios with a 95% interval over files."""
     ratios = ratios_of(rows)[[product]].dropna()
-    return len(of_files(ratios)), *_geometric(np.log(of_files(ratios)[product].to_numpy()))
+    return len(of_files(ratios)), *geometric_mean(np.log(of_files(ratios)[product].to_numpy()))
 
 
 def duel_of(rows: pd.DataFrame, product: str, rival: str, *, log_loss: bool = False) -> tuple[int, float, float, float]:
     """As ``geometric_of``, for the errors or log losses of a product divided by those of another one."""
     files = _quotients(ratios_of(rows, log_loss=log_loss), product, rival)
-    return len(files), *_geometric(np.log(files.to_numpy()))
+    return len(files), *geometric_mean(np.log(files.to_numpy()))
 
 
 def behind(rows: pd.DataFrame, product: str, rival: str) -> pd.Series[Any]:
@@ -117,10 +116,10 @@ def _means(rows: pd.DataFrame, ratios: pd.DataFrame, parts: Sequence[str]) -> li
 def _line_of(name: str, which: str, ratios: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     """``ratios``: one column, for the files of a part."""
     files = of_files(ratios)[name].droplevel("part")
-    mean, low, high = _geometric(np.log(files.to_numpy()))
+    mean, low, high = geometric_mean(np.log(files.to_numpy()))
     own = rows[(rows["product"] == name) & (rows["part"] == which)]
     return [
-        name, _how_many(ratios, which), f"{mean:.3f}", _between(low, high),
+        name, _how_many(ratios, which), f"{mean:.3f}", between(low, high),
         f"{int((files < 1).sum())} of {len(files)}", f"{files.max():.2f} ({files.idxmax()})",
         _surely_worse(own, files), f"{own['wall'].max():.0f} s",
     ]  # fmt: skip
@@ -162,27 +161,10 @@ def _duels(ratios: pd.DataFrame, what: str) -> list[str]:
             both = ratios.loc[ratios.index.get_level_values("part") == which, ["default", name]].dropna()
             if len(both) > 1:
                 files = _quotients(both, "default", str(name))
-                mean, low, high = _geometric(np.log(files.to_numpy()))
-                own = [f"{mean:.3f}", _between(low, high), f"{int((files < 1).sum())} of {len(files)}"]
+                mean, low, high = geometric_mean(np.log(files.to_numpy()))
+                own = [f"{mean:.3f}", between(low, high), f"{int((files < 1).sum())} of {len(files)}"]
                 cells.append([f"default / {name}", _how_many(both, which), *own])
     return [*markdown.grid([what, "files", "ratio", "95%", "default is better on"], cells), ""] if cells else []
-
-
-def _geometric(logs: NDArray[Any]) -> tuple[float, float, float]:
-    """The geometric mean of ratios with a 95% interval by Student's t, NaN for fewer than FEWEST files.
-
-    ``logs``: their logarithms, one per file.
-    """
-    from scipy import stats
-
-    mean, n = float(logs.mean()), len(logs)
-    width = float(stats.t.isf(0.025, n - 1) * logs.std(ddof=1) / np.sqrt(n)) if n >= FEWEST else np.nan
-    return float(np.exp(mean)), float(np.exp(mean - width)), float(np.exp(mean + width))
-
-
-def _between(low: float, high: float) -> str:
-    """An interval; empty if there is none."""
-    return "" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
 
 
 def _every_file(rows: pd.DataFrame, ratios: pd.DataFrame) -> list[str]:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmarks.scoring.statistics import N_DRAWS
 
@@ -135,3 +137,20 @@ def _means_of_few(values: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
     means = values.mean(axis=0)
     normal = rng.normal(size=(n_draws, n)) @ (values - means) / np.sqrt(n * (n - 1))  # has that covariance
     return np.asarray(means + normal / np.sqrt(rng.chisquare(n - 1, (n_draws, 1)) / (n - 1)))
+
+
+def geometric_mean(logs: NDArray[Any]) -> tuple[float, float, float]:
+    """The geometric mean of ratios with a 95% interval by Student's t, NaN for fewer than FEWEST.
+
+    ``logs``: their logarithms.
+    """
+    from scipy import stats
+
+    mean, n = float(logs.mean()), len(logs)
+    width = float(stats.t.isf(0.025, n - 1) * logs.std(ddof=1) / np.sqrt(n)) if n >= FEWEST else np.nan
+    return float(np.exp(mean)), float(np.exp(mean - width)), float(np.exp(mean + width))
+
+
+def between(low: float, high: float) -> str:
+    """An interval as text; empty if there is none."""
+    return "" if np.isnan(low) else f"{low:.3f} to {high:.3f}"

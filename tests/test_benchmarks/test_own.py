@@ -251,9 +251,10 @@ def test_the_summary_names_strategies_that_do_not_beat_the_baseline():
     [of_a, of_b] = [line for line in lines if line.startswith(("| a ", "| b "))]
     assert of_a.endswith("| default |")
     assert of_b.endswith("| default, bo (within noise) |")
-    assert lines[-1].startswith(
-        "Geometric mean of the error ratios to the baseline, all (2 tasks): default 1.118, bo 1.581"
-    )
+    assert lines[-1] == "| all | 2 | 1.118 | 1.581 |"
+    several = pd.concat([table.assign(auto=table["bo"], auto_noise=0.5)] * 3, ignore_index=True)
+    assert own.summary(several).splitlines()[-1].startswith("| all | 6 | 1.118 (0.983 to 1.271) |")
+    assert own.summary(several).splitlines()[-1].endswith("| 1.000 (1.000 to 1.000) |")
 
 
 def test_runs_of_several_budgets_are_not_mixed(tmp_path):
