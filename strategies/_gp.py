@@ -49,11 +49,17 @@ class GP:
         S: np.ndarray | None = None,
     ) -> GP:
         """The process with a given theta, conditioned on observations. ``S`` defaults to zero."""
-        scaled = X / _lengthscales(theta, hyperparameter)
-        K = _matern(_squared_distances(scaled, scaled), np.exp(theta[-2]))
-        _add_noise(K, np.exp(theta[-1]), S)
+        K = cls.kernel(X, X, theta, hyperparameter)
+        add_noise(K, np.exp(theta[-1]), S)
         L = cholesky(K, lower=True, overwrite_a=True, check_finite=False)
         return cls(X, Y, theta, hyperparameter, L, cho_solve((L, True), Y, check_finite=False))
+
+    @classmethod
+    def kernel(cls, A: np.ndarray, B: np.ndarray, theta: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:
+        """Covariances of the noise-free loss at points (m, D) and (n, D), shape (m, n)."""
+        lengths = lengthscales(theta, hyperparameter)
+        a = A / lengths
+        return matern(squared_distances(a, a if B is A else B / lengths), np.exp(theta[-2]))
 
     def predict(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means (m, f) and standard deviations (m,) of the noise-free loss at new points (m, D)."""
@@ -68,16 +74,15 @@ class GP:
 
     def covariance(self, X: np.ndarray) -> np.ndarray:
         """Covariances of new points with the observations, shape (m, n)."""
-        lengths = _lengthscales(self.theta, self.hyperparameter)
-        return _matern(_squared_distances(X / lengths, self.X / lengths), np.exp(self.theta[-2]))
+        return self.kernel(X, self.X, self.theta, self.hyperparameter)
 
     def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Means and deviations as in ``predict``, and their gradients in the features: (m, f, D) and (m, D)."""
-        lengths = _lengthscales(self.theta, self.hyperparameter)
+        lengths = lengthscales(self.theta, self.hyperparameter)
         scaled = (X[:, None] - self.X[None]) / lengths  # (m, n, D)
         r2 = (scaled**2).sum(axis=2)
         signal = np.exp(self.theta[-2])
-        k = _matern(r2, signal)
+        k = matern(r2, signal)
         root = np.sqrt(5.0 * r2)
         # dk/dx = -(5/3) s2 (1 + sqrt(5) r) exp(-sqrt(5) r) (x - x_i) / l^2
         slope = (-(5.0 / 3.0) * signal * (1.0 + root) * np.exp(-root))[:, :, None] * (scaled / lengths)
@@ -90,8 +95,7 @@ class GP:
     def sample(self, X: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
         """Joint samples of the observed (noisy) loss at new points, (m, D) to (m, n_samples), for the first column."""
         k = self.covariance(X)
-        lengths = _lengthscales(self.theta, self.hyperparameter)
-        own = _matern(_squared_distances(X / lengths, X / lengths), np.exp(self.theta[-2]))
+        own = self.kernel(X, X, self.theta, self.hyperparameter)
         v = solve_triangular(self.L, k.T, lower=True, check_finite=False)
         own = own - v.T @ v
         own[np.diag_indices_from(own)] += np.exp(self.theta[-1]) + 1e-6
@@ -100,8 +104,7 @@ class GP:
 
     def with_more(self, X: np.ndarray, Y: np.ndarray) -> GP:
         """The process conditioned on further observations, by extending the Cholesky factor."""
-        lengths = _lengthscales(self.theta, self.hyperparameter)
-        own = _matern(_squared_distances(X / lengths, X / lengths), np.exp(self.theta[-2]))
+        own = self.kernel(X, X, self.theta, self.hyperparameter)
         own[np.diag_indices_from(own)] += np.exp(self.theta[-1]) + JITTER
         lower = solve_triangular(self.L, self.covariance(X).T, lower=True, check_finite=False).T  # (m, n)
         corner = cholesky(own - lower @ lower.T + JITTER * np.eye(len(X)), lower=True, check_finite=False)
@@ -110,7 +113,7 @@ class GP:
         L[:n, :n], L[n:, :n], L[n:, n:] = self.L, lower, corner
         everything = np.concatenate([np.broadcast_to(self.Y, (n, Y.shape[1])), Y])
         alpha = cho_solve((L, True), everything, check_finite=False)
-        return GP(np.concatenate([self.X, X]), everything, self.theta, self.hyperparameter, L, alpha)
+        return type(self)(np.concatenate([self.X, X]), everything, self.theta, self.hyperparameter, L, alpha)
 
 
 def fit(
@@ -165,7 +168,7 @@ def negative_log_posterior(
     decay = np.exp(theta[-2]) * np.exp(-root)
     K_signal = (1.0 + root + root**2 / 3.0) * decay
     K = K_signal.copy()
-    _add_noise(K, np.exp(theta[-1]), S)
+    add_noise(K, np.exp(theta[-1]), S)
     L, not_positive = dpotrf(K, lower=1)
     if not_positive:
         return 1e25, np.zeros_like(theta)
@@ -183,22 +186,22 @@ def negative_log_posterior(
     return float(0.5 * y @ alpha + np.log(np.diag(L)).sum()) + penalty, gradient + slope
 
 
-def _add_noise(K: np.ndarray, v: float, S: np.ndarray | None) -> None:
+def add_noise(K: np.ndarray, v: float, S: np.ndarray | None) -> None:
     K[np.diag_indices_from(K)] += v + JITTER
     if S is not None:
         K += v * S
 
 
-def _lengthscales(theta: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:
+def lengthscales(theta: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(theta[:-2])[hyperparameter])
 
 
-def _matern(r2: np.ndarray, signal: float) -> np.ndarray:
+def matern(r2: np.ndarray, signal: float) -> np.ndarray:
     root = np.sqrt(5.0 * r2)
     return np.asarray(signal * (1.0 + root + root**2 / 3.0) * np.exp(-root))
 
 
-def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2.0 * a @ b.T
     return np.asarray(np.maximum(squares, 0.0))
 

@@ -35,6 +35,7 @@ class Auto(Delegate):
     with_families: ClassVar[bool] = True
     with_short: ClassVar[bool] = True
     phase_share: ClassVar[float] = PHASE_SHARE
+    model_search: ClassVar[type[BayesianOptimization]] = BayesianOptimization
 
     def __init__(
         self,
@@ -135,7 +136,7 @@ class Auto(Delegate):
         if self._has_many:
             return self._mix(MANY_ARMS, space, fixed, prior, levels)
         cost = None if self._seconds is None else self._cost_exponent
-        return BayesianOptimization(space, prior=prior, fixed=fixed, cost_exponent=cost, **self._options)
+        return self.model_search(space, prior=prior, fixed=fixed, cost_exponent=cost, **self._options)
 
     def _mix(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
+from benchmarks.opponents.product_kernel import ProductKernel
 from strategies._mix import Mix
 from strategies.auto import Auto
 from strategies.base import Outcome, Proposal, Start
@@ -39,16 +40,22 @@ class ShortThroughout(Auto):
     phase_share = 1.0
 
 
+class IndependentLosses(BayesianOptimization):
+    """The losses of a config at different rungs have independent noise."""
+
+    shared_noise = 0.0
+
+
 class IndependentNoise(Auto):
     """Independent noise for the losses of a config at different rungs."""
 
-    def _inner_searcher(
-        self, space: ConfigurationSpace, fixed: Mapping[str, Value], prior: list[Start], levels: list[int]
-    ) -> ConfigStrategy:
-        searcher = super()._inner_searcher(space, fixed, prior, levels)
-        if isinstance(searcher, BayesianOptimization):
-            searcher.shared_noise = 0.0  # type: ignore[misc]
-        return searcher
+    model_search = IndependentLosses
+
+
+class ProductOfKernels(Auto):
+    """The kernel over curves is a product of one over configs and one over the share of a full training."""
+
+    model_search = ProductKernel
 
 
 class NoFamilies(Auto):

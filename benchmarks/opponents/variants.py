@@ -10,6 +10,7 @@ from benchmarks.opponents.auto_variants import (
     IndependentNoise,
     NoEarlyStopping,
     NoFamilies,
+    ProductOfKernels,
     Repeats,
     ShortThroughout,
 )
@@ -53,6 +54,10 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
         "short trainings first during the whole budget, not only in a first phase",
     ),
     "auto~independent-noise": (IndependentNoise, "independent noise for the losses of a config at different rungs"),
+    "auto~product-kernel": (
+        ProductOfKernels,
+        "a kernel of configs times one of the share of a full training, instead of one of both",
+    ),
     "auto~no-families": (NoFamilies, "one surrogate for the whole space instead of one per model family"),
     "auto~repeats": (Repeats, "the last 12% of the budget trains the best configs again; the best mean counts"),
 }

@@ -1,0 +1,116 @@
+"""A Gaussian process over learning curves whose kernel is a product. Glossary as in ``strategies._gp``.
+
+k((x, t), (x', t')) = s2 M(x, x') M(t, t') with Matern 5/2 kernels M of the config x and of the share t of a full
+training, in place of one M over both: K. Swersky et al., Multi-Task Bayesian Optimization (NeurIPS 2013), with M in
+place of a free covariance of tasks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
+from scipy.optimize import minimize
+
+from strategies import _gp
+from strategies._gp import GP, MIN_VARIANCE, add_noise, lengthscales, matern, squared_distances
+from strategies.bayesian import BayesianOptimization
+
+
+class ProductGP(GP):
+    """The process with the product kernel; the share of a full training is the last feature."""
+
+    @classmethod
+    def kernel(cls, A: np.ndarray, B: np.ndarray, theta: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:
+        of_config, of_share = _parts(A, B, theta, hyperparameter)
+        return np.asarray(matern(of_config, np.exp(theta[-2])) * matern(of_share, 1.0))
+
+    def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        lengths = lengthscales(self.theta, self.hyperparameter)
+        scaled = (X[:, None] - self.X[None]) / lengths  # (m, n, D)
+        of_config, of_share = _parts(X, self.X, self.theta, self.hyperparameter)
+        signal = np.exp(self.theta[-2])
+        k = matern(of_config, signal) * matern(of_share, 1.0)
+        slope = -scaled / lengths
+        slope[:, :, :-1] *= (_decay(of_config, signal) * matern(of_share, 1.0))[:, :, None]
+        slope[:, :, -1] *= matern(of_config, signal) * _decay(of_share, 1.0)
+        solved = dpotrs(self.L, k.T, lower=1)[0].T
+        sd = np.sqrt(np.maximum(signal - (k * solved).sum(axis=1), MIN_VARIANCE))
+        return k @ self.alpha, sd, self.alpha.T @ slope, -(solved[:, None] @ slope)[:, 0] / sd[:, None]
+
+
+class ProductKernel(BayesianOptimization):
+    """Uses the product kernel once there are short trainings."""
+
+    def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
+        if not self._features.with_epochs:
+            return super()._fitted(X, y, n_told)
+        owner, theta = self._features.hyperparameter, self._theta
+        self._n_used = n_told
+        last = theta if theta is not None and len(theta) == owner.max() + 3 else None
+        return fit(X, y, owner, last, self._noise_ceiling(y), self._noise)
+
+
+def fit(
+    X: np.ndarray, y: np.ndarray, owner: np.ndarray, last: np.ndarray | None, max_noise: float, S: np.ndarray | None
+) -> GP:
+    """As ``strategies._gp.fit``."""
+    d = int(owner.max()) + 1
+    start = np.array([_gp.START_LENGTHSCALE] * d + [_gp.SIGNAL_MEAN, _gp.NOISE_MEAN])
+    bounds = [_gp.BOUNDS["lengthscale"]] * d + [_gp.BOUNDS["signal"], (_gp.BOUNDS["noise"][0], max_noise)]
+    highest = [high for _, high in bounds]
+    options: dict[str, Any] = {"maxiter": 60, "ftol": 1e-6}
+    differences = _gp.squared_differences(X, owner, d)
+    found = [
+        minimize(
+            negative_log_posterior, np.minimum(each, highest), args=(differences, y, S), jac=True, method="L-BFGS-B",
+            bounds=bounds, options=options,
+        )
+        for each in ([start] if last is None else [start, last])
+    ]  # fmt: skip
+    return ProductGP.given(X, y[:, None], min(found, key=lambda each: float(each.fun)).x, owner, S)
+
+
+def negative_log_posterior(
+    theta: np.ndarray, differences: np.ndarray, y: np.ndarray, S: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
+    """As ``strategies._gp.negative_log_posterior``."""
+    d, n = len(differences), len(y)
+    flat, inverse_squares = differences.reshape(d, n * n), np.exp(-2.0 * theta[:d])
+    of_config = (inverse_squares[:-1] @ flat[:-1]).reshape(n, n)
+    of_share, signal = inverse_squares[-1] * differences[-1], np.exp(theta[-2])
+    K_config, K_share = matern(of_config, signal), matern(of_share, 1.0)
+    K_signal = K_config * K_share
+    K = K_signal.copy()
+    add_noise(K, np.exp(theta[-1]), S)
+    L, not_positive = dpotrf(K, lower=1)
+    if not_positive:
+        return 1e25, np.zeros_like(theta)
+    alpha, _ = dpotrs(L, y, lower=1)
+    inverse, _ = dpotri(L, lower=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    W = inverse - np.outer(alpha, alpha)
+    gradient = np.empty_like(theta)
+    by_config, by_share = W * K_share * _decay(of_config, signal), W * K_config * _decay(of_share, 1.0)
+    gradient[: d - 1] = 0.5 * inverse_squares[:-1] * (flat[:-1] @ by_config.ravel())
+    gradient[d - 1] = 0.5 * inverse_squares[-1] * (flat[-1] @ by_share.ravel())
+    gradient[-2] = 0.5 * np.sum(W * K_signal)
+    gradient[-1] = 0.5 * np.exp(theta[-1]) * (np.trace(W) + (0.0 if S is None else np.sum(W * S)))
+    penalty, slope = _gp.negative_log_prior(theta)
+    return float(0.5 * y @ alpha + np.log(np.diag(L)).sum()) + penalty, gradient + slope
+
+
+def _parts(
+    A: np.ndarray, B: np.ndarray, theta: np.ndarray, hyperparameter: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Squared scaled distances of configs and of shares, both (m, n)."""
+    lengths = lengthscales(theta, hyperparameter)
+    a, b = A / lengths, B / lengths
+    return squared_distances(a[:, :-1], b[:, :-1]), squared_distances(a[:, -1:], b[:, -1:])
+
+
+def _decay(r2: np.ndarray, signal: float) -> np.ndarray:
+    """Minus twice the derivative of the kernel by r2: (5/3) s2 (1 + sqrt(5) r) exp(-sqrt(5) r)."""
+    root = np.sqrt(5.0 * r2)
+    return np.asarray((5.0 / 3.0) * signal * (1.0 + root) * np.exp(-root))
