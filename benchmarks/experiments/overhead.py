@@ -41,6 +41,7 @@ SPACE = {
     "optimizer": {"choice": ["sgd", "adamw"]},
 }
 SLOW = {
+    "raw-ax",
     "raw-optuna-gp",
     "raw-skopt",
     "raw-smac",

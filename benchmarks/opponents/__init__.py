@@ -12,8 +12,6 @@ from strategies import make_strategy
 from strategies.errors import UnknownStrategy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ConfigSpace import ConfigurationSpace
 
     from strategies.base import Strategy
@@ -32,6 +30,7 @@ OPPONENTS: dict[str, tuple[str, str, str | None]] = {
     "raw-dehb": ("raw_dehb:RawDEHB", "DEHB: differential evolution in Hyperband's brackets", "dehb"),
     "raw-neps": ("raw_neps:RawNePS", "NePS: PriorBand around the default config", "neps"),
     "raw-neps-hyperband": ("raw_neps:RawNePSHyperband", "NePS: Hyperband, without a prior", "neps"),
+    "raw-ax": ("raw_ax:RawAx", "Ax with its defaults", "ax"),
     "raw-nevergrad": ("raw_nevergrad:RawNevergrad", "Nevergrad's NGOpt", "nevergrad"),
     "one-epoch": ("one_epoch:OneEpoch", "random configs for one epoch each, then the best of them fully", None),
 }
@@ -39,6 +38,7 @@ OPPONENTS: dict[str, tuple[str, str, str | None]] = {
 
 PACKAGES = (
     "nevergrad", "cma", "bayesian-optimization", "smac", "syne-tune", "dehb", "neural-pipeline-search", "greenlet",
+    "ax-platform", "botorch", "gpytorch",
 )  # fmt: skip
 """The packages that affect an opponent's results or time and that ours do without; versions are kept in the rows."""
 

@@ -6,14 +6,12 @@ https://automl.github.io/neps/latest/reference/optimizers/
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import neps
-import torch
 
-from benchmarks.opponents.base import Isolated, Opponent, need_epochs
+from benchmarks.opponents.base import Opponent, need_epochs
+from benchmarks.opponents.isolated_torch import IsolatedTorch
 from strategies.base import Proposal
 from strategies.encoding import Dimension
 from strategies.types import Config
@@ -21,21 +19,6 @@ from strategies.types import Config
 EPOCHS = "epochs_of_the_training"  # the name of its fidelity; must not be a hyperparameter's name
 
 logging.getLogger("neps").setLevel(logging.ERROR)
-
-
-class IsolatedTorch(Isolated):
-    """Like ``Isolated``, with its own state of torch's global generator as well."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
-        self._of_torch = torch.Generator().manual_seed(seed).get_state()
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        with super().__call__(), torch.random.fork_rng(devices=[]):
-            torch.set_rng_state(self._of_torch)
-            yield
-            self._of_torch = torch.get_rng_state()
 
 
 class RawNePS(Opponent):

@@ -44,8 +44,8 @@ SPACE = load_space(
 )
 N_TRIALS = 11  # one more than scikit-optimize draws at random; SMAC draws a quarter of its budget
 
-OWN_ENVIRONMENT = {"raw-neps", "raw-neps-hyperband"}  # NePS needs an older pandas; tested where it is installed
-HERE = [name for name in OPPONENTS if name not in OWN_ENVIRONMENT or name in installed()]
+NOT_IN_CI = {"raw-ax", "raw-neps", "raw-neps-hyperband"}  # tested where they are installed
+HERE = [name for name in OPPONENTS if name not in NOT_IN_CI or name in installed()]
 NEED_EPOCHS = {"raw-dehb", "raw-neps-hyperband"}
 LENGTHS = (1, 3, 9, 27)  # epochs of a training in these
 NO_DEFAULT = {"raw-dehb"}  # cannot be given the default config

@@ -31,7 +31,7 @@ def test_the_libraries_that_opponents_and_suites_import_are_recorded(package):
 
 
 def test_the_extras_of_opponents_are_recorded():
-    spelled = {"neps": "neural-pipeline-search"}
+    spelled = {"neps": "neural-pipeline-search", "ax": "ax-platform"}
     extras = {extra for _, _, extra in opponents.OPPONENTS.values() if extra}
     assert {spelled.get(extra, extra) for extra in extras} <= set(opponents.PACKAGES)
 
