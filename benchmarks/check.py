@@ -83,16 +83,15 @@ def check_tables(
     own_folders = [each for folder in folders for each in (folder, *folder.glob("*/")) if each.name in suites]
     rows = read_runs(*(folders if EVERY_SUITE in suites else own_folders or folders))
     facts = known_constants(rows).rename(columns={"seconds": "seconds_of_full"}).reset_index()  # rows have seconds too
-    rows = rows.merge(facts, on=["suite", "task"])
+    runs = recomputed.runs_of(rows.merge(facts, on=["suite", "task"]))
     counts, differences = dict.fromkeys(COUNTED, 0), list[str]()
-    kept: recomputed.Kept = {}
     for place, part in track(list(board.groupby(PLACE)), "fields", console=Console(stderr=True)):
         budgets = sorted(part["budget"].unique())
-        own = recomputed.members(rows, place, part["strategy"], budgets[-1])
-        found = dict(found_in(part, recomputed.regrets(own, budgets, kept)))
+        own = recomputed.members(runs, place, part["strategy"], budgets[-1])
+        found = dict(found_in(part, recomputed.regrets(own, budgets)))
         checks = [*of_board(part, found), *of_pairs(part, tests.get(place, part.head(0)), found)]
         if place in efficiency:
-            checks += of_efficiency(efficiency[place], own, budgets[-1], kept)
+            checks += of_efficiency(efficiency[place], own, budgets[-1])
         checks += of_records([record for where, record in records if where == place], found)
         checks += of_advice([(row, split) for where, row, split in advice if where == place], found)
         for what, name, value, expected, tolerance in checks:

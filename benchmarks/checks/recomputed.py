@@ -16,7 +16,8 @@ from scipy import stats
 
 from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS
 
-RUN = ["suite", "task", "seed"]
+PAIR = ["suite", "task", "seed"]
+RUN = [*PAIR, "strategy", "n_workers", "n_trials"]
 PLANLESS = "random"  # never scored by runs of its own for a budget
 FEWEST, FEW = 5, 30  # units: no interval below the first, drawn ones from the second on
 N_DRAWS, SEED = 20_000, 20_261_128
@@ -26,7 +27,19 @@ ENDS = {"low80": 0.1, "high80": 0.9, "low95": 0.025, "high95": 0.975}
 
 Means = dict[tuple[str, float], pd.Series]  # by strategy and budget: the regret of each (suite, unit), NaN if unknown
 
-Kept = dict[tuple[Any, ...], list[tuple[float, float]]]  # the incumbents of each run, computed once
+Curve = list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a search. ``curve`` and ``timed``: (budget spent, worth of the incumbent) where that changes, in
+    trainings and in mean trainings' time; ``returned``: the same of the returned config with fresh seeds; ``default``:
+    the worth of the default config, NaN if it failed."""
+
+    curve: Curve
+    timed: Curve
+    returned: Curve
+    default: float
 
 
 @dataclass(frozen=True)
@@ -36,61 +49,114 @@ class TaskRuns:
 
     suite: str
     unit: str
-    curves: dict[tuple[str, int], list[tuple[float, float]]]
+    curves: dict[tuple[str, int], Curve]
     ends: dict[tuple[str, int], float | None]
 
-    def of(self, strategy: str) -> list[list[tuple[float, float]]]:
+    def of(self, strategy: str) -> list[Curve]:
         """The curves of a strategy."""
         return [curve for (name, _), curve in self.curves.items() if name == strategy]
 
 
-def members(rows: pd.DataFrame, place: tuple[Any, ...], strategies: Iterable[str], least: float) -> pd.DataFrame:
-    """The rows of some strategies in a field, on the tasks and seeds on which all have runs of ``least`` trainings.
+def runs_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row per run, with the facts of its task and, in the column ``run``, a ``Run``.
 
-    ``place``: suite, split, name of the field and number of workers. ``most``: the largest budget of each run.
+    ``rows``: those of all runs, with the columns ``best``, ``reference`` and ``seconds_of_full`` of their task.
+    """
+    rows = rows.sort_values([*RUN, "at_epochs"], kind="stable", ignore_index=True)
+    starts = np.flatnonzero(~rows.duplicated(RUN))
+    facts = rows.loc[starts, [*RUN, "split", "kind", "unit", "max_epochs", "best", "reference"]]
+    names = ["trial", "repeats", "epochs", "loss", "worth", "returned"]
+    worked = ~rows["failed"] & rows["loss"].notna()
+    columns = {
+        **{name: rows[name].to_numpy(dtype=float) for name in names},
+        "works": worked.to_numpy(dtype=bool),
+        "spent": (rows["at_epochs"] / rows["max_epochs"]).to_numpy(dtype=float),
+        "time": (rows["at_seconds"] / rows["seconds_of_full"]).to_numpy(dtype=float),
+        "default": rows["worth"].where(rows["is_default"] & ~rows["failed"]).to_numpy(dtype=float),
+    }
+    pieces = zip(starts, [*starts[1:], len(rows)], strict=True)
+    runs = [_run({name: values[i:j] for name, values in columns.items()}) for i, j in pieces]
+    return facts.assign(run=pd.Series(runs, index=facts.index, dtype=object)).reset_index(drop=True)
+
+
+def _run(own: Mapping[str, np.ndarray]) -> Run:
+    """``own``: the columns of a run, in the order of the epochs spent."""
+    by_time = np.argsort(own["time"], kind="stable")
+    known = ~np.isnan(own["returned"])
+    return Run(
+        incumbents(own, own["spent"]),
+        incumbents({name: values[by_time] for name, values in own.items()}, own["time"][by_time]),
+        list(zip(own["spent"][known].tolist(), own["returned"][known].tolist(), strict=True)),
+        float(np.fmax.reduce(own["default"], initial=np.nan)),
+    )
+
+
+def incumbents(own: Mapping[str, np.ndarray], spent: np.ndarray) -> Curve:
+    """(budget spent, worth of the incumbent) after each successful outcome that changes it."""
+    by_config: dict[float, dict[float, list[float]]] = {}
+    found, best = [], (0.0, 0, np.inf)
+    worth, works = np.nan, own["works"]
+    config = np.where(np.isnan(own["repeats"]), own["trial"], own["repeats"])
+    columns = (config, own["epochs"], own["loss"], own["worth"], spent)
+    for key, epochs, loss, mine, after in zip(*(column[works].tolist() for column in columns), strict=True):
+        losses = by_config.setdefault(key, {}).setdefault(epochs, [])
+        losses.append(loss)
+        order = (-epochs, -len(losses), sum(losses) / len(losses))
+        if np.isnan(worth) or order < best:
+            best, worth = order, mine
+        if not found or found[-1][1] != worth:
+            found.append((after, worth))
+    return found
+
+
+def members(runs: pd.DataFrame, place: tuple[Any, ...], strategies: Iterable[str], least: float) -> pd.DataFrame:
+    """The runs of some strategies in a field, on the tasks and seeds on which all have one of ``least`` trainings.
+
+    ``place``: suite, split, name of the field and number of workers. ``most``: the largest budget of each strategy on a
+    task with a seed.
     """
     (suite, split, name, n_workers), names = place, set(strategies)
-    own = rows[(rows["split"] == split) & (rows["n_workers"] == n_workers) & rows["strategy"].isin(names)]
+    own = runs[(runs["split"] == split) & (runs["n_workers"] == n_workers) & runs["strategy"].isin(names)]
     if suite != EVERY_SUITE:
         own = own[own["suite"] == suite]
     else:
         is_kind = own["kind"] == next(kind for kind in KINDS if str(name).startswith(kind))
         own = own[is_kind & (own["max_epochs"] == 1)]
-    own = own.assign(most=own.groupby([*RUN, "strategy"])["n_trials"].transform("max"))
+    own = own.assign(most=own.groupby([*PAIR, "strategy"])["n_trials"].transform("max"))
     own = own[own["most"] >= least]
-    shared = own.drop_duplicates([*RUN, "strategy"]).groupby(RUN).size()
-    found: pd.DataFrame = own.merge(shared[shared == len(names)].index.to_frame(index=False), on=RUN)
+    shared = own.drop_duplicates([*PAIR, "strategy"]).groupby(PAIR).size()
+    found: pd.DataFrame = own.merge(shared[shared == len(names)].index.to_frame(index=False), on=PAIR)
     return found
 
 
-def regrets(rows: pd.DataFrame, budgets: list[float], kept: Kept) -> Means:
+def regrets(runs: pd.DataFrame, budgets: list[float]) -> Means:
     """By the longest runs or, at a budget, by those given just that, for a strategy with one for each task and seed."""
-    longest, n_pairs = rows[rows["n_trials"] == rows["most"]], rows.groupby(RUN).ngroups
-    found = _means(task_runs(longest, budgets[-1], kept), budgets, budgets[-1])
+    longest, n_pairs = runs[runs["n_trials"] == runs["most"]], runs.groupby(PAIR).ngroups
+    found = _means(task_runs(longest, budgets[-1]), budgets, budgets[-1])
     for budget in budgets:
-        given = rows[(rows["n_trials"] == budget) & (rows["strategy"] != PLANLESS)]
-        counts = given.drop_duplicates([*RUN, "strategy"])["strategy"].value_counts()
+        given = runs[(runs["n_trials"] == budget) & (runs["strategy"] != PLANLESS)]
+        counts = given["strategy"].value_counts()
         given = given[given["strategy"].isin(counts.index[counts == n_pairs])]
         if (given["most"] > budget).any():
             others = longest[~longest["strategy"].isin(given["strategy"].unique())]
-            tasks = task_runs(pd.concat([others, given]), budgets[-1], kept)
-            found |= _means(tasks, [budget], budgets[-1])
+            found |= _means(task_runs(pd.concat([others, given]), budgets[-1]), [budget], budgets[-1])
     return found
 
 
-def task_runs(rows: pd.DataFrame, last: float, kept: Kept, *, timed: bool = False) -> list[TaskRuns]:
+def task_runs(runs: pd.DataFrame, last: float, *, timed: bool = False) -> list[TaskRuns]:
     """The runs of each task. ``last``: the budget that is scored with fresh seeds. ``timed``: in mean trainings' time
     instead of trainings."""
     found = []
-    for (suite, _), of_task in rows.groupby(["suite", "task"]):
+    for (suite, _), of_task in runs.groupby(["suite", "task"]):
         best, reference = of_task[["best", "reference"]].iloc[0]
-        runs: dict[Any, pd.DataFrame] = dict(list(of_task.groupby(["strategy", "seed"])))
-        worths = {key: _known(run, kept, timed) for key, run in runs.items()}
-        default = of_task.loc[of_task["is_default"] & ~of_task["failed"], "worth"].max()
-        worst = np.nanmax([reference, default, *(worth for curve in worths.values() for _, worth in curve)])
+        pairs = zip(of_task["strategy"], of_task["seed"], strict=True)
+        own: dict[tuple[str, int], Run] = dict(zip(pairs, of_task["run"], strict=True))
+        worths = {key: run.timed if timed else run.curve for key, run in own.items()}
+        known = [run.default for run in own.values()] + [worth for curve in worths.values() for _, worth in curve]
+        worst = np.nanmax([reference, *known])
         ends: dict[tuple[str, int], float | None] = {}
-        for key, run in runs.items():
-            end = _end(run, last)
+        for key, run in own.items():
+            end = next((worth for spent, worth in run.returned if spent >= last * (1 - 1e-9)), None)
             ends[key] = None if end is None else ((end if np.isfinite(end) else worst) - best) / (reference - best)
         curves = {
             key: [(spent, (worth - best) / (reference - best)) for spent, worth in [(0.0, worst), *curve]]
@@ -98,38 +164,6 @@ def task_runs(rows: pd.DataFrame, last: float, kept: Kept, *, timed: bool = Fals
         }
         found.append(TaskRuns(str(suite), str(of_task["unit"].iloc[0]), curves, ends))
     return found
-
-
-def _known(run: pd.DataFrame, kept: Kept, timed: bool) -> list[tuple[float, float]]:
-    key = (timed, *run[["suite", "task", "strategy", "seed", "n_workers", "n_trials"]].iloc[0])
-    if key not in kept:
-        kept[key] = incumbents(run, *(("at_seconds", "seconds_of_full") if timed else ("at_epochs", "max_epochs")))
-    return kept[key]
-
-
-def incumbents(run: pd.DataFrame, clock: str, unit: str) -> list[tuple[float, float]]:
-    """(budget spent, worth of the incumbent) after each successful outcome of a run."""
-    by_config: dict[float, dict[float, list[float]]] = {}
-    found, best = [], (0.0, 0, np.inf)
-    worth = np.nan
-    run = run[~run["failed"] & run["loss"].notna()].sort_values(clock, kind="stable")
-    config = run["repeats"].fillna(run["trial"])
-    spent = run[clock] / run[unit]
-    for key, epochs, loss, own, after in zip(config, run["epochs"], run["loss"], run["worth"], spent, strict=True):
-        losses = by_config.setdefault(key, {}).setdefault(epochs, [])
-        losses.append(loss)
-        mine = (-epochs, -len(losses), sum(losses) / len(losses))
-        if np.isnan(worth) or mine < best:
-            best, worth = mine, own
-        found.append((after, worth))
-    return found
-
-
-def _end(run: pd.DataFrame, budget: float) -> float | None:
-    """The worth of the returned config with fresh seeds, for a run that ends at this budget; None if unknown."""
-    ended = run[run["at_epochs"] >= budget * run["max_epochs"] * (1 - 1e-9)]
-    values = ended["returned"].dropna()
-    return float(values.iloc[0]) if len(values) else None
 
 
 def _means(tasks: list[TaskRuns], budgets: list[float], last: float) -> Means:
@@ -159,7 +193,7 @@ def _mean(values: pd.Series) -> float:
     return float(values.mean(skipna=False))
 
 
-def at(curve: list[tuple[float, float]], budget: float) -> float:
+def at(curve: Curve, budget: float) -> float:
     """The regret after a budget."""
     return next(regret for spent, regret in reversed(curve) if spent <= budget * (1 + 1e-9))
 

@@ -112,10 +112,10 @@ def of_records(records: list[Mapping[str, Any]], found: Mapping[float, Found]) -
             yield RECORDS, f"{label}, loss of {name}", loss, record["losses"][name], 1e-6 + OF_WIDTH * width
 
 
-def of_efficiency(part: pd.DataFrame, rows: pd.DataFrame, most: float, kept: recomputed.Kept) -> Iterator[Check]:
-    longest = rows[rows["n_trials"] == rows["most"]]
+def of_efficiency(part: pd.DataFrame, runs: pd.DataFrame, most: float) -> Iterator[Check]:
+    longest = runs[runs["n_trials"] == runs["most"]]
     limits = {"trainings": most, "seconds": most / part["n_workers"].iloc[0]}
-    by_clock = {clock: recomputed.task_runs(longest, most, kept, timed=clock == "seconds") for clock in limits}
+    by_clock = {clock: recomputed.task_runs(longest, most, timed=clock == "seconds") for clock in limits}
     for row in part.to_dict("records"):
         clock, target = row["clock"], (row["reference"], row["after"])
         found = recomputed.needs(by_clock["trainings"], by_clock[clock], row["strategy"], *target, limits[clock])
