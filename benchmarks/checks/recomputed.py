@@ -94,8 +94,8 @@ def _run(own: Mapping[str, np.ndarray]) -> Run:
 def incumbents(own: Mapping[str, np.ndarray], spent: np.ndarray) -> Curve:
     """(budget spent, worth of the incumbent) after each successful outcome that changes it."""
     by_config: dict[float, dict[float, list[float]]] = {}
-    found, best = [], (0.0, 0, np.inf)
-    worth, works = np.nan, own["works"]
+    found: Curve = []
+    best, worth, works = (0.0, 0, np.inf), np.nan, own["works"]
     config = np.where(np.isnan(own["repeats"]), own["trial"], own["repeats"])
     columns = (config, own["epochs"], own["loss"], own["worth"], spent)
     for key, epochs, loss, mine, after in zip(*(column[works].tolist() for column in columns), strict=True):
