@@ -1,4 +1,4 @@
-"""Ax through its client, with the default generation strategy: the center, Sobol points, then BoTorch's process.
+"""Ax through its client, with the default generation strategy: Sobol points, then BoTorch's process.
 
 https://ax.dev/docs/tutorials/quickstart/
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from ax.api.client import Client
 from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
+from ax.exceptions.core import DataRequiredError, SearchSpaceExhausted
 
 from benchmarks.opponents.base import Opponent
 from benchmarks.opponents.isolated_torch import IsolatedTorch
@@ -25,32 +26,50 @@ for name in ("ax.api.client", "ax.storage.sqa_store.with_db_settings_base"):
 
 
 class RawAx(Opponent):
-    """The default config is attached as the first trial. No conditions: inactive hyperparameters are part of its
-    configs and dropped from ours."""
+    """The default config is attached as the first trial, in place of the center of the space. No conditions: inactive
+    hyperparameters are part of its configs and dropped from ours. Failed trials are abandoned, since failed ones may be
+    proposed again, and a model without a random part would do so forever."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._isolated = IsolatedTorch(self.seed)
+        self._worst: float | None = None
+        self._exhausted = False
         with self._isolated():
             self._client = Client(random_seed=self.seed)
             self._client.configure_experiment([_parameter(dim) for dim in self.dimensions])
             self._client.configure_optimization(f"-{LOSS}")
 
-    def _ask(self) -> tuple[Config, int]:
+    def _ask(self) -> tuple[Config, int] | None:
         with self._isolated():
             if self._n_proposed == 0:
                 values: Mapping[str, Any] = {dim.name: dim.default for dim in self.dimensions}
                 trial = self._client.attach_trial(values)
             else:
-                ((trial, values),) = self._client.get_next_trials(1).items()
+                try:
+                    ((trial, values),) = self._client.get_next_trials(1).items()
+                except DataRequiredError:  # too many initial trials are pending
+                    return None
+                except SearchSpaceExhausted:
+                    self._exhausted = True
+                    return None
         return self.config(values), trial
 
     def _tell(self, asked: int, loss: float | None) -> None:
         with self._isolated():
             if loss is None:
-                self._client.mark_trial_failed(asked)
+                self._client.mark_trial_abandoned(asked)
             else:
                 self._client.complete_trial(asked, {LOSS: loss})
+        if loss is not None:
+            self._worst = loss if self._worst is None else max(self._worst, loss)
+
+    @property
+    def exhausted(self) -> bool:
+        return self._exhausted
+
+    def _forbid(self, asked: int) -> None:
+        self._tell(asked, self._worst)
 
 
 def _parameter(dim: Dimension) -> RangeParameterConfig | ChoiceParameterConfig:

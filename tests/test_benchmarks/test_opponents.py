@@ -203,6 +203,16 @@ def test_a_gaussian_process_without_a_random_part_leaves_the_forbidden_region():
     assert proposal.config["a"] == 4
 
 
+@pytest.mark.parametrize("name", [name for name in HERE if name not in NEED_EPOCHS])
+def test_many_workers_may_have_to_wait_but_are_served_after_an_outcome(name):
+    opponent = make(name, SPACE, seed=0, n_trials=30, n_workers=12)
+    pending = [proposal for _ in range(12) if (proposal := opponent.ask()) is not None]
+    assert pending
+    for proposal in pending:
+        opponent.tell(told(proposal))
+    assert opponent.ask() is not None
+
+
 @dataclass(frozen=True)
 class Ramp(SimulatedTask):
     """A config x has loss x in every epoch; an epoch takes one second."""
