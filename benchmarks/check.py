@@ -83,7 +83,10 @@ def check_tables(
     own_folders = [each for folder in folders for each in (folder, *folder.glob("*/")) if each.name in suites]
     rows = read_runs(*(folders if EVERY_SUITE in suites else own_folders or folders))
     facts = known_constants(rows).rename(columns={"seconds": "seconds_of_full"}).reset_index()  # rows have seconds too
-    runs = recomputed.runs_of(rows.merge(facts, on=["suite", "task"]))
+    rows = rows.merge(facts, on=["suite", "task"])
+    if rows.empty:
+        raise UserError("nothing to check: no task of these runs has constants")
+    runs = recomputed.runs_of(rows)
     counts, differences = dict.fromkeys(COUNTED, 0), list[str]()
     for place, part in track(list(board.groupby(PLACE)), "fields", console=Console(stderr=True)):
         budgets = sorted(part["budget"].unique())
@@ -94,12 +97,12 @@ def check_tables(
             checks += of_efficiency(efficiency[place], own, budgets[-1])
         checks += of_records([record for where, record in records if where == place], found)
         checks += of_advice([(row, split) for where, row, split in advice if where == place], found)
-        for what, name, value, expected, tolerance in checks:
+        for what, name, by_rows, printed, tolerance in checks:
             counts[what] += 1
-            if not is_same(value, expected, tolerance):
-                differences.append(
-                    f"{', '.join(map(str, place[:3]))}: {name}: {text_of(value)}, not {text_of(expected)}"
-                )
+            if not is_same(by_rows, printed, tolerance):
+                where = ", ".join(map(str, place[:3]))
+                actual = f", by the rows {text_of(by_rows)}" if by_rows != "" else ""
+                differences.append(f"{where}: {name}: {text_of(printed)}{actual}")
     return counts, differences
 
 

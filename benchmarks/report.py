@@ -20,7 +20,7 @@ from benchmarks.pages.efficiency import efficiencies
 from benchmarks.pages.sentences import evidence, number
 from benchmarks.runner.costs import COSTS
 from benchmarks.runner.effort import efforts, listed_versions
-from benchmarks.runner.results import COMMITTED, FOLDERS, read_rows
+from benchmarks.runner.results import COMMITTED, FOLDERS, read_rows, with_provenance
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KEY, titled
 from benchmarks.scoring.leaderboard import Section, board, needs, reliability, sections
 from benchmarks.scoring.regret import beaten
@@ -119,7 +119,7 @@ def committed() -> list[Path]:
 
 
 def read_runs(*folders: Path) -> pd.DataFrame:
-    """All rows.
+    """The rows of all runs, without configurations and versions.
 
     If a run occurs more than once with the same budget, one whose config was retrained is used, else the first.
     """
@@ -154,7 +154,7 @@ def read_runs(*folders: Path) -> pd.DataFrame:
 def _table_of(file: Path) -> pd.DataFrame | None:
     """The rows of one file with all columns; None if the file is not about runs, such as recorded trainings."""
     try:
-        table = read_rows(file).drop(columns=["config", "versions"], errors="ignore")  # of no use here, and large
+        table = with_provenance(read_rows(file)).drop(columns=["config", "versions"], errors="ignore")  # large
     except (OSError, ValueError) as error:  # pyarrow's errors are among these
         raise UserError(f"{str(file)!r} is not a readable Parquet file; move it elsewhere") from error
     if table.empty or "strategy_seconds" not in table:
@@ -169,9 +169,7 @@ def _table_of(file: Path) -> pd.DataFrame | None:
     if "n_trials" not in table and budget is not None:
         missing["n_trials"] = int(budget[1])
     types = {name: object if value is None else float for name, value in NEW_COLUMNS.items()}
-    table = table.assign(**missing).astype({**types, "loss": float, "worth": float})
-    table.attrs = {}
-    return table
+    return table.assign(**missing).astype({**types, "loss": float, "worth": float})
 
 
 def known_constants(table: pd.DataFrame) -> pd.DataFrame:

@@ -56,7 +56,7 @@ class GP:
 
     @classmethod
     def kernel(cls, A: np.ndarray, B: np.ndarray, theta: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:
-        """Covariances of the noise-free loss at points (m, D) and (n, D), shape (m, n)."""
+        """Covariances of the noise-free loss at points (m, D) and (n, D), (m, n). ``gradients`` has its slopes."""
         lengths = lengthscales(theta, hyperparameter)
         a = A / lengths
         return matern(squared_distances(a, a if B is A else B / lengths), np.exp(theta[-2]))

@@ -1,1 +1,1 @@
-"""The leaderboard against the rows: a second, shorter computation, and the comparison with it."""
+"""The leaderboard and losses against the rows: a second, shorter computation, and the comparison with it."""

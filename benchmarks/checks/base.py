@@ -15,14 +15,14 @@ COUNTED = REGRETS, ENDS, CHANCES, PAIRS, NEEDS, RECORDS, PRINTED = (
 )  # fmt: skip
 
 Value = float | str
-Check = tuple[str, str, Value, Value, float]  # one of COUNTED, name, value by the rows, value shown, absolute tolerance
+Check = tuple[str, str, Value, Value, float]  # of COUNTED, name, value by the rows, value printed, tolerance
 Place = tuple[Any, ...]  # suite, split, field and number of workers
 
 
-def is_same(value: Value, expected: Value, tolerance: float) -> bool:
-    if isinstance(value, str) or isinstance(expected, str):
-        return value == expected
-    return bool(np.isclose(value, expected, rtol=TOLERANCE, atol=tolerance, equal_nan=True))
+def is_same(by_rows: Value, printed: Value, tolerance: float) -> bool:
+    if isinstance(by_rows, str) or isinstance(printed, str):
+        return by_rows == printed
+    return bool(np.isclose(by_rows, printed, rtol=TOLERANCE, atol=tolerance, equal_nan=True))
 
 
 def text_of(value: Value) -> str:

@@ -42,7 +42,7 @@ def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, F
         own, name = found.get(float(row["trainings"])), row["recommended"].split(" or ")[0].strip("*")
         label = f"the first table, {name} after {row['trainings']}"
         if own is None or name not in own.chances:
-            yield PRINTED, label, "not in the leaderboard", "", 0.0
+            yield PRINTED, label, "", "not in the leaderboard", 0.0
             continue
         here = row["measured on"].startswith(SPLITS[split])
         column = "P(best)" if here else "P(best) on development tasks"

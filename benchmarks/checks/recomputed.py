@@ -1,6 +1,6 @@
 """The numbers of the leaderboard by separate and shorter code, for ``benchmarks.check``.
 
-Of the other modules here it only shares the names of suites and kinds: not the incumbents, means, intervals,
+Of ``benchmarks.scoring`` it only shares the names of suites and kinds: not the incumbents, means, intervals,
 probabilities or fields.
 """
 
@@ -31,10 +31,10 @@ Curve = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run of a search. ``curve`` and ``timed``: (budget spent, worth of the incumbent) where that changes, in
-    trainings and in mean trainings' time; ``returned``: the same of the returned config with fresh seeds; ``default``:
-    the worth of the default config, NaN if it failed."""
+class SearchRun:
+    """A run of a search. ``curve`` and ``timed``: (budget spent, worth of the incumbent) where that changes, with the
+    budget in trainings and in units of a training's mean time; ``returned``: (trainings spent, worth of the returned
+    config with fresh seeds) where it is known; ``default``: the worth of the default config, NaN if it failed."""
 
     curve: Curve
     timed: Curve
@@ -58,7 +58,7 @@ class TaskRuns:
 
 
 def runs_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row per run, with the facts of its task and, in the column ``run``, a ``Run``.
+    """A row per run, with the facts of its task and, in the column ``run``, a ``SearchRun``.
 
     ``rows``: those of all runs, with the columns ``best``, ``reference`` and ``seconds_of_full`` of their task.
     """
@@ -79,11 +79,11 @@ def runs_of(rows: pd.DataFrame) -> pd.DataFrame:
     return facts.assign(run=pd.Series(runs, index=facts.index, dtype=object)).reset_index(drop=True)
 
 
-def _run(own: Mapping[str, np.ndarray]) -> Run:
+def _run(own: Mapping[str, np.ndarray]) -> SearchRun:
     """``own``: the columns of a run, in the order of the epochs spent."""
     by_time = np.argsort(own["time"], kind="stable")
     known = ~np.isnan(own["returned"])
-    return Run(
+    return SearchRun(
         incumbents(own, own["spent"]),
         incumbents({name: values[by_time] for name, values in own.items()}, own["time"][by_time]),
         list(zip(own["spent"][known].tolist(), own["returned"][known].tolist(), strict=True)),
@@ -144,13 +144,13 @@ def regrets(runs: pd.DataFrame, budgets: list[float]) -> Means:
 
 
 def task_runs(runs: pd.DataFrame, last: float, *, timed: bool = False) -> list[TaskRuns]:
-    """The runs of each task. ``last``: the budget that is scored with fresh seeds. ``timed``: in mean trainings' time
-    instead of trainings."""
+    """The runs of each task. ``last``: the budget that is scored with fresh seeds. ``timed``: in units of a training's
+    mean time instead of trainings."""
     found = []
     for (suite, _), of_task in runs.groupby(["suite", "task"]):
         best, reference = of_task[["best", "reference"]].iloc[0]
         pairs = zip(of_task["strategy"], of_task["seed"], strict=True)
-        own: dict[tuple[str, int], Run] = dict(zip(pairs, of_task["run"], strict=True))
+        own: dict[tuple[str, int], SearchRun] = dict(zip(pairs, of_task["run"], strict=True))
         worths = {key: run.timed if timed else run.curve for key, run in own.items()}
         known = [run.default for run in own.values()] + [worth for curve in worths.values() for _, worth in curve]
         worst = np.nanmax([reference, *known])

@@ -100,7 +100,7 @@ def of_records(records: list[Mapping[str, Any]], found: Mapping[float, Found]) -
         label = f"automl select after {record['budget']}"
         own = found.get(record["budget"])
         if own is None:
-            yield RECORDS, label, "not in the leaderboard", "", 0.0
+            yield RECORDS, label, "", "not in the leaderboard", 0.0
             continue
         means = own.known.mean()
         yield RECORDS, f"{label}, strategies", " ".join(sorted(means.index)), " ".join(sorted(record["regrets"])), 0.0

@@ -190,7 +190,7 @@ def _cells(line: Any, strategies: list[str]) -> list[str]:
 
 
 def _ratios(table: pd.DataFrame, strategies: list[str]) -> list[str]:
-    """Geometric means of ratios of errors: of the default and the strategies to the baseline, and of two strategies."""
+    """Geometric means of ratios of errors: to the baseline, and of each pair of strategies."""
     errors = pd.DataFrame(
         {name: [np.log(error_ratio(line, name)) for _, line in table.iterrows()] for name in ("default", *strategies)},
         index=table.index,
@@ -205,7 +205,7 @@ def _ratios(table: pd.DataFrame, strategies: list[str]) -> list[str]:
     title = (
         "Ratios of errors: geometric means over tasks, with 95% intervals by Student's t. Below 1, the first is better."
     )
-    return [title, "", *markdown.grid(["split", "tasks", *logs], cells)]
+    return [title, "", *markdown.grid(["split", "tasks", *logs], cells)] if cells else []
 
 
 def _mean_of(logs: NDArray[Any]) -> str:

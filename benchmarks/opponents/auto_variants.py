@@ -7,7 +7,7 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
-from benchmarks.opponents.product_kernel import ProductKernel
+from benchmarks.opponents.product_kernel import ProductKernelSearch
 from strategies._mix import Mix
 from strategies.auto import Auto
 from strategies.base import Outcome, Proposal, Start
@@ -40,7 +40,7 @@ class ShortThroughout(Auto):
     phase_share = 1.0
 
 
-class IndependentLosses(BayesianOptimization):
+class IndependentNoiseSearch(BayesianOptimization):
     """The losses of a config at different rungs have independent noise."""
 
     shared_noise = 0.0
@@ -49,13 +49,13 @@ class IndependentLosses(BayesianOptimization):
 class IndependentNoise(Auto):
     """Independent noise for the losses of a config at different rungs."""
 
-    model_search = IndependentLosses
+    model_search = IndependentNoiseSearch
 
 
 class ProductOfKernels(Auto):
     """The kernel over curves is a product of one over configs and one over the share of a full training."""
 
-    model_search = ProductKernel
+    model_search = ProductKernelSearch
 
 
 class NoFamilies(Auto):

@@ -40,8 +40,8 @@ class ProductGP(GP):
         return k @ self.alpha, sd, self.alpha.T @ slope, -(solved[:, None] @ slope)[:, 0] / sd[:, None]
 
 
-class ProductKernel(BayesianOptimization):
-    """Uses the product kernel once there are short trainings."""
+class ProductKernelSearch(BayesianOptimization):
+    """Uses the product kernel once there are short trainings, and then fits it at every proposal."""
 
     def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
         if not self._features.with_epochs:

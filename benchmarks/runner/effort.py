@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from benchmarks.runner.results import read_rows
+from benchmarks.runner.results import with_provenance
 from benchmarks.suites import LIVE
 
 COLUMNS = ["suite", "task", "strategy", "seed", "n_workers", "trial", "at_seconds", "strategy_seconds", "commit"]
@@ -41,7 +41,7 @@ def efforts(folders: Iterable[Path]) -> list[Effort]:
     """A row per folder and suite; the same run with several budgets counts as several runs."""
     found = []
     for folder in folders:
-        parts = [read_rows(file, COLUMNS).assign(file=str(file)) for file in _files(folder)]
+        parts = [_rows(file, COLUMNS).assign(file=str(file)) for file in _files(folder)]
         if parts:
             every = pd.concat(parts, ignore_index=True)
             found += [_effort(folder.name, str(suite), rows) for suite, rows in every.groupby("suite", sort=False)]
@@ -56,9 +56,9 @@ def commits_of(text: str) -> list[str]:
 def listed_versions(folders: Iterable[Path]) -> list[str]:
     """The distinct versions that the runs were made with, each with the commits of its rows."""
     files = [file for folder in folders for file in _files(folder)]
-    parts = [read_rows(file, ["versions", "commit"]).drop_duplicates() for file in files]
+    parts = [_rows(file, ["versions", "commit"]).drop_duplicates() for file in files]
     found: dict[str, dict[str, None]] = {}
-    for versions, commits in pd.concat(parts)[["versions", "commit"]].itertuples(index=False) if parts else ():
+    for versions, commits in pd.concat(parts).itertuples(index=False) if parts else ():
         found.setdefault(versions, {}).update(dict.fromkeys(map(short, commits_of(commits))))
     return [f"{versions}; commits: {', '.join(commits)}" for versions, commits in found.items()]
 
@@ -66,6 +66,13 @@ def listed_versions(folders: Iterable[Path]) -> list[str]:
 def short(commit: str) -> str:
     """An abbreviated hash; a trailing + marks uncommitted changes."""
     return commit[:10] + "+" * (commit.endswith("+") and len(commit) > 10)
+
+
+def _rows(file: Path, columns: list[str]) -> pd.DataFrame:
+    """The columns that the file has, and all of the commit and the versions that are among them."""
+    names = pq.read_schema(file).names
+    rows = with_provenance(pd.read_parquet(file, columns=[name for name in columns if name in names]))
+    return rows[[name for name in columns if name in rows]]
 
 
 def _files(folder: Path) -> list[Path]:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from automl.errors import UserError
 from automl.provenance import commit, versions
@@ -86,9 +84,10 @@ class Results:
             frame = frame.sort_values(["task", "seed", "at_epochs", "trial"], kind="stable", ignore_index=True)
             for column in ("repeats", "loss", "worth", "test", "retrained", "returned", "seconds"):
                 frame[column] = frame[column].astype(float)
-            for column in ("crash", "error", "config", "commit"):
+            for column in ("crash", "error", "config", "commit", "versions"):
                 frame[column] = frame[column].astype("str").where(frame[column].notna(), None)
             frame["is_returned"] = frame["is_returned"].eq(True)  # older rows without configurations have no value
+            frame.attrs = old.attrs  # the commits and versions of older rows
             write_rows(frame, file)
             self._frames[file] = frame
         self._new = {}
@@ -117,27 +116,30 @@ def _new_bests(frame: pd.DataFrame) -> pd.Series[bool]:
     return best < best.groupby(runs).shift(fill_value=np.inf)
 
 
-def read_rows(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read rows written by ``write_rows``, or those of ``columns`` that the file has.
-
-    Of an older file, ``commit`` has all commits separated by spaces, and ``versions`` the latest.
-    """
-    names = pq.read_schema(file).names
-    frame = pd.read_parquet(file, columns=None if columns is None else [name for name in columns if name in names])
-    recorded = frame.attrs.get("commits") or [frame.attrs.get("commit")]
-    of_file = {
-        "commit": " ".join(name or "unknown" for name in recorded),
-        "versions": _listed(frame.attrs.get("versions", {})) or "unknown",
-    }
-    for name, text in of_file.items():
-        if columns is None or name in columns:
-            frame[name] = frame[name].fillna(text) if name in frame else text
-    frame.attrs = {}
+def read_rows(file: Path) -> pd.DataFrame:
+    """Read rows written by ``write_rows``."""
+    frame = pd.read_parquet(file)
     if {"worth", "loss"} <= set(frame):
         frame["worth"] = frame["worth"].fillna(frame["loss"])
     if "config" in frame and "is_returned" not in frame:
         frame["is_returned"] = frame["config"].notna()
     return frame.astype({name: float for name in SINGLE if name in frame})
+
+
+def with_provenance(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a file, each with its commit and versions, as far as it has these columns.
+
+    For a row without its own, ``commit`` has all commits of the file, separated by spaces, and ``versions`` its latest.
+    """
+    recorded = rows.attrs.get("commits") or [rows.attrs.get("commit")]
+    of_file = {
+        "commit": " ".join(name or "unknown" for name in recorded),
+        "versions": _listed(rows.attrs.get("versions", {})) or "unknown",
+    }
+    filled = {name: rows[name].fillna(text) if name in rows else text for name, text in of_file.items()}
+    found = rows.assign(**filled)
+    found.attrs = {}
+    return found
 
 
 def _listed(installed: dict[str, str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from automl import provenance
 from benchmarks import opponents, suites
-from benchmarks.runner.results import Results, read_rows
+from benchmarks.runner.results import Results, read_rows, with_provenance
 from benchmarks.runner.simulate import Run, simulate
 from benchmarks.suites import load_suite
 
@@ -59,5 +59,25 @@ def test_rows_keep_the_versions_they_were_computed_with(tmp_path, monkeypatch):
         results.has(run)
         results.add(run, simulate(run, task, lambda n_steps: 0.0))
         results.save()
-    rows = read_rows(tmp_path / "synthetic" / "random-2-trials-1-workers.parquet")
+    rows = with_provenance(read_rows(tmp_path / "synthetic" / "random-2-trials-1-workers.parquet"))
     assert set(zip(rows["seed"], rows["versions"], strict=True)) == {(0, "numpy 1.0"), (1, "numpy 2.0")}
+
+
+def test_rows_of_an_older_file_keep_the_versions_of_the_file(tmp_path):
+    run, new = Run("synthetic", "f01-2d", "random", 0, 2), Run("synthetic", "f01-2d", "random", 1, 2)
+    task = next(task for task in load_suite("synthetic") if task.name == run.task)
+    results = Results(tmp_path)
+    results.has(run)
+    results.add(run, simulate(run, task, lambda n_steps: 0.0))
+    results.save()
+    old = read_rows(results.file(run)).drop(columns=["versions", "commit"])
+    old.attrs = {"versions": {"numpy": "1.0"}, "commits": ["abc", "def"]}
+    old.to_parquet(results.file(run))
+    del results._frames[results.file(run)]
+    results.has(new)
+    results.add(new, simulate(new, task, lambda n_steps: 0.0))
+    results.save()
+    rows = with_provenance(read_rows(results.file(run))).set_index("seed")
+    assert set(rows.loc[0, "versions"]) == {"numpy 1.0"}
+    assert set(rows.loc[0, "commit"]) == {"abc def"}
+    assert rows.loc[1, "versions"].str.contains("optuna").all()
