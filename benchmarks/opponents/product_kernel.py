@@ -7,14 +7,11 @@ place of a free covariance of tasks.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
-from scipy.optimize import minimize
+from scipy.linalg.lapack import dpotrs
 
 from strategies import _gp
-from strategies._gp import GP, MIN_VARIANCE, add_noise, lengthscales, matern, squared_distances
+from strategies._gp import GP, MIN_VARIANCE, lengthscales, matern, squared_distances
 from strategies.bayesian import BayesianOptimization
 
 
@@ -49,27 +46,10 @@ class ProductKernelSearch(BayesianOptimization):
         owner, theta = self._features.hyperparameter, self._theta
         self._n_used = n_told
         last = theta if theta is not None and len(theta) == owner.max() + 3 else None
-        return fit(X, y, owner, last, self._noise_ceiling(y), self._noise)
-
-
-def fit(
-    X: np.ndarray, y: np.ndarray, owner: np.ndarray, last: np.ndarray | None, max_noise: float, S: np.ndarray | None
-) -> GP:
-    """As ``strategies._gp.fit``."""
-    d = int(owner.max()) + 1
-    start = np.array([_gp.START_LENGTHSCALE] * d + [_gp.SIGNAL_MEAN, _gp.NOISE_MEAN])
-    bounds = [_gp.BOUNDS["lengthscale"]] * d + [_gp.BOUNDS["signal"], (_gp.BOUNDS["noise"][0], max_noise)]
-    highest = [high for _, high in bounds]
-    options: dict[str, Any] = {"maxiter": 60, "ftol": 1e-6}
-    differences = _gp.squared_differences(X, owner, d)
-    found = [
-        minimize(
-            negative_log_posterior, np.minimum(each, highest), args=(differences, y, S), jac=True, method="L-BFGS-B",
-            bounds=bounds, options=options,
-        )
-        for each in ([start] if last is None else [start, last])
-    ]  # fmt: skip
-    return ProductGP.given(X, y[:, None], min(found, key=lambda each: float(each.fun)).x, owner, S)
+        return _gp.fit(
+            X, y, owner, last, max_noise=self._noise_ceiling(y), S=self._noise,
+            process=ProductGP, objective=negative_log_posterior,
+        )  # fmt: skip
 
 
 def negative_log_posterior(
@@ -81,24 +61,13 @@ def negative_log_posterior(
     of_config = (inverse_squares[:-1] @ flat[:-1]).reshape(n, n)
     of_share, signal = inverse_squares[-1] * differences[-1], np.exp(theta[-2])
     K_config, K_share = matern(of_config, signal), matern(of_share, 1.0)
-    K_signal = K_config * K_share
-    K = K_signal.copy()
-    add_noise(K, np.exp(theta[-1]), S)
-    L, not_positive = dpotrf(K, lower=1)
-    if not_positive:
-        return 1e25, np.zeros_like(theta)
-    alpha, _ = dpotrs(L, y, lower=1)
-    inverse, _ = dpotri(L, lower=1)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
-    W = inverse - np.outer(alpha, alpha)
-    gradient = np.empty_like(theta)
-    by_config, by_share = W * K_share * _decay(of_config, signal), W * K_config * _decay(of_share, 1.0)
-    gradient[: d - 1] = 0.5 * inverse_squares[:-1] * (flat[:-1] @ by_config.ravel())
-    gradient[d - 1] = 0.5 * inverse_squares[-1] * (flat[-1] @ by_share.ravel())
-    gradient[-2] = 0.5 * np.sum(W * K_signal)
-    gradient[-1] = 0.5 * np.exp(theta[-1]) * (np.trace(W) + (0.0 if S is None else np.sum(W * S)))
-    penalty, slope = _gp.negative_log_prior(theta)
-    return float(0.5 * y @ alpha + np.log(np.diag(L)).sum()) + penalty, gradient + slope
+
+    def slopes(W: np.ndarray) -> np.ndarray:
+        by_config, by_share = W * K_share * _decay(of_config, signal), W * K_config * _decay(of_share, 1.0)
+        by_length = np.append(flat[:-1] @ by_config.ravel(), flat[-1] @ by_share.ravel())
+        return np.asarray(0.5 * inverse_squares * by_length)
+
+    return _gp.posterior_of(theta, K_config * K_share, slopes, y, S)
 
 
 def _parts(
