@@ -10,7 +10,7 @@ else one per fantasy of their losses).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
@@ -115,7 +115,7 @@ class GP:
         L[:n, :n], L[n:, :n], L[n:, n:] = self.L, lower, corner
         everything = np.concatenate([np.broadcast_to(self.Y, (n, Y.shape[1])), Y])
         alpha = cho_solve((L, True), everything, check_finite=False)
-        return type(self)(np.concatenate([self.X, X]), everything, self.theta, self.hyperparameter, L, alpha)
+        return replace(self, X=np.concatenate([self.X, X]), Y=everything, L=L, alpha=alpha)
 
 
 def fit(

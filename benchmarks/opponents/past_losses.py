@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy.stats import qmc
@@ -57,7 +57,7 @@ class GPWithMean(GP):
         return np.asarray(super().sample(X, n_samples, rng) + self.mean.means(X))
 
     def with_more(self, X: np.ndarray, Y: np.ndarray) -> GPWithMean:
-        return self.of(super().with_more(X, Y - self.mean.means(X)), self.mean)
+        return cast(GPWithMean, super().with_more(X, Y - self.mean.means(X)))
 
 
 class WithPastLosses(BayesianOptimization):
