@@ -239,7 +239,7 @@ def _is_better(outcome: Outcome, other: Outcome) -> bool:
     """Whether its loss is lower; trials of different lengths are compared after the same number of epochs."""
     if outcome.loss is None or other.loss is None:
         return outcome.loss is not None
-    if outcome.proposal.epochs == other.proposal.epochs:
+    if outcome.proposal.epochs == other.proposal.epochs and not (outcome.stopped or other.stopped):
         return outcome.loss < other.loss
     last = min(len(outcome.losses), len(other.losses)) - 1
     return outcome.losses[last] < other.losses[last]

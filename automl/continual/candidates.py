@@ -114,7 +114,7 @@ def _searched(
         settings.strategy or "auto",
         task.space,
         seed=(settings.seed or 0) + 1,
-        n_trials=n_trials + len(study.trials),
+        n_trials=n_trials,  # the old trials cost nothing of this budget
         max_epochs=task.max_epochs,
         resumable=task.resumable,
         fidelity=fidelity,

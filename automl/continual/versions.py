@@ -149,11 +149,15 @@ class Versions:
         shutil.rmtree(before)
 
     def recover(self) -> None:
-        """Undo a first switch that was killed between its two steps; to be called with the folder locked."""
+        """Undo a first switch that was killed between its steps, or end it; to be called with the folder locked."""
         for link in self.folder.path.glob(".model.*"):
             link.unlink()
         before = self.folder.model_before
-        if before.is_dir() and not self.folder.model.exists():
+        if not before.is_dir():
+            return
+        if self.folder.model.exists():
+            shutil.rmtree(before)
+        else:
             before.rename(self.folder.model)
 
     def _was_refused(self, facts: Mapping[str, Any], file: Path, options: Mapping[str, Any]) -> bool:

@@ -233,11 +233,14 @@ class JobTable:
             )
             return sorted((row.id, row.content) for row in rows)
 
-    def put_back(self, jobs: Sequence[int]) -> None:
-        """Return jobs that were not started to the queue."""
+    def put_back(self, lender: int, jobs: Sequence[int]) -> None:
+        """Return jobs that a lender has not started to the queue, except dropped ones."""
         with self._connected() as connection:
-            update = "UPDATE automl_jobs SET state = 'waiting', lender = NULL WHERE id = ANY(:jobs)"
-            self._run(connection, update, jobs=list(jobs))
+            update = (
+                "UPDATE automl_jobs SET state = 'waiting', lender = NULL "
+                "WHERE id = ANY(:jobs) AND lender = :lender AND state = 'running'"
+            )
+            self._run(connection, update, jobs=list(jobs), lender=lender)
             self._wake(connection, "lenders")
 
     def write(self, lender: int, events: Sequence[tuple[int, int, str]], ended: Sequence[int]) -> None:
@@ -258,9 +261,11 @@ class JobTable:
             self._run(connection, update, jobs=[job for job in ended if job in own])
             self._wake(connection, "leader")
 
-    def forget_dropped(self, lender: int) -> None:
-        """Delete the dropped jobs of a lender, which has ended them."""
+    def forget_dropped(self, lender: int, training: Sequence[int]) -> None:
+        """Delete the dropped jobs of a lender, except those that it is still training."""
         with self._connected() as connection:
-            delete = "DELETE FROM automl_jobs WHERE lender = :lender AND state = 'dropped'"
-            self._run(connection, delete, lender=lender)
-            self._wake(connection, "leader")
+            delete = (
+                "DELETE FROM automl_jobs WHERE lender = :lender AND state = 'dropped' AND NOT (id = ANY(:training))"
+            )
+            if self._run(connection, delete, lender=lender, training=list(training)).rowcount:
+                self._wake(connection, "leader")

@@ -146,10 +146,10 @@ class Lender:
             for job in self._n_events.keys() - mine.keys():
                 del self._n_events[job]
             self._report_lost(list(self._n_events), "it was killed with others that were dropped")
-            self._table.forget_dropped(self.id)
         unknown = mine.keys() - self._n_events.keys()
         if unknown:  # taken just before a connection was lost
-            self._table.put_back(list(unknown))
+            self._table.put_back(self.id, list(unknown))
+        self._table.forget_dropped(self.id, list(self._n_events))
         for job in self._n_events:
             if mine.get(job) and job not in self._stopped:
                 self._stopped.add(job)

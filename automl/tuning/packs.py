@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from automl.study.run_folder import keep_attempt, new_attempt
 from automl.task import TOO_SLOW
-from automl.tuning.jobs import MAX_RETRIES, EpochDone, Job, JobEnded, LaneEnded, Restarted
+from automl.tuning.jobs import MAX_RETRIES, EpochDone, Event, Job, JobEnded, LaneEnded, Restarted
 
 if TYPE_CHECKING:
     from automl.task import Epoch, Task
@@ -91,68 +91,101 @@ def train_jobs(
     by the name of its folder. ``most_seconds``: trainings that have not ended by then are dropped and count as failed.
     """
     end_at = math.inf if most_seconds is None else executor.now() + most_seconds
-    waiting, running, retries = deque(jobs), dict[int, Job](), Counter[int]()
-    places = {single.key: Path(str(single.folder)) for job in jobs for single in job.trainings}
-    attempts: dict[int, Path] = {}  # folders of running trainings
-    epochs: dict[int, list[Epoch]] = {key: [] for key in places}
-    done: dict[int, Trained] = {}
-    n_trainings = len(epochs)
+    run = _Run(jobs, executor, needless, log)
+    while run.goes_on:
+        run.submit_waiting()
+        for event in executor.wait(min(1.0, max(0.0, end_at - executor.now()))):
+            run.handle(event)
+        watch(len(run.done), run.n_trainings)
+        if executor.now() >= end_at and run.goes_on:
+            run.drop_rest(f"{TOO_SLOW}: it was not done within the {most_seconds:.3g} s that were left")
+            break
+    return run.done
 
-    def note(event: str, key: int, **facts: Any) -> None:
-        log(event, training=places[key].name, **facts)
 
-    def end(key: int, ended: JobEnded) -> None:
-        keep_attempt(attempts.pop(key), places[key])
-        done[key] = Trained(tuple(epochs[key]), ended)
-        note(
-            "tell", key, state="complete" if ended.error is None else "failed", epochs=len(epochs[key]),
-            loss=epochs[key][-1].loss if epochs[key] else None, training_seconds=round(ended.seconds, 3),
-            error=ended.error,
+class _Run:
+    """Jobs from their start to their end: see ``train_jobs``."""
+
+    def __init__(
+        self, jobs: Sequence[Job], executor: Executor, needless: Callable[[int, Trained], set[int]], log: Write
+    ) -> None:
+        self._executor, self._needless, self._log = executor, needless, log
+        self._waiting, self._running = deque(jobs), dict[int, Job]()
+        self._retries = Counter[int]()
+        self._places = {single.key: Path(str(single.folder)) for job in jobs for single in job.trainings}
+        self._attempts: dict[int, Path] = {}  # folders of running trainings
+        self._epochs: dict[int, list[Epoch]] = {key: [] for key in self._places}
+        self.done: dict[int, Trained] = {}
+
+    @property
+    def n_trainings(self) -> int:
+        """Without those that turned out to be needless."""
+        return len(self._places)
+
+    @property
+    def goes_on(self) -> bool:
+        return len(self.done) < self.n_trainings or bool(self._running)  # a job of lanes ends after the last of them
+
+    def submit_waiting(self) -> None:
+        """Start waiting jobs in order, as far as workers are free."""
+        while self._waiting and self._executor.n_free:
+            job = self._waiting.popleft()
+            self._running[job.key], attempt = job, _attempt(job)
+            self._attempts |= {single.key: Path(str(single.folder)) for single in attempt.trainings}
+            for single in attempt.trainings:
+                self._note("start", single.key, seed=single.seed, epochs=single.epochs)
+            self._executor.submit(attempt)
+
+    def handle(self, event: Event) -> None:
+        """Process an event of the executor."""
+        if isinstance(event, EpochDone):
+            self._epochs[event.training].append(event.epoch)
+        elif isinstance(event, Restarted):
+            del self._epochs[event.key][event.epoch :]
+            self._note("restart", event.key, after=event.epoch, reason=event.reason)
+        elif isinstance(event, LaneEnded):
+            self._end(event.lane, JobEnded(event.lane, event.seconds, event.error, scores=event.scores))
+        elif isinstance(event, JobEnded):
+            self._job_ended(self._running.pop(event.key), event)
+
+    def _job_ended(self, job: Job, event: JobEnded) -> None:
+        if job.lanes:
+            for single in [single for single in job.trainings if single.key not in self.done]:
+                self._note("apart", single.key, reason=event.error)
+                self._forget_attempt(single.key)
+                self._waiting.append(single)
+        elif event.lost and self._retries[job.key] < MAX_RETRIES:
+            self._retries[job.key] += 1
+            self._note("retry", job.key, attempt=self._retries[job.key] + 1, reason=event.error)
+            self._forget_attempt(job.key)
+            self._waiting.appendleft(job)
+        else:
+            self._end(job.key, event)
+            spared = self._needless(job.key, self.done[job.key])
+            for one in [one for one in self._waiting if one.key in spared and not one.lanes]:
+                self._waiting.remove(one)
+                del self._places[one.key]
+
+    def _end(self, key: int, ended: JobEnded) -> None:
+        keep_attempt(self._attempts.pop(key), self._places[key])
+        epochs = self._epochs[key]
+        self.done[key] = Trained(tuple(epochs), ended)
+        self._note(
+            "tell", key, state="complete" if ended.error is None else "failed", epochs=len(epochs),
+            loss=epochs[-1].loss if epochs else None, training_seconds=round(ended.seconds, 3), error=ended.error,
         )  # fmt: skip
 
-    def again(job: Job) -> None:
-        shutil.rmtree(attempts.pop(job.key), ignore_errors=True)
-        epochs[job.key].clear()
+    def _forget_attempt(self, key: int) -> None:
+        shutil.rmtree(self._attempts.pop(key), ignore_errors=True)
+        self._epochs[key].clear()
 
-    while len(done) < n_trainings or running:  # a job of lanes ends after the last of them
-        while waiting and executor.n_free:
-            job = waiting.popleft()
-            running[job.key], attempt = job, _attempt(job)
-            attempts |= {single.key: Path(str(single.folder)) for single in attempt.trainings}
-            for single in attempt.trainings:
-                note("start", single.key, seed=single.seed, epochs=single.epochs)
-            executor.submit(attempt)
-        for event in executor.wait(min(1.0, max(0.0, end_at - executor.now()))):
-            if isinstance(event, EpochDone):
-                epochs[event.training].append(event.epoch)
-            elif isinstance(event, Restarted):
-                del epochs[event.key][event.epoch :]
-                note("restart", event.key, after=event.epoch, reason=event.reason)
-            elif isinstance(event, LaneEnded):
-                end(event.lane, JobEnded(event.lane, event.seconds, event.error, scores=event.scores))
-            elif isinstance(event, JobEnded) and (job := running.pop(event.key)).lanes:
-                for single in job.trainings:
-                    if single.key not in done:
-                        note("apart", single.key, reason=event.error)
-                        again(single)
-                        waiting.append(single)
-            elif isinstance(event, JobEnded) and event.lost and retries[event.key] < MAX_RETRIES:
-                retries[event.key] += 1
-                note("retry", event.key, attempt=retries[event.key] + 1, reason=event.error)
-                again(job)
-                waiting.appendleft(job)
-            elif isinstance(event, JobEnded):
-                end(event.key, event)
-                spared = needless(event.key, done[event.key])
-                kept = [job for job in waiting if job.key not in spared or job.lanes]
-                n_trainings -= len(waiting) - len(kept)
-                waiting = deque(kept)
-        watch(len(done), n_trainings)
-        if executor.now() >= end_at and (len(done) < n_trainings or running):
-            executor.cancel()
-            for place in attempts.values():
-                shutil.rmtree(place, ignore_errors=True)
-            late = JobEnded(-1, 0.0, f"{TOO_SLOW}: it was not done within the {most_seconds:.3g} s that were left")
-            done |= {key: Trained((), replace(late, key=key)) for key in places if key not in done}
-            break
-    return done
+    def drop_rest(self, error: str) -> None:
+        """End what runs or waits; it fails with this error."""
+        self._executor.cancel()
+        for place in self._attempts.values():
+            shutil.rmtree(place, ignore_errors=True)
+        for key in self._places.keys() - self.done.keys():
+            self.done[key] = Trained((), JobEnded(key, 0.0, error))
+
+    def _note(self, event: str, key: int, **facts: Any) -> None:
+        self._log(event, training=self._places[key].name, **facts)

@@ -78,6 +78,7 @@ class ProcessExecutor(Executor):
         self._n_deaths_at_start = 0
         self._mark, self._n_started = new_mark(), 0
         self._held = deque[Job]()  # waiting for room
+        self._stopped = set[int]()  # trainings that were asked to stop, by key
         self._trimmed = self.now()  # when the log sizes were last checked
         self._spans = list[Span]()
         self._workers = [self._start(i) for i in range(n_workers)]
@@ -98,6 +99,7 @@ class ProcessExecutor(Executor):
 
     def submit(self, job: Job) -> None:
         with self._lock:
+            self._stopped.difference_update(training.key for training in job.trainings)
             self._held.append(job)
             self._start_held()
 
@@ -131,6 +133,8 @@ class ProcessExecutor(Executor):
             self._admission.began(worker.card, job.key, _what(job))
         device = "cuda" if self._cards and job.device != "cpu" else job.device  # the process sees a single one
         worker.send({"job": asdict(replace(job.anywhere(), device=device))})
+        if job.again and job.key in self._stopped:  # while it was waiting
+            worker.send({"stop": job.key})
 
     def _free(self, worker: WorkerProcess, event: JobEnded) -> Event:
         """The end of a worker's job, or its restart if it ran out of memory on a shared card."""
@@ -139,7 +143,8 @@ class ProcessExecutor(Executor):
         worker.job = worker.deadline = None
         ended: Event = event
         if card is not None and event.out_of_memory:
-            if self._admission.ran_out(card, job.key) and not job.lanes:
+            has_shared = self._admission.ran_out(card, job.key)
+            if has_shared and not job.lanes and job.key not in self._stopped:
                 self._held.appendleft(replace(job, again=True))
                 ended = Restarted(job.key, job.trained, f"{event.error}, beside others on its card")
         elif card is not None:
@@ -170,6 +175,7 @@ class ProcessExecutor(Executor):
 
     def stop(self, key: int) -> None:
         with self._lock:
+            self._stopped.add(key)
             for worker in self._workers:
                 if worker.job is not None and any(training.key == key for training in worker.job.trainings):
                     worker.send({"stop": key})

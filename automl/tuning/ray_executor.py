@@ -49,8 +49,14 @@ class _Actor(RemoteWorker):
 
 def connect(address: str | None) -> None:
     """Connect to the Ray cluster at an address; by default to that of this machine, which is started if necessary.
-    UserError if there is none at the address."""
+    UserError if there is none at the address, or if this process is connected to another one."""
     if ray.is_initialized():
+        connected = ray.get_runtime_context().gcs_address
+        if address is not None and not _may_be_same(address, connected):
+            raise UserError(
+                f"this process is connected to the Ray cluster at {connected}, not at {address}; "
+                "call ray.shutdown() before, or leave the address out"
+            )
         return
     named = address or os.environ.get("RAY_ADDRESS")
     found = named or ray._private.utils.read_ray_address()
@@ -66,6 +72,15 @@ def connect(address: str | None) -> None:
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"cannot connect to a Ray cluster at {found}: {reason}") from None
+
+
+def _may_be_same(address: str, connected: str) -> bool:
+    """Whether an address may be that of the connected cluster, HOST:PORT: a cluster on this machine has several."""
+    if address in ("auto", "local") or "://" in address:
+        return True
+    (host, port), (other, other_port) = host_and_port(address), host_and_port(connected)
+    ips = {socket.gethostbyname(host), socket.gethostbyname(other)}
+    return port == other_port and (len(ips) == 1 or any(ip.startswith("127.") for ip in ips))
 
 
 def _no_answer(address: str) -> str | None:

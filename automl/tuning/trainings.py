@@ -155,6 +155,8 @@ class Trainings:
 
     def _restarted(self, event: Restarted) -> None:
         running = self.running[event.key]
+        if running.stopped:
+            return  # it ends with what it had when it was stopped
         del running.losses[event.epoch :]
         for values in running.metrics.values():
             del values[event.epoch :]

@@ -71,6 +71,18 @@ def test_disappointing_past_studies_are_dropped_but_user_configs_are_not(name):
     assert [p.config for p in proposals if p.info["from"] == "start"] == [start.config for start in own]
 
 
+def test_a_stopped_start_is_compared_with_the_default_after_as_many_epochs():
+    strategy = make("bo", starts("mixed"))
+    default = strategy.ask()
+    assert default is not None
+    strategy.tell(Outcome(default, tuple(float(10 - epoch) for epoch in range(9)), 1.0))  # from 10 down to 2
+    for _ in range(1 + PATIENCE):
+        proposal = strategy.ask()
+        assert proposal is not None
+        assert proposal.info["from"] == "prior"
+        strategy.tell(Outcome(proposal, (6.0, 5.0), 1.0, stopped=True))
+
+
 @every_strategy
 def test_after_a_failed_default_every_success_is_better(name):
     prior = starts("mixed")

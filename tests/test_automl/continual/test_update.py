@@ -321,6 +321,16 @@ def test_a_kill_between_the_two_steps_of_the_first_change_loses_nothing(tmp_path
     assert not folder.model_before.exists()
 
 
+def test_a_kill_after_the_first_change_leaves_no_copy_of_the_model_behind(tmp_path):
+    folder = RunFolder(tmp_path)
+    for place in (folder.model_before, folder.path / "versions" / "2" / "model"):
+        place.mkdir(parents=True)
+    folder.model.symlink_to("versions/2/model")
+    Versions(folder).recover()
+    assert folder.model.is_symlink()
+    assert not folder.model_before.exists()
+
+
 def test_after_that_kill_every_version_can_be_used(tmp_path):
     folder, versions = RunFolder(tmp_path), Versions(RunFolder(tmp_path))
     for place in (folder.model_before, versions.place(1) / "model", versions.place(2) / "model"):

@@ -85,8 +85,22 @@ def test_what_is_dropped_is_gone_once_its_lender_has_ended_it(tables):
     assert leader.n_dropped() == 1
     assert leader.jobs() == [(trained, 0, "trained")]
     assert lender.mine(me) == {}
-    lender.forget_dropped(me)
+    lender.forget_dropped(me, [trained])
+    assert leader.n_dropped() == 1
+    lender.forget_dropped(me, [])
     assert leader.jobs() == []
+
+
+def test_of_jobs_that_were_not_started_only_those_still_wanted_wait_again(tables):
+    leader, lender = tables
+    wanted, dropped, elsewhere = (leader.put(key, f"{key}") for key in range(3))
+    me, another = lender.join(2), lender.join(1)
+    assert [job for job, _ in lender.take(me, 2)] == [wanted, dropped]
+    lender.take(another, 1)
+    leader.drop([dropped])
+    lender.put_back(me, [wanted, dropped, elsewhere])
+    assert lender.take(me, 3) == [(wanted, "0")]
+    assert (leader.n_dropped(), lender.mine(another)) == (1, {elsewhere: False})
 
 
 def test_a_lender_takes_no_more_than_it_asked_for(tables):

@@ -22,6 +22,7 @@ from automl.tuning.final_evaluation import train_once
 from automl.tuning.jobs import Job, JobEnded, Restarted, event_from_json, event_to_json
 from automl.tuning.memory import Admission, Memory
 from automl.tuning.process_executor import ProcessExecutor
+from strategies.random_search import RandomSearch
 
 TOTAL = 100
 
@@ -154,6 +155,22 @@ def test_a_search_counts_no_epoch_twice_where_a_trial_begins_again(card):
             progress=False,
         )
     assert [trial.losses for trial in result.trials] == [[trial.config["size"]] * 2 for trial in result.trials]
+
+
+class StoppedAfterOne(RandomSearch):
+    def should_stop(self, proposal, losses):
+        return True
+
+
+@pytest.mark.filterwarnings("ignore:.* trainings share:UserWarning", "ignore:.*out of memory, beside others")
+def test_a_stopped_trial_whose_next_epoch_runs_out_of_memory_keeps_its_losses(card):
+    result = automl.tune(
+        Large(card, says=False), {"size": {"int": [55, 70]}}, strategy=StoppedAfterOne, n_trials=12, n_workers=4,
+        progress=False,
+    )  # fmt: skip
+    assert [(trial.error, trial.losses) for trial in result.trials] == [
+        (None, [trial.config["size"]]) for trial in result.trials
+    ]
 
 
 @dataclass(frozen=True)

@@ -295,6 +295,13 @@ def test_a_folder_that_the_machines_do_not_share_is_one_line(nodes, tmp_path):
             until(lambda: False, executor)
 
 
+def test_a_process_trains_on_no_other_cluster_than_the_one_that_was_named(cluster):
+    connect(cluster.address)
+    connect(cluster.address.replace(cluster.address.rpartition(":")[0], "localhost"))
+    with pytest.raises(UserError, match=rf"connected to the Ray cluster at {cluster.address}, not at 127\.0\.0\.1:1;"):
+        connect("127.0.0.1:1")
+
+
 def test_what_is_wrong_with_an_address_is_one_line():
     command = [sys.executable, "-m", "automl", "run", "--executor", "ray", "--address", "127.0.0.1:1"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=300)
