@@ -15,7 +15,7 @@ from strategies.errors import did_you_mean
 class Metric:
     """A measure of predictions for a kind of target."""
 
-    kind: str  # kind of target: classes, number, sentences or text
+    kind: str  # kind of target: classes, number, quantiles, sentences or text
     best: float | None  # the highest value if higher is better; None if lower is better
     measured: Callable[..., float]  # (targets, predictions) -> value, see measure; weights for classes and numbers
     decides: bool = False  # whether only the predicted class counts, not its probability

@@ -14,7 +14,7 @@ CONVERTED_EVERY = 50  # with many pending trials, losses are converted again aft
 
 
 class Delegate(Strategy):
-    """Delegates everything to the wrapped strategy."""
+    """Passes proposals and outcomes on, from and to the wrapped strategy."""
 
     learns_curves: ClassVar[bool] = True
 

@@ -101,7 +101,7 @@ class Start:
     """A config to try right after the default one."""
 
     config: Config
-    study: str | None = None  # the past study that recommends it; None: given by the user
+    study: str | None = None  # the task of the past study that recommends it; None: given by the user
 
 
 class Strategy(ABC):

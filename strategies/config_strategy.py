@@ -35,6 +35,8 @@ class ConfigStrategy(Strategy):
     n_initial: ClassVar[float] = 1
     """Size of the initial design: the default config and Sobol points, the same for all strategies with one seed."""
     default_first: ClassVar[bool] = True
+    needs_outcomes: ClassVar[bool] = True
+    """Whether suggestions depend on outcomes, so that an initial design precedes them."""
 
     def __init__(
         self,
@@ -129,7 +131,13 @@ class ConfigStrategy(Strategy):
         default = self.outcomes[self._default_trial]
         return [_is_better(self.outcomes[trial], default) for trial in self._tried]
 
+    @property
+    def learns_losses(self) -> bool:
+        return self.needs_outcomes or bool(self._prior)  # a prior that disappoints is skipped
+
     def _in_initial_design(self) -> bool:
+        if not self.needs_outcomes:
+            return False
         # A good start locates the region of good configs; a bad one carries little information.
         beaten = self._beaten()
         size = self.n_initial - REPLACED * beaten.count(True) + beaten.count(False)

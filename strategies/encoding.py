@@ -188,7 +188,7 @@ class Encoding:
             raise ValueError(f"the config {config} is forbidden by the space")
 
     def neighbour(self, config: Config, rng: np.random.Generator, n_changes: int = 1) -> Config:
-        """A config that differs in about n_changes hyperparameters: numbers move, choices are redrawn."""
+        """A config with n_changes hyperparameters changed: numbers move; choices are redrawn, perhaps as before."""
         point = self.encode(config)
         candidates = [i for i, dim in enumerate(self.dimensions) if dim.n_values > 1 and dim.name in config]
         if not candidates:

@@ -22,16 +22,10 @@ class GridSearch(ConfigStrategy):
     """
 
     default_first = False
-
-    def _in_initial_design(self) -> bool:
-        return False
+    needs_outcomes = False
 
     def ask_alike(self, first: Proposal, key: Callable[[Config], Hashable]) -> Proposal | None:
         return None  # cells are proposed in a fixed order
-
-    @property
-    def learns_losses(self) -> bool:
-        return bool(self._prior)
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         # Known configs are skipped, so the position in the sequence need not be restored.

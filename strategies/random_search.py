@@ -11,12 +11,7 @@ from strategies.types import JSON, Config
 class RandomSearch(ConfigStrategy):
     """Uniform in the encoded space: log-scaled hyperparameters uniformly in their logarithm."""
 
-    def _in_initial_design(self) -> bool:
-        return False  # its own draws need no outcomes
-
-    @property
-    def learns_losses(self) -> bool:
-        return bool(self._prior)  # the prior is skipped if it disappoints
+    needs_outcomes = False
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         # A forbidden config is redrawn rather than repaired, which keeps the draws uniform.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from strategies._observations import worst_counted
 from strategies.config_strategy import ConfigStrategy
 from strategies.types import JSON, Config
 
@@ -84,11 +85,5 @@ class SkoptGP(ConfigStrategy):
 
 
 def _clipped(losses: list[float]) -> list[float]:
-    """Losses clipped at the median plus twice the distance from the best to the median.
-
-    How bad a bad config is carries no useful information, and one huge loss would dominate the model's scale.
-    """
-    losses = [min(max(loss, -LARGEST), LARGEST) for loss in losses]
-    best, median = min(losses), float(np.median(losses))
-    spread = median - best or min((loss - best for loss in losses if loss > best), default=0.0)
-    return [min(loss, median + 2.0 * spread) for loss in losses]
+    finite = np.clip(losses, -LARGEST, LARGEST)
+    return [float(loss) for loss in np.minimum(finite, worst_counted(finite))]

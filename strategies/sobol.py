@@ -11,12 +11,7 @@ from strategies.types import JSON, Config
 class SobolSearch(ConfigStrategy):
     """Low-discrepancy points, as in Bergstra and Bengio (JMLR 2012), section 5: fewer gaps than random draws."""
 
-    def _in_initial_design(self) -> bool:
-        return False
-
-    @property
-    def learns_losses(self) -> bool:
-        return bool(self._prior)
+    needs_outcomes = False
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         return self.encoding.decode(self._design[self._n_asked]), {"from": "sobol"}

@@ -34,7 +34,7 @@ def watch(
         return
     with Live(frame(seen), console=console, auto_refresh=False) as live:
         try:
-            while seen.going_on:
+            while seen.is_running:
                 time.sleep(every)
                 seen = look(at)
                 live.update(frame(seen), refresh=True)

@@ -32,7 +32,7 @@ def frame(seen: Seen) -> Group:
     course = list(_course(seen, metric))
     if len(course) > 1:
         parts += [Text(f"\n{metric}, best so far over {len(course)} trials", style="dim"), _plot(course, maximize)]
-    if seen.going_on and seen.trainings:
+    if seen.is_running and seen.trainings:
         parts += [Text(""), _trainings(seen)]
     parts += [Text(""), _latest(seen, metric, step)]
     return Group(*parts)
@@ -72,7 +72,7 @@ def _time(seen: Seen) -> str:
     """The time elapsed, and an estimate of the time left at the pace so far."""
     study = seen.study
     elapsed = study.clock
-    if not seen.going_on:
+    if not seen.is_running:
         return f"{duration(elapsed)} in total"
     done = sum(trial.epochs for trial in study.trials.values() if trial.state != "running")
     under_way = sum(len(training.losses) for training in seen.trainings)

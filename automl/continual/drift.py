@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.analysis.multiple_testing import holm
 from automl.data.inputs import Array, Columns, Inputs, Padded, Texts, Tokens
 from automl.data.tokens import UNKNOWN
 
@@ -41,7 +42,7 @@ def drifts(inputs: Inputs, old: Array, new: Array, names: tuple[str, ...] = ()) 
     sides = [side[rng.permutation(len(side))[:MOST]] for side in (old, new)]
     before, after = (properties(inputs, side, names) for side in sides)
     found = [_compared(name, before[name], after[name]) for name in before]
-    corrected = holm(np.array([drift.p for drift in found]))
+    corrected = holm([drift.p for drift in found])
     both = [Drift(d.name, d.old, d.new, d.distance, float(p)) for d, p in zip(found, corrected, strict=True)]
     return sorted(both, key=lambda drift: (drift.p, -drift.distance))
 
@@ -107,12 +108,3 @@ def _compared(name: str, old: NDArray[Any], new: NDArray[Any]) -> Drift:
     top = int(counts[0].argmax())
     p = 1.0 if len(values) == 1 else float(stats.chi2_contingency(counts, correction=False).pvalue)
     return Drift(name, float(shares[0, top]), float(shares[1, top]), float(np.abs(shares[0] - shares[1]).sum() / 2), p)
-
-
-def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """P-values corrected for multiple testing (S. Holm 1979)."""
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
-    corrected = np.empty_like(stepped)
-    corrected[order] = np.minimum(stepped, 1.0)
-    return corrected

@@ -107,7 +107,7 @@ def forgets(lost: Gain, allowed: float) -> bool:
     return lost.low > 0 and lost.value > allowed
 
 
-def mildest(lost: Sequence[Gain], allowed: float) -> list[int]:
+def without_forgetting(lost: Sequence[Gain], allowed: float) -> list[int]:
     """Indices of the candidates that do not forget, or of all if all do.
 
     A candidate that would be rejected for forgetting must not keep another one from being chosen.

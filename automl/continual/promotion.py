@@ -23,9 +23,9 @@ from automl.continual.paired_bootstrap import (
     allowance,
     follows,
     gain,
-    mildest,
     score,
     widened,
+    without_forgetting,
 )
 from automl.continual.scores import all_metrics, compare
 from automl.continual.versions import MODEL, Lineage
@@ -83,14 +83,16 @@ def promote(
     truth = truth_of(task, "valid")
     models = [candidate.model for candidate in candidates]
     on_valid = [model.deciding(lambda family: splits(family).x_valid) for model in models]
-    judges = _Judges.of(task, before, splits, old, tolerance)
-    mild = mildest([judges.lost(model, on_valid[i]) for i, model in enumerate(models)], judges.allowed)
+    comparison = _Comparison.of(task, before, splits, old, tolerance)
+    usable = without_forgetting(
+        [comparison.lost(model, on_valid[i]) for i, model in enumerate(models)], comparison.allowed
+    )
     seen = [saw_validation(before.card) and candidate.what == "continued" for candidate in candidates]
     unseen = np.arange(old["valid"] if any(seen) else 0, len(truth))  # by each of the candidates
     halves = [unseen[half] for half in held_out(truth.y[unseen], len(unseen) // 2)]
-    place, crossed = _chosen(metric, truth, [on_valid[i] for i in mild], halves, old["valid"])
-    best, model, theirs = candidates[mild[place]], models[mild[place]], on_valid[mild[place]]
-    verdict = judges.verdict(model, crossed)
+    place, crossed = _chosen(metric, truth, [on_valid[i] for i in usable], halves, old["valid"])
+    best, model, theirs = candidates[usable[place]], models[usable[place]], on_valid[usable[place]]
+    verdict = comparison.verdict(model, crossed)
     how = _how(metric, verdict)
     why = f"{SHORT[best.what]} {how}"
     say(("promoted: " if verdict.promoted else "not promoted: ") + why)
@@ -107,7 +109,9 @@ def promote(
     if verdict.promoted:
         description = f"{LONG[best.what]}; compared with the model before, it {how}"
         validation = score(metric, truth[unseen], theirs[unseen])
-        card = _write(task, before, best, after, description, compared, writing, coming, validation, seen[mild[place]])
+        card = _write(
+            task, before, best, after, description, compared, writing, coming, validation, seen[usable[place]]
+        )
         if doubt := not_better_than_baseline(card):
             say(doubt)
     return {
@@ -178,7 +182,7 @@ def _chosen(
 
 
 @dataclass(frozen=True)
-class _Judges:
+class _Comparison:
     """The examples for judging: new validation examples, and old ones that the model in use was not trained on."""
 
     metric: str
@@ -198,7 +202,7 @@ class _Judges:
         splits: Callable[[str], Splits],
         old: Mapping[str, int],
         tolerance: float,
-    ) -> _Judges:
+    ) -> _Comparison:
         truth, n = truth_of(task, "valid"), old["valid"]
         ours = widened(before.deciding(lambda family: splits(family).x_valid), truth)
         truth_old, ours_old, x_old = truth[:n], ours[:n], None

@@ -110,7 +110,7 @@ def ended(run: RunFolder, data: Path) -> tuple[Seen, Request]:
     """A finished run, and its data options for new data. UserError if it still runs or is not on the user's data."""
     seen = look(run)
     request = request_for(seen.settings.get("data"), data)
-    if seen.going_on:  # maybe on another machine, which the folder's lock does not cover
+    if seen.is_running:  # maybe on another machine, which the folder's lock does not cover
         raise UserError(f"the run in {str(run.path)!r} is still running; wait for it to end or stop it")
     return seen, request
 

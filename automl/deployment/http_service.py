@@ -18,7 +18,7 @@ from fastapi import FastAPI, Request, Response
 from automl.deployment.http_limits import Application, for_loopback, with_token
 from automl.deployment.http_metrics import ServiceMetrics
 from automl.deployment.http_page import page
-from automl.deployment.json_predictions import Answering, JointAnswering
+from automl.deployment.json_predictions import JointJsonPredictions, JsonPredictions
 from automl.deployment.loopback import ELSEWHERE
 from automl.deployment.model_card import without_nan
 from automl.deployment.predictor import Predictor
@@ -62,7 +62,9 @@ class Service:
     def __init__(self, predictor: Predictor | JointPredictor, limits: Limits, token: str | None = None) -> None:
         """``token``: requests must send it as ``Authorization: Bearer TOKEN``; None: their host must be loopback."""
         self.predictor, self.limits, self._token = predictor, limits, token
-        self.answering = JointAnswering(predictor) if isinstance(predictor, JointPredictor) else Answering(predictor)
+        self.predictions = (
+            JointJsonPredictions(predictor) if isinstance(predictor, JointPredictor) else JsonPredictions(predictor)
+        )
         self.title = str(predictor.card.get("task") or "model")
         self._waiting = 0
         self._turn = asyncio.Lock()  # held while the thread computes, even if the request has timed out
@@ -84,10 +86,13 @@ class Service:
         # FastAPI's documentation pages would load scripts from a CDN.
         app = FastAPI(title=self.title, docs_url=None, redoc_url=None)
         rows = {"minItems": 1, "maxItems": self.limits.rows}
-        examples = {"type": "array", "items": self.answering.record_schema, **rows}
+        examples = {"type": "array", "items": self.predictions.record_schema, **rows}
         asked = {"type": "object", "properties": {"examples": examples}, "required": ["examples"]}
         answers: dict[int | str, dict[str, Any]] = {
-            200: {"description": "the predictions", "content": {JSON_TYPE: {"schema": self.answering.answer_schema}}}
+            200: {
+                "description": "the predictions",
+                "content": {JSON_TYPE: {"schema": self.predictions.response_schema}},
+            }
         }
         answers |= {
             status: {"description": why, "content": {JSON_TYPE: {"schema": REASON}}} for status, why in REFUSALS.items()
@@ -108,7 +113,7 @@ class Service:
 
     async def page(self, request: Request) -> Response:
         """The page for browsers."""
-        schema, has_token = self.answering.record_schema, self._token is not None
+        schema, has_token = self.predictions.record_schema, self._token is not None
         content = page(self.title, self.predictor.target, str(request.base_url), schema, has_token=has_token)
         return Response(content, media_type="text/html")
 
@@ -176,9 +181,9 @@ class Service:
     def _work(self, body: bytes) -> bytes:
         """Runs in the thread, since parsing and writing JSON take time as well."""
         records = self._records(body)
-        answer = self.answering.answer(records)
+        response = self.predictions.response(records)
         self._metrics.examples.inc(len(records))
-        return json.dumps(answer, allow_nan=False, ensure_ascii=False).encode()
+        return json.dumps(response, allow_nan=False, ensure_ascii=False).encode()
 
     def _records(self, body: bytes) -> list[Any]:
         try:

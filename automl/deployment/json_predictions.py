@@ -26,19 +26,19 @@ from automl.errors import UserError
 from automl.models.trained import TrainedModel
 
 
-class Answering:
-    """Predicts for a list of examples from a request; ``answer`` returns the content of the response."""
+class JsonPredictions:
+    """Predicts for a list of examples from a request; ``response`` returns the content of the response."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
-    def answer(self, records: Sequence[Any]) -> dict[str, Any]:
+    def response(self, records: Sequence[Any]) -> dict[str, Any]:
         """The predictions, with probabilities for classes and times for a series. UserError for an invalid example."""
         predictor, extra = self.predictor, {}
         if predictor.encoder is not None:
             frame = predictor.encoder.from_records(records)
             found = predictor.of_frame(frame)
-            if names := list(predictor.encoder.answers_by):
+            if names := list(predictor.encoder.prediction_id_columns):
                 extra["of"] = json.loads(frame[names].to_json(orient="records", date_format="iso"))
         elif isinstance(predictor.model, TrainedModel):
             examples = _array(records, predictor.model.preprocessing.inputs)
@@ -68,8 +68,8 @@ class Answering:
         )
 
     @property
-    def answer_schema(self) -> Schema:
-        """The schema of ``answer``'s result."""
+    def response_schema(self) -> Schema:
+        """The schema of ``response``'s result."""
         predictor, classes = self.predictor, list(self.predictor.classes)
         if classes:
             one: Schema = {"type": "string", "enum": classes}
@@ -82,27 +82,27 @@ class Answering:
         if classes:
             each = {"type": "object", "properties": dict.fromkeys(classes, NUMBER), "required": classes}
             properties["probabilities"] = {"type": "array", "items": each}
-        if predictor.encoder is not None and predictor.encoder.answers_by:
+        if predictor.encoder is not None and predictor.encoder.prediction_id_columns:
             properties["of"] = {
                 "type": "array",
-                "items": {"type": "object", "required": list(predictor.encoder.answers_by)},
+                "items": {"type": "object", "required": list(predictor.encoder.prediction_id_columns)},
                 "description": "the time of each prediction: there is one for each time step with a full window",
             }
         return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-class JointAnswering:
-    """As ``Answering``, for several targets: each prediction is an object with a value per target."""
+class JointJsonPredictions:
+    """As ``JsonPredictions``, for several targets: each prediction is an object with a value per target."""
 
     def __init__(self, predictor: JointPredictor) -> None:
-        self.parts = {name: Answering(part) for name, part in predictor.parts.items()}
+        self.parts = {name: JsonPredictions(part) for name, part in predictor.parts.items()}
 
-    def answer(self, records: Sequence[Any]) -> dict[str, Any]:
-        """As ``Answering.answer``."""
-        answers = {name: part.answer(records) for name, part in self.parts.items()}
-        first, *_ = answers.values()
-        rows = zip(*(answer["predictions"] for answer in answers.values()), strict=True)
-        return first | {"predictions": [dict(zip(answers, row, strict=True)) for row in rows]}
+    def response(self, records: Sequence[Any]) -> dict[str, Any]:
+        """As ``JsonPredictions.response``."""
+        responses = {name: part.response(records) for name, part in self.parts.items()}
+        first, *_ = responses.values()
+        rows = zip(*(each["predictions"] for each in responses.values()), strict=True)
+        return first | {"predictions": [dict(zip(responses, row, strict=True)) for row in rows]}
 
     @property
     def record_schema(self) -> Schema:
@@ -119,9 +119,9 @@ class JointAnswering:
         return objects_schema(properties)
 
     @property
-    def answer_schema(self) -> Schema:
-        """The schema of ``answer``'s result."""
-        schemas = {name: part.answer_schema for name, part in self.parts.items()}
+    def response_schema(self) -> Schema:
+        """The schema of ``response``'s result."""
+        schemas = {name: part.response_schema for name, part in self.parts.items()}
         first, *_ = schemas.values()
         each = objects_schema({name: one["properties"]["predictions"]["items"] for name, one in schemas.items()})
         predictions = {"type": "array", "items": each, "description": ", ".join(schemas)}

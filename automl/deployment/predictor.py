@@ -79,7 +79,7 @@ class Predictor:
     @property
     def predicts_rows(self) -> bool:
         """Whether ``stream`` gives a prediction for every row of a file, in order."""
-        return self.encoder is not None and not self.encoder.told_by
+        return self.encoder is not None and not self.encoder.id_columns
 
     @property
     def about_predictions(self) -> str | None:
@@ -133,7 +133,7 @@ class Predictor:
             )
         n, taken = 0, {*self.columns, *others}
         row = "row number" if "row" in taken else "row"
-        told = {name: f"{name} of the example" if name in taken else name for name in self.encoder.told_by}
+        told = {name: f"{name} of the example" if name in taken else name for name in self.encoder.id_columns}
         for frame in self.encoder.frames(path, Counter() if strange is None else strange):
             found, readable = self._of_readable(self.encoder, frame)
             names = [name for name in told if name in frame]

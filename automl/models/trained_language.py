@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +15,6 @@ from torch import Tensor
 
 from automl.data.vocabularies import Symbols
 from automl.models.causal_transformer import CausalTransformer
-
-if TYPE_CHECKING:
-    pass
 
 AT_ONCE = 4_096  # characters per batch, small enough for a core's cache
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,9 +17,6 @@ from automl.data.vocabularies import Vocabulary, vocabulary_from_json
 from automl.models import own_config
 from automl.models.decoding import beam_search, greedy
 from automl.models.seq2seq import EncoderDecoder, build_seq2seq
-
-if TYPE_CHECKING:
-    pass
 
 BEAM, LENGTH_PENALTY = 4, 1.0
 

@@ -101,13 +101,13 @@ def open_search(
             if uses_folders:
                 trials = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
         else:
-            seat = None if shared is None else shared.seat
+            leader = None if shared is None else shared.connection
             kept = settings.to_json()
-            before = recorded(folder, seat) if resume else {}
+            before = recorded(folder, leader) if resume else {}
             is_longer = resume and (settings.trial_seconds or 0.0) > (before.get("trial_seconds") or math.inf)
             if is_longer:  # until the trials are asked for, since the run may end before
                 kept["trial_seconds"] = before["trial_seconds"]
-            study = stack.enter_context(opened(folder, task, kept, resume=resume, data=data, seat=seat))
+            study = stack.enter_context(opened(folder, task, kept, resume=resume, data=data, leader=leader))
             if is_longer:
                 retries = partial(study.change_settings, {**before, **settings.to_json()})
             logs, trials, log = folder.logs, folder.trials if uses_folders else None, RunLog(folder.log, listeners)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from automl.errors import UserError
 from automl.study.database_errors import ConnectionLost
 from automl.study.location import Location, check_is_shared
-from automl.study.postgres import Seat, connected, engine_of
+from automl.study.postgres import LeaderConnection, connected, engine_of
 from automl.study.storage import Store, study_id_of
 from automl.study.study import Study
 from automl.tuning.job_table import JobTable, make_tables
@@ -45,7 +45,7 @@ class SharedRun:
         self.is_leaving: Callable[[], bool] = lambda: False  # whether others are to go on when this process ends
         self.leads = False
         self._lender: Lender | None = None
-        self.seat = Seat(location.url, location.name)
+        self.connection = LeaderConnection(location.url, location.name)
         self._engine = engine_of(location.url)  # the lender's
         make_tables(location.url)
 
@@ -56,13 +56,13 @@ class SharedRun:
         if self._lender is not None:
             self._lender.close()
             self._engine.dispose()
-        self.seat.close()
+        self.connection.close()
 
     def begun(self) -> dict[str, Any] | None:
         """The settings of the run, whether or not this process leads it; None if it leads a new run."""
         has_said = False
         while True:
-            self.leads = self.leads or self.seat.taken(0.2)
+            self.leads = self.leads or self.connection.taken(0.2)
             attributes = self._attributes()
             if "settings" in attributes:
                 check_is_shared(self.location, attributes.get("folder"))
@@ -86,19 +86,19 @@ class SharedRun:
     def _attributes(self) -> dict[str, Any]:
         with connected():
             try:
-                study_id = self.seat.storage.get_study_id_from_name(self.location.name)
+                study_id = self.connection.storage.get_study_id_from_name(self.location.name)
             except KeyError:
                 return {}
-            return dict(self.seat.storage.get_study_user_attrs(study_id))
+            return dict(self.connection.storage.get_study_user_attrs(study_id))
 
     def lend(self, task: Task, settings: Settings) -> bool:
         """Lend workers until this process leads the run (True), or the run has ended (False)."""
         lender = self._lender_of(task, settings)
         while not self.leads:
             lender.check()
-            self.leads = self.seat.taken(1.0)
+            self.leads = self.connection.taken(1.0)
             if not self.leads:
-                self._table().depose(self.location.name)
+                self._table().disconnect_leader(self.location.name)
         return self.stop_reason is None
 
     def executor(self, task: Task, settings: Settings, study: Study) -> SharedExecutor:
@@ -110,7 +110,7 @@ class SharedRun:
         return SharedExecutor(table, study, self.folder.path, check=lender.check, is_leaving=lambda: self.is_leaving())
 
     def _table(self) -> JobTable:
-        return JobTable(self.seat.storage.engine, self._study_id())
+        return JobTable(self.connection.storage.engine, self._study_id())
 
     def keep_summary(self) -> None:
         """Store the folder's summary in the database, for readers without the folder."""
@@ -122,7 +122,7 @@ class SharedRun:
 
     def result(self, task: Task, settings: Settings) -> Result:
         """The result of a run that another process has led to its end."""
-        store = Store.open(self.seat.storage, task.space, self.location.name)
+        store = Store.open(self.connection.storage, task.space, self.location.name)
         study = Study(task.space, task.max_epochs, store)
         return Result(
             study, self.stop_reason or "", study.clock, task.name, str(settings.strategy), task.metric, task.maximize,
@@ -133,11 +133,11 @@ class SharedRun:
         """Reconnect, without the lock; this process's trainings continue. UserError if that fails for a minute."""
         self._say(f"{error}; connecting again")
         self.leads = False
-        self.seat.close()
+        self.connection.close()
         until = time.monotonic() + SECONDS_TO_RECONNECT
         while True:
             try:
-                self.seat = Seat(self.location.url, self.location.name)
+                self.connection = LeaderConnection(self.location.url, self.location.name)
                 return
             except UserError:
                 if time.monotonic() > until:
@@ -146,11 +146,11 @@ class SharedRun:
 
     def _keep(self, name: str, value: Any) -> None:
         with connected():
-            self.seat.storage.set_study_user_attr(self._study_id(), name, value)
+            self.connection.storage.set_study_user_attr(self._study_id(), name, value)
 
     def _study_id(self) -> int:
         with connected():
-            return study_id_of(self.seat.storage, self.location.name)
+            return study_id_of(self.connection.storage, self.location.name)
 
     def _lender_of(self, task: Task, settings: Settings) -> Lender:
         if self._lender is None:

@@ -20,7 +20,7 @@ from automl.study.storage import STUDY_NAME, Store
 from automl.study.study import Study
 
 if TYPE_CHECKING:
-    from automl.study.postgres import Seat
+    from automl.study.postgres import LeaderConnection
     from automl.task import Task
 
 
@@ -32,30 +32,31 @@ def opened(
     *,
     resume: bool,
     data: Path | None = None,
-    seat: Seat | None = None,
+    leader: LeaderConnection | None = None,
 ) -> Iterator[Study]:
     """A new or existing study of the run in a folder, which is locked against other processes.
 
-    ``data``: a folder that is moved into that of a new run. ``seat``: of the leader, for a study in PostgreSQL.
+    ``data``: a folder that is moved into that of a new run. ``leader``: the leader's connection, for a study in
+    PostgreSQL.
     """
     if not resume:
         folder.create(from_python=bool(settings.get("from_python")))
-        with _locked(folder, seat):
-            with folder.being_made():
+        with _locked(folder, leader):
+            with folder.being_created():
                 if data is not None:
                     shutil.move(data, folder.data)
-                store = _new_store(folder, task, settings, seat)
+                store = _new_store(folder, task, settings, leader)
             yield Study(task.space, task.max_epochs, store)
         return
-    with _locked(folder, seat):
-        before = recorded(folder, seat)
+    with _locked(folder, leader):
+        before = recorded(folder, leader)
         for name in ("task", "data", "strategy", "seed", "max_epochs", "space", "maximize"):
             if before.get(name) != settings.get(name):
                 raise UserError(
                     f"the run in {str(folder.path)!r} has {name} = {before.get(name)!r}, not {settings.get(name)!r}; "
                     "a resumed run keeps it"
                 )
-        where, study_name = (sqlite_url(folder.study), STUDY_NAME) if seat is None else (seat.storage, seat.name)
+        where, study_name = (sqlite_url(folder.study), STUDY_NAME) if leader is None else (leader.storage, leader.name)
         store = Store.open(where, task.space, study_name)
         store.change_settings({**before, **settings})
         store.record(objective=Objective.of(task).to_json(), ended=None)
@@ -64,36 +65,36 @@ def opened(
         yield study
 
 
-def _locked(folder: RunFolder, seat: Seat | None) -> Any:
-    return folder.locked() if seat is None else nullcontext()  # the database's lock holds on every machine
+def _locked(folder: RunFolder, leader: LeaderConnection | None) -> Any:
+    return folder.locked() if leader is None else nullcontext()  # the database's lock holds on every machine
 
 
-def _new_store(folder: RunFolder, task: Task, settings: Mapping[str, Any], seat: Seat | None) -> Store:
+def _new_store(folder: RunFolder, task: Task, settings: Mapping[str, Any], leader: LeaderConnection | None) -> Store:
     facts: dict[str, Any] = {"objective": Objective.of(task).to_json(), "ended": None}
-    if seat is None:
+    if leader is None:
         return Store.create(sqlite_url(folder.study), task.space, settings, **facts)
-    _forget_half_made(seat)
+    _forget_half_made(leader)
     identity = uuid.uuid4().hex
-    record(Location(seat.url, seat.name, folder), identity)
-    return Store.create(seat.storage, task.space, settings, seat.name, folder=identity, **facts)
+    record(Location(leader.url, leader.name, folder), identity)
+    return Store.create(leader.storage, task.space, settings, leader.name, folder=identity, **facts)
 
 
-def _forget_half_made(seat: Seat) -> None:
+def _forget_half_made(leader: LeaderConnection) -> None:
     """Delete the study of a start that was killed before its settings were written."""
     try:
-        study_id = seat.storage.get_study_id_from_name(seat.name)
+        study_id = leader.storage.get_study_id_from_name(leader.name)
     except KeyError:
         return
-    has_settings = "settings" in seat.storage.get_study_user_attrs(study_id)
-    if not has_settings and not seat.storage.get_n_trials(study_id):
-        seat.storage.delete_study(study_id)
+    has_settings = "settings" in leader.storage.get_study_user_attrs(study_id)
+    if not has_settings and not leader.storage.get_n_trials(study_id):
+        leader.storage.delete_study(study_id)
 
 
-def recorded(folder: RunFolder, seat: Seat | None = None) -> dict[str, Any]:
+def recorded(folder: RunFolder, leader: LeaderConnection | None = None) -> dict[str, Any]:
     """The settings of the run in a folder. UserError if there is none."""
-    if seat is not None:
+    if leader is not None:
         folder.starting.unlink(missing_ok=True)  # a study that has settings is complete
-        return Store.settings(seat.storage, seat.name)
+        return Store.settings(leader.storage, leader.name)
     if not folder.has_run:
         if folder.targets.is_dir():
             raise UserError("nothing to resume: a run on several targets is not continued; start it again")

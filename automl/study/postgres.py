@@ -89,7 +89,7 @@ def engine_of(url: str) -> Engine:
     return engine
 
 
-class Seat:
+class LeaderConnection:
     """The only connection by which a process writes to a run; it leads the run while the connection holds its lock.
 
     The server releases the lock when the connection ends, whatever happens to the process or machine. The connection is

@@ -86,7 +86,7 @@ class RunFolder:
             raise UserError(f"cannot create the folder {str(self.path)!r}: {error.strerror}") from None
 
     @contextmanager
-    def being_made(self) -> Iterator[None]:
+    def being_created(self) -> Iterator[None]:
         """A context for creating the study and data of a new run: if the process is killed, the folder is still free.
 
         To be called with the folder locked. Removes what a killed start has left behind.
@@ -113,7 +113,7 @@ class RunFolder:
             os.close(handle)
 
     @property
-    def going_on(self) -> bool:
+    def is_running(self) -> bool:
         """Whether a process is running in this folder."""
         handle = os.open(self.path, os.O_RDONLY)
         try:

@@ -50,7 +50,7 @@ class Seen:
     settings: dict[str, Any]
     trainings: list[RunningTraining]
     objective: Objective
-    going_on: bool  # whether a process runs the search
+    is_running: bool  # whether a process runs the search
     stop_reason: str  # RUNNING while it goes on, GONE if it was killed
     where: str  # the run's folder, or its database and name
     folder: str | None  # None: unknown
@@ -88,29 +88,29 @@ def look(run: RunFolder | Location) -> Seen:
     """The current state of the run. UserError if there is none, or if its space has no short form."""
     at = of_folder(run) if isinstance(run, RunFolder) else run
     kept = storage(at)
-    going_on = _going_on(at, kept)  # checked before reading: what is read after the end is complete
+    is_running = _is_running(at, kept)  # checked before reading: what is read after the end is complete
     store, study, attributes = _read(at, kept)
     trainings = []
     for trial in study.trials.values():
         if trial.state == "running" and not (frozen := store.as_stored(trial.number)).state.is_finished():
             losses = [loss for _, loss in sorted(frozen.intermediate_values.items())]
             trainings.append(RunningTraining(trial.number, trial.proposals[-1].epochs, losses, frozen.datetime_start))
-    objective, stop_reason = _objective(at, attributes, study), _stop_reason(at, attributes, going_on)
+    objective, stop_reason = _objective(at, attributes, study), _stop_reason(at, attributes, is_running)
     folder = None if at.folder is None else str(at.folder.path)
-    return Seen(study, attributes["settings"], trainings, objective, going_on, stop_reason, str(at), folder)
+    return Seen(study, attributes["settings"], trainings, objective, is_running, stop_reason, str(at), folder)
 
 
-def _going_on(at: Location, kept: RDBStorage) -> bool:
+def _is_running(at: Location, kept: RDBStorage) -> bool:
     if not at.is_shared:
         assert at.folder is not None
-        return at.folder.going_on
+        return at.folder.is_running
     with kept.engine.connect() as connection:
         return is_led(connection, at.name)
 
 
-def _stop_reason(at: Location, attributes: Mapping[str, Any], going_on: bool) -> str:
+def _stop_reason(at: Location, attributes: Mapping[str, Any], is_running: bool) -> str:
     """Why the run has ended, or its state if it has not."""
-    if going_on:
+    if is_running:
         return RUNNING
     if "ended" in attributes:
         return str(attributes["ended"] or GONE)
@@ -177,10 +177,12 @@ def read_run(run: Path | Location) -> tuple[Study, dict[str, Any]]:
     """
     at = of_folder(RunFolder(run)) if isinstance(run, Path) else run
     kept = storage(at)
-    going_on = _going_on(at, kept)
+    is_running = _is_running(at, kept)
     _, study, attributes = _read(at, kept)
     summary = _summary(at, attributes)
-    return study, _of_search(study, attributes, _stop_reason(at, attributes, going_on)) if summary is None else summary
+    return study, _of_search(
+        study, attributes, _stop_reason(at, attributes, is_running)
+    ) if summary is None else summary
 
 
 def _of_search(study: Study, attributes: Mapping[str, Any], stop_reason: str) -> dict[str, Any]:

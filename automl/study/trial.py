@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from automl.task import OF_THE_RUN, TOO_SLOW
 from strategies.base import Outcome, Proposal
 from strategies.types import Config
-
-if TYPE_CHECKING:
-    pass
 
 State = Literal["running", "paused", "complete", "stopped", "failed"]
 

@@ -59,7 +59,7 @@ class _Rule:
     ) -> None:
         self.lanes, self.chosen, self.optimizers = lanes, chosen, [optimizers[lane] for lane in chosen]
         self.configs = [configs[lane] for lane in chosen]
-        # A lane at a time where only some are chosen: copies of their weights would have to be copied back.
+        # If only some lanes are chosen, copies of their weights are updated and copied back.
         self.all = len(chosen) == len(configs)
         self.rows = torch.tensor(chosen, device=lanes.weights.device)
         self.decay = column(lanes, [config["weight_decay"] for config in self.configs]) * lanes.is_matrix

@@ -162,7 +162,7 @@ class JobTable:
             update = "UPDATE automl_lenders SET backend = pg_backend_pid() WHERE id = :lender"
             self._run(connection, update, lender=lender)
 
-    def depose(self, name: str) -> None:
+    def disconnect_leader(self, name: str) -> None:
         """End the connection of a leader that gives no sign of life: its process is suspended or unreachable."""
         with self._connected() as connection:
             query = (
@@ -171,7 +171,7 @@ class JobTable:
             )
             self._run(connection, query, leader=leader_pid(connection, name), lease=LEASE_SECONDS)
 
-    def bury_dead(self) -> list[tuple[int, str]]:
+    def remove_dead_lenders(self) -> list[tuple[int, str]]:
         """Delete dead lenders and the jobs that they trained; returns the id and host of these jobs."""
         with self._connected() as connection:
             dead = self._run(

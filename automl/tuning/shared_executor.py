@@ -134,7 +134,7 @@ class SharedExecutor(Executor):
                 self._table.remove([self._put.pop(key).id])
 
     def _count(self) -> None:
-        dead = dict(self._table.bury_dead())
+        dead = dict(self._table.remove_dead_lenders())
         self._found = {key: put for key, put in self._found.items() if put.id not in dead}
         for key, put in [(key, put) for key, put in self._put.items() if put.id in dead]:
             seconds = f"{job_table.LEASE_SECONDS:g} s"
@@ -167,7 +167,7 @@ class SharedExecutor(Executor):
         self._table.drop(jobs)
         while self._table.n_dropped():
             self._check()
-            self._table.bury_dead()
+            self._table.remove_dead_lenders()
             self._table.woken(0.5)
 
     def close(self) -> None:

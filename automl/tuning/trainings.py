@@ -121,7 +121,7 @@ class Trainings:
         )
 
     @property
-    def ending(self) -> bool:
+    def any_is_ending(self) -> bool:
         """Whether a training was stopped or has trained its last epoch, so that its end follows."""
         return any(each.stopped or each.reached == each.proposal.epochs for each in self.running.values())
 

@@ -49,7 +49,7 @@ class Tuner:
     logs: Path | None = None  # a folder for the tracebacks of failed trials
     time_limit: float | None = None
     target: float | None = None
-    patience: int | None = None  # in trials
+    patience: int | None = None  # in full trainings
     sure_within: Within | None = None
     reproducible: bool = False
     n_pending: int | None = None  # maximum proposals without an outcome; None: one per worker
@@ -131,7 +131,7 @@ class Tuner:
         while True:
             self._fill()
             reason = self._stop_reason()
-            if reason is not None and self._is_late and self.trainings.ending:
+            if reason is not None and self._is_late and self.trainings.any_is_ending:
                 self._handle_events(1.0)
             # Trainings that have ended count, even if the time limit has passed.
             outcome = self._next_outcome() if reason is None or self._is_late else None

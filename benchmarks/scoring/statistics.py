@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from automl.analysis.multiple_testing import holm
+
 LEVEL = 0.05
 N_DRAWS = 2000  # bootstrap samples
 
@@ -140,14 +142,4 @@ def against(table: pd.DataFrame, first: str) -> pd.DataFrame:
         p = float(stats.wilcoxon(differences).pvalue) if len(differences) else 1.0
         rows.append((first, b, means[first] - means[b], p))
     found = pd.DataFrame(rows, columns=["a", "b", "difference", "p"])
-    return found.assign(p_holm=holm(list(found["p"])))
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down correction (S. Holm 1979): the k-th smallest of m times m - k + 1, monotone and at most 1."""
-    order = np.argsort(p_values)
-    factors = len(p_values) - np.arange(len(p_values))
-    adjusted = np.minimum(1.0, np.maximum.accumulate(np.array(p_values)[order] * factors))
-    result = np.empty(len(p_values))
-    result[order] = adjusted
-    return [float(p) for p in result]
+    return found.assign(p_holm=holm(found["p"]))

@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import automl
-from automl.deployment.json_predictions import Answering
+from automl.deployment.json_predictions import JsonPredictions
 from automl.models.learners.linear import Linear
 
 FEW = dict.fromkeys(
@@ -271,11 +271,11 @@ def test_quantiles_are_predicted_in_place_of_the_mean(tmp_path):
     (frame,) = predictor.stream(tmp_path / "new.csv")
     assert list(frame) == ["row", "delay 0.1", "delay 0.9"]
     assert frame[["delay 0.1", "delay 0.9"]].to_numpy() == pytest.approx(predicted, abs=1e-4)
-    answering = Answering(predictor)
-    assert answering.answer([{"x": 0.5}])["predictions"][0] == pytest.approx(
+    predictions = JsonPredictions(predictor)
+    assert predictions.response([{"x": 0.5}])["predictions"][0] == pytest.approx(
         predictor.predict(pd.DataFrame({"x": [0.5]}))[0]
     )
-    assert answering.answer_schema["properties"]["predictions"]["items"]["minItems"] == 2
+    assert predictions.response_schema["properties"]["predictions"]["items"]["minItems"] == 2
     with pytest.raises(ValueError, match=r"--quantiles must lie between 0 and 1, such as 0\.1,0\.5,0\.9, got 0\.1,2"):
         automl.AutoMLRegressor(quantiles=(0.1, 2)).fit(X, y)
     with pytest.raises(ValueError, match="'extra_trees' does not suit quantiles of table"):

@@ -109,12 +109,6 @@ def test_budget_to_target_and_speed_up():
     assert speed_up(regrets, "random", 4).to_dict() == {"fast": 2.0, "random": 1.0, "slow": 0.0}
 
 
-def test_holm_against_a_worked_example():
-    # Sorted: .005 x 4, .01 x 3, .03 x 2, .04 x 1, and none below the one before.
-    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert statistics.holm([0.5, 0.6]) == [1.0, 1.0]
-
-
 def test_the_first_is_compared_with_each_other_by_scipys_test_corrected_for_their_number():
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"a": rng.random(15), "b": rng.random(15) + 0.3, "c": rng.random(15)})

@@ -30,14 +30,17 @@ def test_decoding_gives_legal_configs_and_round_trips(name, data):
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_neighbours_are_legal_and_differ(name):
+def test_neighbours_are_legal_and_most_differ(name):
     encoding, rng = ENCODINGS[name], np.random.default_rng(0)
+    n_equal = 0
     for _ in range(100):
         config = encoding.decode(rng.random(len(encoding.dimensions)))
         for n_changes in (1, 3):
             neighbour = encoding.neighbour(config, rng, n_changes)
+            n_equal += neighbour == config
             if encoding.allows(neighbour):
                 Configuration(space(name), values=neighbour)
+    assert n_equal < 60  # a choice may be redrawn as it was
 
 
 def test_every_value_of_an_int_has_an_equal_share():

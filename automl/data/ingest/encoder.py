@@ -57,8 +57,8 @@ class Reader(ABC):
 
     kind: ClassVar[str]
     views: ClassVar[Mapping[str, str]] = {}  # model family -> the arrays that it reads; empty: the same for all
-    told_by: ClassVar[tuple[str, ...]] = ()  # columns that identify an example in a frame; empty: the row number
-    answers_by: ClassVar[tuple[str, ...]] = ()  # columns that identify a prediction where it is not one per record
+    id_columns: ClassVar[tuple[str, ...]] = ()  # columns that identify an example in a frame; empty: the row number
+    prediction_id_columns: ClassVar[tuple[str, ...]] = ()  # those that identify a prediction, if not one per record
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]: ...

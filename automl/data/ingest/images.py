@@ -42,7 +42,7 @@ class ImagesEncoder(encoder.Encoder):
     """Images centre-cropped to one size, in colour or greyscale."""
 
     kind = "images"
-    told_by = ("file",)
+    id_columns = ("file",)
     views: ClassVar = dict.fromkeys(
         ("cnn", "mlp", "random_forest", "backbone", "lightgbm", "linear", "extra_trees"), "pixels"
     )

@@ -51,7 +51,7 @@ class SeriesEncoder(encoder.Encoder):
     """Encodes windows of past values: the target's own column first, then the other numbers."""
 
     kind = "series"
-    told_by = answers_by = ("series", "time")
+    id_columns = prediction_id_columns = ("series", "time")
     views: ClassVar = dict.fromkeys(
         ("linear", "gradient_boosting", "mlp", "random_forest", "cnn", "rnn", "transformer", "lightgbm", "extra_trees"),
         "windows",

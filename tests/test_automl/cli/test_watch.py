@@ -140,7 +140,7 @@ def test_a_run_that_goes_on_is_seen_and_neither_stopped_nor_locked(tmp_path):
     run.join(120)
     assert len(results[0].trials) == 10
     assert {trial.state for trial in results[0].trials} == {"complete"}
-    assert not look(RunFolder(folder)).going_on
+    assert not look(RunFolder(folder)).is_running
     reader.close()
     assert len(optuna.load_study(study_name="automl", storage=sqlite_url(folder / "study.db")).trials) == 10
 

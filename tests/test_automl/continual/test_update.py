@@ -22,7 +22,7 @@ from sklearn.datasets import load_diabetes, load_digits
 import automl
 from automl.analysis.versions import version_table
 from automl.cli.update import _despite_the_test
-from automl.continual.drift import drifts, holm
+from automl.continual.drift import drifts
 from automl.continual.fine_tuning import take_over
 from automl.continual.new_data import TooFewNew, n_old, read_new, request_for, unite
 from automl.continual.paired_bootstrap import (
@@ -33,8 +33,8 @@ from automl.continual.paired_bootstrap import (
     gain,
     has_fallen,
     interval,
-    mildest,
     score,
+    without_forgetting,
 )
 from automl.continual.promotion import _chosen, saw_validation
 from automl.continual.update import Effort, update
@@ -100,11 +100,6 @@ def test_pictures_signals_and_texts_are_compared_by_what_tells_them_apart():
     texts = rng.integers(2, 50, (300, 30)).astype(np.int32)
     unknown = np.where(rng.random((150, 30)) < 0.3, 1, texts[150:])
     assert drifts(Tokens(30, 50), texts[:150], unknown)[0].name == "share of unknown tokens"
-
-
-def test_holm_multiplies_the_smallest_by_all_and_never_falls():
-    assert holm(np.array([0.04, 0.01, 0.03])) == pytest.approx([0.06, 0.03, 0.06])
-    assert holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
 
 
 # --- judging ----------------------------------------------------------------------------------------------------------
@@ -193,8 +188,8 @@ def test_rows_count_as_much_as_they_weigh():
 
 def test_what_forgets_is_no_candidate_unless_all_do():
     surely, perhaps, little = Gain(0.03, 0.02), Gain(0.03, -0.01), Gain(0.005, 0.002)
-    assert mildest([surely, perhaps, little], allowed=0.01) == [1, 2]
-    assert mildest([surely, surely], allowed=0.01) == [0, 1]
+    assert without_forgetting([surely, perhaps, little], allowed=0.01) == [1, 2]
+    assert without_forgetting([surely, surely], allowed=0.01) == [0, 1]
 
 
 def test_a_tolerance_is_a_share_of_the_scale_or_of_the_error_itself():

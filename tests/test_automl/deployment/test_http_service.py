@@ -35,7 +35,7 @@ from automl.deployment import http_limits
 from automl.deployment.http_limits import BACKLOG, HEAD_BYTES, MAX_CONNECTIONS, LimitedProtocol, RateLimit
 from automl.deployment.http_page import page
 from automl.deployment.http_service import Limits, Service
-from automl.deployment.json_predictions import Answering, JointAnswering
+from automl.deployment.json_predictions import JointJsonPredictions, JsonPredictions
 from automl.deployment.predictor import Predictor
 from automl.deployment.several_targets import JointPredictor
 from automl.errors import UserError
@@ -585,13 +585,13 @@ def test_an_example_has_the_columns_that_any_of_the_targets_needs(tmp_path):
     request = Request(str(tmp_path / "all" / "patients.csv"), "outcome", others=["a"])
     prepare(request, tmp_path / "some" / "data")
     parts = {name: automl.load(small_models.trained(tmp_path / name, "linear", epochs=1)) for name in ("some", "all")}
-    answering = JointAnswering(JointPredictor(parts, {}))
-    assert sorted(answering.record_schema["required"]) == ["a", "admitted", "b", "c", "clinic", "d"]
-    assert "a" not in Answering(parts["some"]).record_schema["properties"]
+    predictions = JointJsonPredictions(JointPredictor(parts, {}))
+    assert sorted(predictions.record_schema["required"]) == ["a", "admitted", "b", "c", "clinic", "d"]
+    assert "a" not in JsonPredictions(parts["some"]).record_schema["properties"]
     rows = small_models.as_json(frame.head(3).drop(columns="outcome"))
-    assert [list(each) for each in answering.answer(rows)["predictions"]] == [["some", "all"]] * 3
+    assert [list(each) for each in predictions.response(rows)["predictions"]] == [["some", "all"]] * 3
     with pytest.raises(UserError, match="example 1 lacks 'a', an input of the model"):
-        answering.answer([{name: value for name, value in rows[0].items() if name != "a"}])
+        predictions.response([{name: value for name, value in rows[0].items() if name != "a"}])
 
 
 def test_a_series_is_answered_moment_by_moment(tmp_path):

@@ -15,7 +15,7 @@ from automl.cli.export import write_onnx
 from automl.continual.update import update
 from automl.data.datasets.registry import load_data
 from automl.data.ingest.prepare import Facts, prepare
-from automl.deployment.json_predictions import Answering
+from automl.deployment.json_predictions import JsonPredictions
 from automl.errors import UserError
 from automl.runs.candidates import Candidate
 from automl.runs.latency import milliseconds_per_row
@@ -49,7 +49,7 @@ def test_a_model_of_texts_predicts_from_files_and_requests(texts, tmp_path):
     frame.head(30).to_csv(tmp_path / "new.csv", index=False)
     (predicted,) = model.stream(tmp_path / "new.csv", Counter())
     assert (predicted["verdict"] == frame["verdict"].head(30)).mean() > 0.9
-    answer = Answering(model).answer(["a superb scene", {"body": "an awful plot"}])
+    answer = JsonPredictions(model).response(["a superb scene", {"body": "an awful plot"}])
     assert answer["predictions"] == ["good", "bad"]
 
 

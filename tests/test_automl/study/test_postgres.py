@@ -10,7 +10,7 @@ from automl.errors import UserError
 from automl.space.parse import load_space
 from automl.study.database_errors import ConnectionLost, reason
 from automl.study.location import located
-from automl.study.postgres import Seat, checked_url, leader_pid, open_storage
+from automl.study.postgres import LeaderConnection, checked_url, leader_pid, open_storage
 from automl.study.storage import Store
 from automl.study.study import Study
 from strategies.base import Outcome, Proposal
@@ -73,7 +73,7 @@ def test_who_reads_cannot_write(database):
 
 def test_one_process_leads_until_its_connection_ends_and_cannot_write_after_that(database):
     url = checked_url(database)
-    first, second, elsewhere = Seat(url, "a"), Seat(url, "a"), Seat(url, "b")
+    first, second, elsewhere = LeaderConnection(url, "a"), LeaderConnection(url, "a"), LeaderConnection(url, "b")
     assert first.taken(1)
     assert elsewhere.taken(1)
     assert not second.taken(0.05)
@@ -89,5 +89,5 @@ def test_one_process_leads_until_its_connection_ends_and_cannot_write_after_that
         with pytest.raises(ConnectionLost):
             study.told(Outcome(proposal, (0.5,), 0.0), 0.0, 0.0)
     assert len(Study(SPACE, 1, Store.open(second.storage, SPACE, "a")).log) == 1
-    for seat in (first, second, elsewhere):
-        seat.close()
+    for connection in (first, second, elsewhere):
+        connection.close()

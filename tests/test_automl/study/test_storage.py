@@ -11,7 +11,7 @@ import automl
 from automl.errors import UserError
 from automl.space.parse import load_space
 from automl.study import storage as stored
-from automl.study.postgres import Seat, checked_url
+from automl.study.postgres import LeaderConnection, checked_url
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import storage
 from automl.study.sqlite import sqlite_url
@@ -104,9 +104,9 @@ def test_the_rows_are_those_that_optuna_writes(two_urls):
         if url.startswith("sqlite"):
             eventful(kind, url)
         else:
-            seat = Seat(url, "automl")
-            eventful(kind, seat.storage)
-            seat.close()
+            connection = LeaderConnection(url, "automl")
+            eventful(kind, connection.storage)
+            connection.close()
     storages = [optuna.storages.RDBStorage(url, engine_kwargs={"poolclass": NullPool}) for url in two_urls]
     ours, theirs = (optuna.load_study(study_name="automl", storage=storage) for storage in storages)
     assert [trial.state.name for trial in ours.trials] == [

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from automl.space.parse import load_space
-from automl.study.postgres import Seat, checked_url, engine_of
+from automl.study.postgres import LeaderConnection, checked_url, engine_of
 from automl.study.storage import Store
 from automl.study.study import Study
 from automl.tuning import job_table
@@ -23,12 +23,12 @@ pytestmark = pytest.mark.postgres
 def tables(database):
     """The leader's side and a lender's."""
     url = checked_url(database)
-    seat, engine = Seat(url, "run"), engine_of(url)
-    Store.create(seat.storage, load_space({"x": {"float": [0, 1]}}), {"task": "t"}, "run")
+    connection, engine = LeaderConnection(url, "run"), engine_of(url)
+    Store.create(connection.storage, load_space({"x": {"float": [0, 1]}}), {"task": "t"}, "run")
     make_tables(url)
-    yield JobTable(seat.storage.engine, 1), JobTable(engine, 1)
+    yield JobTable(connection.storage.engine, 1), JobTable(engine, 1)
     engine.dispose()
-    seat.close()
+    connection.close()
 
 
 def test_a_job_goes_to_one_lender_and_nobody_waits_for_it(tables, database):
@@ -64,11 +64,11 @@ def test_a_lender_that_gives_no_sign_of_life_loses_its_jobs(tables, monkeypatch)
     me, another = lender.join(1), lender.join(4)
     lender.take(me, 1)
     assert leader.n_workers() == 5
-    assert leader.bury_dead() == []
+    assert leader.remove_dead_lenders() == []
     monkeypatch.setattr(job_table, "LEASE_SECONDS", 0.5)
     time.sleep(0.6)
     assert lender.sign_of_life(another)
-    [(lost, host)] = leader.bury_dead()
+    [(lost, host)] = leader.remove_dead_lenders()
     assert (lost, host != "") == (job, True)
     assert leader.n_workers() == 4
     assert not lender.sign_of_life(me)

@@ -9,7 +9,7 @@ from slow_lanes import SlowLanes
 
 from automl.errors import UserError
 from automl.space.parse import load_space
-from automl.study.postgres import Seat, checked_url, engine_of
+from automl.study.postgres import LeaderConnection, checked_url, engine_of
 from automl.study.storage import Store
 from automl.tasks.function import as_task
 from automl.tuning import job_table
@@ -26,27 +26,27 @@ SPACE = load_space({"x": {"float": [0, 1]}})
 
 def test_a_job_cannot_name_a_folder_outside_of_the_run(database, tmp_path):
     url = checked_url(database)
-    seat, engine = Seat(url, "run"), engine_of(url)
-    Store.create(seat.storage, SPACE, {"task": "t"}, "run")
+    connection, engine = LeaderConnection(url, "run"), engine_of(url)
+    Store.create(connection.storage, SPACE, {"task": "t"}, "run")
     make_tables(url)
     task = as_task(lambda config, folder: config["x"], SPACE)
-    table = JobTable(seat.storage.engine, 1)
+    table = JobTable(connection.storage.engine, 1)
     table.put(0, json.dumps(asdict(Job(0, {"x": 0.5}, 0, 1, folder="../outside"))))
     lender = Lender(JobTable(engine, 1), SerialExecutor(task), tmp_path / "run", "cpu")
     with pytest.raises(UserError, match=r"a folder outside of the run's: '\.\./outside'"):
         watch(lender)
     lender.close()
     engine.dispose()
-    seat.close()
+    connection.close()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_training_that_is_stopped_stops_no_lane_with_the_number_of_its_job(database, tmp_path):
     url = checked_url(database)
-    seat, engine = Seat(url, "run"), engine_of(url)
-    Store.create(seat.storage, SPACE, {"task": "t"}, "run")
+    connection, engine = LeaderConnection(url, "run"), engine_of(url)
+    Store.create(connection.storage, SPACE, {"task": "t"}, "run")
     make_tables(url)
-    table = JobTable(seat.storage.engine, 1)
+    table = JobTable(connection.storage.engine, 1)
     single, *lanes = (
         Job(key, {"x": 0.5}, 1, epochs, folder=f"{key}") for key, epochs in ((0, 1_000), (1, 60), (2, 60))
     )
@@ -68,7 +68,7 @@ def test_a_training_that_is_stopped_stops_no_lane_with_the_number_of_its_job(dat
     finally:
         lender.close()
         engine.dispose()
-        seat.close()
+        connection.close()
     assert len(found[alone]) < 1_000
     trained = [event["lane"] for event in found[program] if event["event"] == "EpochDone"]
     assert [trained.count(lane.key) for lane in lanes] == [60, 60]
@@ -78,10 +78,10 @@ def test_jobs_that_were_killed_in_an_outage_are_lost_even_if_nobody_noticed(post
     """Taken again under the same id, their first events would count as known."""
     monkeypatch.setattr(job_table, "LEASE_SECONDS", 1.5)
     url = checked_url(database)
-    seat, engine, later = Seat(url, "run"), engine_of(url), engine_of(url)
-    Store.create(seat.storage, SPACE, {"task": "t"}, "run")
+    connection, engine, later = LeaderConnection(url, "run"), engine_of(url), engine_of(url)
+    Store.create(connection.storage, SPACE, {"task": "t"}, "run")
     make_tables(url)
-    table = JobTable(seat.storage.engine, 1)
+    table = JobTable(connection.storage.engine, 1)
     job = table.put(0, json.dumps(asdict(Job(0, {"x": 0.5}, 1, 1_000, folder="0"))))
     lender = Lender(JobTable(engine, 1), ProcessExecutor(SlowLanes(), 1), tmp_path / "run", "cpu")
     try:
@@ -91,12 +91,12 @@ def test_jobs_that_were_killed_in_an_outage_are_lost_even_if_nobody_noticed(post
         time.sleep(3)
         postgres.start()
         until(lambda: lender.id != first, lender)
-        assert [lost for lost, _ in JobTable(later, 1).bury_dead()] == [job]
+        assert [lost for lost, _ in JobTable(later, 1).remove_dead_lenders()] == [job]
     finally:
         lender.close()
         for each in (engine, later):
             each.dispose()
-        seat.close()
+        connection.close()
 
 
 def until(true, lender):
