@@ -49,19 +49,29 @@ def _f1(y: Any, probabilities: Any, weights: Any = None) -> float:
 
 def _auc(y: Any, probabilities: Any, weights: Any = None) -> float:
     """The area under the ROC curve; with more than two classes the mean of one-vs-rest."""
-    from sklearn.metrics import roc_auc_score
-
     if probabilities.shape[1] == 2:
         probabilities = probabilities[:, 1:]
         labels = [1]
     else:
         labels = list(range(probabilities.shape[1]))
     areas = [
-        roc_auc_score(y == label, probabilities[:, i], sample_weight=weights)
+        _area(y == label, probabilities[:, i], weights)
         for i, label in enumerate(labels)
         if 0 < (y == label).sum() < len(y)
     ]
     return float(sum(areas) / len(areas)) if areas else math.nan
+
+
+def _area(positive: Any, scores: Any, weights: Any) -> float:
+    """Without weights by the Mann-Whitney statistic, as the bootstrap needs it thousands of times."""
+    if weights is not None:
+        from sklearn.metrics import roc_auc_score
+
+        return float(roc_auc_score(positive, scores, sample_weight=weights))
+    from scipy.stats import rankdata
+
+    n = int(positive.sum())
+    return float((rankdata(scores)[positive].sum() - n * (n + 1) / 2) / (n * (len(positive) - n)))
 
 
 def _log_loss(y: Any, probabilities: Any, weights: Any = None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,7 @@ def run_each(
         raise UserError(f"--target {request.target} is for numbers by the default plan: leave {', '.join(given)} out")
     folder = RunFolder(out or new_folder(f"{request.path.stem}-{'-'.join(names)}"))
     folder.check_is_free()
+    _check_are_numbers(names, request.path)
     places, limit = folder_names(names), asked.time_limit or DEFAULT_SECONDS
     made: dict[str, Path] = {}
     latency = None if asked.max_latency is None else asked.max_latency / len(names)
@@ -95,6 +96,20 @@ def run_each(
     show_line(console, f"model        {folder.model}")
     show_line(console, f"runs         {folder.targets}")
     return folder, 0
+
+
+def _check_are_numbers(names: Sequence[str], path: Path) -> None:
+    """UserError if a target is not numeric, before any is trained."""
+    from automl.data.ingest.read_table import read_table
+    from automl.data.ingest.target import numbers
+
+    frame = read_table(path, columns=names).frame
+    for name in names:
+        try:
+            numbers(frame[name], name, None)
+        except UserError as error:
+            reason = str(error).partition(";")[0]
+            raise UserError(f"{reason}; several targets must all be numbers: leave {name!r} out") from None
 
 
 def _show(console: Console, summary: Mapping[str, Any]) -> None:

@@ -48,6 +48,9 @@ def update(
     several = folder.targets.is_dir()
     if not folder.has_run and not several:
         raise folder.no_run()
+    whole = folder.of_all_targets
+    if whole is not None and (data is not None or rollback is not None):
+        raise UserError(f"{str(run)!r} is a part of the run on several targets in {str(whole.path)!r}; update that one")
     if data is not None and rollback is not None:
         raise UserError("--data and --rollback exclude each other: give one of them")
     if data is not None:
@@ -104,11 +107,12 @@ def _show(console: Console, run: Path) -> None:
 
     found = list(locations(str(run), None))
     for at in found:
-        versions = version_table(history_of(at), read_run(at)[1])
+        summary = read_run(at)[1]
+        versions = version_table(history_of(at), summary)
         if versions is None:
             show_line(console, "version 1, made by the run, is the only one")
             return
-        title = "versions of the model" + (f" of {at.folder.path.name}" if len(found) > 1 and at.folder else "")
+        title = "versions of the model" + (f" of {summary['settings']['data']['target']}" if len(found) > 1 else "")
         console.print(_table(title, versions))
 
 

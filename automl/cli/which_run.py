@@ -57,14 +57,11 @@ def rewrite_overview(run: str) -> Path | None:
 def history_of(at: Location) -> list[dict[str, Any]]:
     """The versions of a run's model, if it was updated; empty if only the run's database is known."""
     from automl.continual.versions import Versions
-    from automl.study.run_folder import RunFolder
 
     if at.folder is None:
         return []
-    whole = RunFolder(at.folder.path.parent.parent)
-    if at.folder.path.parent == whole.targets:  # the run on one of several targets, which are updated together
-        return Versions(whole).history_of(at.folder.path.name)
-    return Versions(at.folder).history
+    whole = at.folder.of_all_targets  # whose targets are updated together
+    return Versions(at.folder).history if whole is None else Versions(whole).history_of(at.folder.path.resolve().name)
 
 
 def model_of(folder: RunFolder) -> tuple[Path, Path] | None:
@@ -72,16 +69,15 @@ def model_of(folder: RunFolder) -> tuple[Path, Path] | None:
     from automl.continual.versions import Versions
     from automl.study.run_folder import RunFolder
 
-    whole, part = RunFolder(folder.path.parent.parent), folder.path.name
-    joint = folder.path.parent == whole.targets and whole.model.is_dir()  # one of several targets, updated together
-    versions = Versions(whole if joint else folder)
-    model = whole.model / part if joint else folder.model
+    whole, part = folder.of_all_targets, folder.path.resolve().name
+    versions = Versions(whole or folder)
+    model = folder.model if whole is None else whole.model / part
     if not model.is_dir():
         return None
     if versions.current == 1:
         return model, folder.data
     version = RunFolder(versions.place(versions.current))
-    return model, RunFolder(version.targets / part).data if joint else version.data
+    return model, version.data if whole is None else RunFolder(version.targets / part).data
 
 
 def columns_of(at: Location) -> ColumnImportances | None:

@@ -226,8 +226,9 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
         known = interval(task.metric, old_truth, on_old)
         worse = has_fallen(task.metric, (old_truth, on_old), (new_truth, on_new))
         ends = (at_resolution(end, None) for end in known)
-        compared = f"its 95% interval on the old test set is {' to '.join(ends)}: "
-        compared += f"it has {'' if worse else 'not '}become worse"
+        on_test = at_resolution(score(task.metric, old_truth, on_old), None)
+        compared = f"{on_test} on the old test set (95% interval {' to '.join(ends)}): "
+        compared += "it has become worse" if worse else "it has not become significantly worse"
     drifted = [drift for drift in found if drift.is_drift]
     lines = [_in_words(drifted, len(found))]
     if new.new_classes:

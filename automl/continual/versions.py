@@ -105,8 +105,9 @@ class Versions:
         return [self.facts(number) | {"number": number, "in_use": number == current} for number in numbers]
 
     def history_of(self, target: str) -> list[dict[str, Any]]:
-        """As ``history``, for the target with this folder."""
-        return [_facts_of(facts, target) for facts in self.history]
+        """As ``history``, for the target with this folder: a version of the whole may have an earlier model of it."""
+        used = int(read_card(self.folder.model / target / CARD).get("version", 1))
+        return [_facts_of(facts, target) | {"in_use": facts["number"] == used} for facts in self.history]
 
     def lineage(self, target: str = "") -> Lineage:
         """The versions of the model, or of the model of the target with this folder."""
@@ -180,4 +181,4 @@ class Versions:
 def _facts_of(facts: Mapping[str, Any], target: str) -> dict[str, Any]:
     parts = facts.get("targets", {}).values()
     found: dict[str, Any] = next((part for part in parts if part["folder"] == target), {})
-    return found | {name: facts[name] for name in ("number", "in_use")}
+    return found | {"number": facts["number"]}

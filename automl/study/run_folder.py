@@ -63,6 +63,13 @@ class RunFolder:
         """Whether a run was made in the folder, wherever its study is."""
         return self.study.exists() or self.storage.exists()
 
+    @property
+    def of_all_targets(self) -> RunFolder | None:
+        """The run on several targets, with a model of all of them, that has this run on one; None for other runs."""
+        place = self.path.resolve()
+        whole = RunFolder(place.parent.parent)
+        return whole if place.parent == whole.targets and whole.model.is_dir() else None
+
     def no_run(self) -> UserError:
         """The error that the folder has no run; it names runs nearby: inside, beside it, or in ``runs``."""
         said = f"there is no run in {str(self.path)!r}: it has no study.db"

@@ -21,7 +21,7 @@ TIMES = re.compile(r"(.*[^a-z])?(year|quarter|month|week|day|date|hour|time)", r
 STRAIGHT = 0.9999  # correlation above which a column counts as the target in other units
 LEAST_TO_TELL, MOST_TO_TELL = 20, 20_000  # rows; with fewer, a column can separate the classes by chance
 WORDS_OF_TEXT = 4  # minimum mean number of words in a column of sentences
-LEAST_UNIQUE = 50  # distinct values up to which a column is not mostly unique
+LEAST_DISTINCT = 50  # values up to which a column is not mostly distinct
 LOOKED_AT = 200  # of the distinct values
 
 
@@ -41,8 +41,8 @@ def useless_columns(frame: pd.DataFrame, labels: pd.Series[Any], target: str, re
             found[name] = f"it equals the target {target!r}, or maps one-to-one to it (a leak)"
         elif name in read:
             continue
-        elif _mostly_unique(values):
-            found[name] = "nearly every value is unique (an id?)"
+        elif _mostly_distinct(values) and _mostly_unique(values):
+            found[name] = "most of its values occur only once (an id?)"
         elif LABELS_OF_ROWS.fullmatch(name) and n_unique == n:
             found[name] = "it is a saved row index"
         elif values.dtype.kind in "fiu" and n_unique >= NUMBERED * n and _numbers_rows(name, there, n_unique):
@@ -54,16 +54,21 @@ def text_columns(frame: pd.DataFrame, dates: Collection[str]) -> set[str]:
     """The columns that hold sentences, most of them distinct."""
     found = set()
     for name in map(str, frame):
-        if name not in dates and _mostly_unique(frame[name]):
+        if name not in dates and _mostly_distinct(frame[name]):
             sample = frame[name].dropna().cat.categories[:LOOKED_AT]
             if sample.str.count(" ").to_numpy().mean() + 1 >= WORDS_OF_TEXT:
                 found.add(name)
     return found
 
 
-def _mostly_unique(values: pd.Series[Any]) -> bool:
+def _mostly_distinct(values: pd.Series[Any]) -> bool:
     n = values.nunique()
-    return values.dtype == "category" and n > 0.5 * values.notna().sum() and n > LEAST_UNIQUE
+    return values.dtype == "category" and n > 0.5 * values.notna().sum() and n > LEAST_DISTINCT
+
+
+def _mostly_unique(values: pd.Series[Any]) -> bool:
+    """Whether most rows have a value that no other has."""
+    return bool((values.value_counts() == 1).sum() > 0.5 * values.notna().sum())
 
 
 def _numbers_rows(name: str, values: pd.Series[Any], n_unique: int) -> bool:

@@ -100,7 +100,10 @@ def prepare(request: Request, folder: Path) -> Report:
         usual = "number" if kind == "series" else None
         # A series is predicted from its own earlier values, which have no offset.
         labelled = label(rows.labels, rows.target, request.target_kind or usual, 0.0 if kind == "series" else None)
-    check_enough(len(labelled.rows), LEAST_TRAINED if request.no_test else LEAST_ROWS)
+    n, hints = len(labelled.rows), list(labelled.notes)
+    if not request.no_test and kind not in ("series", "pairs"):
+        hints.append(f"with --no-test, which leaves no rows for a test, {LEAST_TRAINED} are enough")
+    check_enough(n, LEAST_TRAINED if request.no_test else LEAST_ROWS, hints)
     keys = rows.keys[labelled.rows]
     copies = copies_of(keys, kind)
     parts = draw(rows, labelled.rows, labelled.y, copies, hold_out=not request.no_test, n_test=request.n_test)

@@ -30,10 +30,12 @@ class SplitRows:
         return iter((self.train, self.valid, self.test))
 
 
-def check_enough(n: int, least: int = LEAST_ROWS) -> None:
-    """Raise UserError for too few rows to split."""
+def check_enough(n: int, least: int = LEAST_ROWS, hints: Sequence[str] = ()) -> None:
+    """Raise UserError, with hints, for too few rows to split."""
     if n < least:
-        raise UserError(f"at least {least} usable rows are needed to split the data; there are {n}")
+        raise UserError(
+            "; ".join([f"at least {least} usable rows are needed to split the data, there are {n}", *hints])
+        )
 
 
 def check_classes(parts: SplitRows, y: NDArray[Any], classes: Sequence[str], *, asked: bool) -> list[str]:

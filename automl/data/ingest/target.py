@@ -92,7 +92,7 @@ def numbers(values: pd.Series[Any], name: str, offset: float | None) -> Labelled
         first = int(strange.argmax())
         raise UserError(
             f"the target {name!r} is not numeric: row {first + 1:,} has {str(values.iloc[first])!r}; "
-            "fix that, or give --kind classification or another --target"
+            "correct it, or predict classes (--kind classification) or another --target"
         )
     known = found[there]
     offset = offset_of(known) if offset is None else offset

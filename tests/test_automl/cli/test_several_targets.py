@@ -174,6 +174,14 @@ def test_what_several_targets_cannot_have_is_one_line(place, tmp_path, target, o
     assert line in str(error.value)
 
 
+def test_every_target_is_checked_before_one_is_trained(tmp_path):
+    frame = flats(60, 4).assign(town=[f"t{i % 7}" for i in range(60)])
+    frame.to_csv(tmp_path / "flats.csv", index=False)
+    with pytest.raises(UserError, match=r"'town' is not numeric: row 1 has 't0'; several targets must all be numbers"):
+        invoke("run", "--data", tmp_path / "flats.csv", "--target", "price,town", "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 # --- over HTTP --------------------------------------------------------------------------------------------------------
 
 
@@ -267,9 +275,10 @@ def test_each_target_is_updated_by_itself_and_all_come_into_use_at_once(place, u
     copy, printed = updated
     assert re.search("^price: promoted: the model, trained again, is better in rmse", printed, re.MULTILINE)
     assert re.search("^rent: not promoted: the model, trained again, .* worse by .* on old", printed, re.MULTILINE)
-    for target, made in (("price", "promoted"), ("rent", "refused")):
-        table = printed.partition(f"versions of the model of {target} ")[2]
-        assert re.search(rf"\n2 in use .* year.csv .* {made}", table.partition("versions of")[0])
+    for target, second in (("price", "2 in use .* year.csv .* promoted"), ("rent", "2 .* year.csv .* refused")):
+        table = printed.partition(f"versions of the model of {target} ")[2].partition("versions of")[0]
+        assert re.search(rf"\n{second}", table)
+        assert re.findall(r"\n(\d) in use", table) == ["2" if target == "price" else "1"]
     assert str((copy / "model").readlink()) == "versions/2/model"
     assert sorted(path.name for path in (copy / "versions").iterdir()) == ["1", "2"]
     facts = json.loads((copy / "versions/2/update.json").read_text())
@@ -282,6 +291,20 @@ def test_each_target_is_updated_by_itself_and_all_come_into_use_at_once(place, u
     assert (cards["price"]["made"], cards["rent"]["made"]) == ("updated", "ensemble")
     whole = json.loads((copy / "model/model.json").read_text())
     assert whole["test"]["rmse"] == pytest.approx(np.mean([card["test"]["rmse"] for card in cards.values()]))
+
+
+def test_the_model_of_a_target_that_was_not_promoted_is_the_earlier_one_in_its_report(updated):
+    told = (updated[0] / "targets/rent/report.html").read_text(encoding="utf-8")
+    assert "Version 1 of the model is in use, made by the run" in told
+
+
+def test_a_target_is_not_updated_by_itself(place, updated, monkeypatch):
+    copy, _ = updated
+    with pytest.raises(UserError, match=r"targets/rent' is a part of the run on several targets in '.*'; update that"):
+        invoke("update", copy / "targets/rent", "--data", place / "year.csv")
+    monkeypatch.chdir(copy / "targets/rent")
+    with pytest.raises(UserError, match=r"'\.' is a part of the run on several targets in '.*'; update that one"):
+        invoke("update", ".", "--rollback", 1)
 
 
 def test_known_examples_make_no_version_of_any_target(place, updated, tmp_path):

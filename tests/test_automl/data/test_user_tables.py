@@ -215,12 +215,21 @@ def test_a_tsv_of_one_column_may_hold_commas(tmp_path):
 # --- what is learnt ---------------------------------------------------------------------------------------------------
 
 
+def test_a_category_of_many_levels_stays_if_most_rows_share_theirs(tmp_path):
+    rng = np.random.default_rng(0)
+    levels = np.concatenate([np.repeat(np.arange(200), 2), np.arange(200, 380)])  # 380 levels, 400 of 580 rows share
+    frame = pd.DataFrame({"level": [f"l{level}" for level in levels], "x": rng.random(580), "price": rng.random(580)})
+    frame.to_csv(tmp_path / "levels.csv", index=False)
+    report = prepare(Request(str(tmp_path / "levels.csv"), target="price"), tmp_path / "data")
+    assert report.facts["columns"] == "2 used: numbers 1, categories 1"
+
+
 def test_columns_that_tell_nothing_or_too_much_are_left_out(csv, tmp_path):
     report, facts, splits = prepared(csv, tmp_path / "data")
     told = "\n".join(report.notes)
     for name, why in {
         "id": "it numbers the rows", "country": "it is constant", "price again": "it equals the target 'price'",
-        "code": "nearly every value is unique",
+        "code": "most of its values occur only once",
     }.items():  # fmt: skip
         assert f"column '{name}' is left out: {why}" in told
     assert (facts.kind, facts.target_kind) == ("table", "number")
