@@ -31,6 +31,7 @@ from automl.tuning.retention import KEPT_AT_THE_END
 from automl.tuning.stopping import Within, as_within
 from automl.tuning.tuner import Callback
 from automl.tuning.warm_start import starts, to_json
+from strategies import check_spec
 from strategies.base import Strategy
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def tune(
     ``strategy``: the name of a search strategy, such as ``"bo"`` or ``"tpe+asha"``, or a class.
     ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. Default: 50, or that of the run that
         is resumed, or unlimited with a ``time_limit``.
-    ``time_limit``: seconds for the search.
+    ``time_limit``: seconds for the search. A single worker trains in this process, where a training that has begun goes
+        on to its end; one of several, on a GPU or with ``trial_seconds`` is ended.
     ``seed``: of the search and, derived from it, of each training.
     ``n_workers``: trainings in parallel, by default 1. Several, or one on a GPU, run in separate processes; a warning
         is given if they share cores. On other machines, the maximum; by default as many as there is room for.
@@ -120,6 +122,8 @@ def tune(
         raise UserError(f"strategy must be a name, such as 'bo', or a class, got {strategy!r}")
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise UserError(f"callbacks must be a list of functions, got {callbacks!r}")
+    if resume and study is None and storage is None:
+        raise UserError("resume continues the run in a folder, which is missing: give study='runs/mine'")
     keeps_budget = resume and study is not None and n_trials is None and time_limit is None
     if n_trials is None and time_limit is None and not keeps_budget:
         n_trials = DEFAULT_TRIALS
@@ -137,6 +141,7 @@ def tune(
     )  # fmt: skip
     assert settings.strategy is not None
     if kind is None:
+        check_spec(settings.strategy)
         check_stops_early(task, settings.strategy)
     # The objective may change the working directory.
     folder = None if study is None else RunFolder(Path(study).expanduser().absolute())
@@ -183,7 +188,9 @@ def tune(
         result = share(storage, folder, task, settings, search, resume=resume)
     else:
         result = search(recorded(folder) if resume and folder is not None else None)
-    if result.study.best is None and result.stop_reason != "interrupted":
+    if result.stop_reason == "interrupted":
+        warn(f"interrupted: the result has the {len(result.trials)} trials so far")
+    elif result.study.best is None:
         warn(" ".join([f"no trial succeeded ({result.stop_reason}).", *commonest_error(result.study)]))
     return result
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 TOO_SLOW = "too slow"
-OF_THE_RUN = "of the run"  # ends the reason if only little of the run's time limit was left
+OF_THE_SEARCH = "of the time for the search"  # ends the reason if only little of it was left
 
 
 class TrainingFailed(Exception):

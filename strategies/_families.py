@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from strategies._observations import LARGEST
 from strategies.base import MANY_PENDING, Outcome, Proposal, Start, Strategy
 from strategies.encoding import Encoding
 from strategies.types import Config, Value
@@ -302,7 +303,10 @@ class Families(Strategy):
 
         Families count alike, so that it does not shrink as the best one gets more trials.
         """
-        finite = [[loss for loss in each.whole.values() if np.isfinite(loss)] for each in self.families.values()]
+        finite = [
+            [min(max(loss, -LARGEST), LARGEST) for loss in each.whole.values() if np.isfinite(loss)]
+            for each in self.families.values()
+        ]
         medians = [np.median(losses) for losses in finite if losses]
         return float(np.median(medians) - min(map(min, filter(None, finite)))) if medians else 0.0
 

@@ -29,7 +29,9 @@ class GridSearch(ConfigStrategy):
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         # Known configs are skipped, so the position in the sequence need not be restored.
-        return next((config, info) for config, info in self._cells_by_stage if self.is_new(config))
+        new = ((config, info) for config, info in self._cells_by_stage if self.is_new(config))
+        known: tuple[Config, dict[str, JSON]] = (self.encoding.default, {"from": "grid"})
+        return next(new, known)  # if a narrow range has no more floats
 
     @cached_property
     def _cells_by_stage(self) -> Iterator[tuple[Config, dict[str, JSON]]]:
@@ -39,14 +41,17 @@ class GridSearch(ConfigStrategy):
         dimensions = self.encoding.dimensions
         axes = [dim.grid(1) for dim in dimensions]
         yield self._cell(tuple(axis[0] for axis in axes)), {"from": "grid", "stage": 0}
+        complete = set[int]()  # axes with every value that there is
         for stage in itertools.count(1):
-            coarse = [i for i, dim in enumerate(dimensions) if len(axes[i]) < dim.n_values]
+            coarse = [i for i, dim in enumerate(dimensions) if i not in complete and len(axes[i]) < dim.n_values]
             if not coarse:
                 return
             i = min(coarse, key=lambda j: len(axes[j]))
             finer = dimensions[i].grid(max(3, 2 * len(axes[i]) - 1))
             kept = [dimensions[i].from_unit(u) for u in axes[i]]
             new = [u for u in finer if dimensions[i].from_unit(u) not in kept]
+            if not new:
+                complete.add(i)
             points = list(itertools.product(*axes[:i], new, *axes[i + 1 :]))
             axes[i] = finer
             np.random.default_rng((self.seed, stage)).shuffle(points)

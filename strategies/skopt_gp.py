@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from strategies._observations import worst_counted
+from strategies._observations import LARGEST, worst_counted
 from strategies.config_strategy import ConfigStrategy
 from strategies.types import JSON, Config
 
 MAX_POINTS = 200  # fitting is O(n^3); beyond this, only the best and the latest are used
-LARGEST = 1e30  # of a loss; the squares of larger ones, such as a penalty of 1e300, are infinite
 
 
 class SkoptGP(ConfigStrategy):

@@ -87,6 +87,8 @@ class TPE(ConfigStrategy):
             outcome = self.outcomes.get(trial)
             self._mirror_trial(self._study, trial, outcome.proposal if outcome else self.pending[trial], outcome)
         self._changed = {}
+        # Optuna finds the groups of hyperparameters in a cache that only its own ask() clears.
+        self._study._thread_local.cached_all_trials = None
         return self._study
 
     def _mirror_trial(self, study: optuna.Study, trial: int, proposal: Proposal, outcome: Outcome | None) -> None:

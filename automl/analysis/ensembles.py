@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from automl.analysis.formatting import has_folds, score, scored_on, show, too_short
+from automl.analysis.formatting import as_heading, has_folds, score, scored_on, show, too_short
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,14 @@ def not_better_than_baseline(card: Mapping[str, Any]) -> str | None:
     if baseline is None or baseline["beaten"]:
         return None
     reached = card["test"].get(card["metric"], card["validation"])
+    if baseline["name"].startswith("last value"):
+        why = "the changes of the series may not be predictable from these inputs, or there are too few examples"
+    else:
+        why = "the inputs may carry no information about the target, there may be too few examples"
+        why += ", or a few extreme values decide the score" if card["metric"] in ("rmse", "r2") else ""
     return (
         f"The model is not better {_where(baseline)} than the baseline, {baseline['name']} ({card['metric']} "
-        f"{show(reached)} against {show(baseline['score'])}): the inputs may carry no information about the target, "
-        "or there are too few examples."
+        f"{show(reached)} against {show(baseline['score'])}): {why}."
     )
 
 
@@ -66,7 +70,7 @@ def _where(baseline: Mapping[str, Any]) -> str:
 def result_in_words(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     """The score of the model, and how it came about. For a run that has a model."""
     card, metric, where = summary["model"], summary["metric"], scored_on(summary["max_epochs"])
-    name = f"{metric[:1].upper()}{metric[1:]}"
+    name = as_heading(metric)
     on_test = card["test"].get(metric)
     best, default = (score(summary[which], metric) for which in ("best", "default"))
     against = "" if default is None or too_short(summary) else f", against {show(default)} of the default config"
@@ -82,5 +86,5 @@ def result_in_words(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
             f"There is no test set. Scores {where} also chose the model: expect slightly worse scores on new data."
         )
         return f"{name} {show(card['validation'])} {where}.", notes
-    notes.append(f"The test set was used for this score and nothing else; scores {where} also chose the model.")
+    notes.append(f"The search did not see the test set; scores {where} also chose the model.")
     return f"{name} {show(on_test)} on the test set.", notes

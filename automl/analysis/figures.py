@@ -39,7 +39,7 @@ ORIGINS = {
     "ga": "genetic algorithm",
     "sobol": "Sobol point",
     "prior": "past studies",
-    "start": "given to start with",
+    "start": "preset or given config",
     "asha": "trained longer",
     "again": "trained once more",
 }

@@ -25,6 +25,12 @@ def ordered(study: Study) -> list[Trial]:
     return sorted(study.trials.values(), key=lambda trial: trial.number)
 
 
+def as_heading(metric: str) -> str:
+    """A metric's name at the beginning of a sentence: RMSE, Log loss."""
+    spelled = {"chrf": "chrF", "bleu": "BLEU"} | {name: name.upper() for name in ("auc", "f1", "mae", "r2", "rmse")}
+    return spelled.get(metric) or f"{metric[:1].upper()}{metric[1:]}".replace("_", " ")
+
+
 def finite(number: float | None) -> float | None:
     """The number if it is finite, else None."""
     return number if number is not None and math.isfinite(number) else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from automl.analysis.ensembles import not_better_than_baseline, result_in_words
 from automl.analysis.formatting import (
+    as_heading,
     at_resolution,
     chosen,
     failed_in_words,
@@ -30,7 +31,7 @@ from automl.study.study import Study
 from automl.task import TOO_SLOW
 from strategies.encoding import Encoding
 
-NUMBER = re.compile(r"\d[\d.,]*")
+NUMBER = re.compile(r"\d[\d.,]*(e[+-]?\d+)?")
 
 
 def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
         which = "all" if failed == n else str(failed)
         return f"No trial succeeded: {which} of {n} failed." if failed else "No trial was finished."
     metric = str(summary["metric"])
-    what = f"{metric[:1].upper()}{metric[1:]} {_score(best, summary)}{_on_validation(summary)}"
+    what = f"{as_heading(metric)} {_score(best, summary)}{_on_validation(summary)}"
     if default is None:
         config = Encoding(study.space).default
         failed_too = any(trial.config == config and trial.state == "failed" for trial in study.trials.values())

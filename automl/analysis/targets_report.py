@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from automl.analysis.ensembles import baseline_in_words, not_better_than_baseline
-from automl.analysis.formatting import show
+from automl.analysis.formatting import as_heading, show
 from automl.analysis.report import environment
 from automl.metrics import has_unit
 from automl.study.run_folder import write_atomic
@@ -30,14 +30,14 @@ def write_targets_report(
 
     lead = f"Mean {metric} {reached(joint)}"
     if has_unit(metric):
-        lead = f"{metric} " + ", ".join(f"{reached(card)} of {name}" for name, card in cards.items())
+        lead = f"{as_heading(metric)} " + ", ".join(f"{reached(card)} of {name}" for name, card in cards.items())
     doubts = {name: not_better_than_baseline(card) for name, card in cards.items()}
     page = (
         environment()
         .get_template("targets.html")
         .render(
             title=f"{joint['task']}: {len(cards)} targets",
-            lead=f"{lead[:1].upper()}{lead[1:]} on {'test' if on_test else 'validation'}",
+            lead=f"{lead} on {'test' if on_test else 'validation'}",
             doubts=[f"{name}: {doubt}" for name, doubt in doubts.items() if doubt],
             metric=metric,
             scores=list(joint["test"]),

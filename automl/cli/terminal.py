@@ -57,7 +57,8 @@ def show_summary(
     )
     _show_time(console, summary["time"])
     if summary["best"] is None:
-        console.print("[bold]no trial has succeeded[/]; the reasons are in trials.csv and report.html")
+        reasons = "the reasons are in trials.csv and report.html" if counts["failed"] else "none was finished"
+        console.print(f"[bold]no trial has succeeded[/]; {reasons}")
         return
     best = chosen(summary)
     which = "best" if not folds or best["trial"] == summary["best"]["trial"] else "kept"

@@ -268,5 +268,5 @@ def _key(row: Array) -> bytes:
 def request_for(settings: Mapping[str, Any] | None, path: Path) -> Request:
     """The run's data options applied to a new file. UserError for a run that is not on the user's own data."""
     if settings is None:
-        raise UserError("only runs on your own data (--data) can be updated; a built-in task's data do not change")
+        raise UserError("only runs on your own data (--data) can be updated, not those of a built-in task or a command")
     return replace(Request(**settings), data=str(path)).checked()

@@ -91,7 +91,7 @@ def _check_members(predictor: Predictor) -> None:
     """Raise UserError for members that have no ONNX form."""
     learners = [member.model for member in predictor.members if isinstance(member.model, TrainedLearner)]
     kind = predictor.encoder.kind if predictor.encoder is not None else ""
-    networks = {"text": ("cnn", "rnn", "transformer"), "images": ("cnn", "backbone")}  # others read n-grams, gradients
+    networks = {"text": ("cnn", "rnn", "transformer"), "images": ("cnn",)}  # others read n-grams, gradients
     missing = dict.fromkeys(model.preprocessing.model for model in learners if kind in networks or not has_nodes(model))
     if missing:
         others = {**networks, "sequences": ("cnn", "lightgbm", "extra_trees")}  # their plan has no random_forest

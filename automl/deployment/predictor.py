@@ -291,7 +291,10 @@ def model_folder(run: str | Path) -> Path:
         folder = RunFolder(place).model_before  # an update was killed in its last step
     if not folder.is_dir():
         if (place / "study.db").exists():
-            raise UserError(f"the run in {str(place)!r} has no model; continue it with --resume and a final")
+            raise UserError(
+                f"the run in {str(place)!r} has no model: continue it with --resume and --final-seeds 1 or more; a run "
+                "of your own command or function has none"
+            )
         folder = place
     # An update changes the link; all files must be read from the same version.
     return folder.resolve() if folder.is_symlink() else folder

@@ -22,6 +22,7 @@ MOST_MEMBERS = 8
 FEW_ROWS = 5_000  # up to this many, the weights are means over bootstrap samples
 N_SAMPLES = 20  # bootstrap samples
 NOISE = 2.0  # standard errors up to which a difference in the metric may be chance
+LEAST_WEIGHT = 0.005
 SHARES = (1.0, 0.25)  # of the weight: an ensemble gets the largest with which the metric is not worse
 LEAST_SECONDS = 1.0  # members whose fits to all rows take less together are never left out for the time limit
 MANY_ROWS = 20_000  # maximum size of a sample to measure a difference on
@@ -80,7 +81,7 @@ def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -
         together = _together(task, y, counts, levels, shown, n)
         if by_row(_mean(shown, together)).mean() < alone:
             mixed = (_with(best, together, share, n) for share in SHARES)
-            weights = next((each for each in mixed if is_good(_mean(every, each))), weights)
+            weights = _without_negligible(next((each for each in mixed if is_good(_mean(every, each))), weights))
     predicted = _mean(every, weights)
     threshold = best_threshold(task.metric, y, predicted, counts)
     return Chosen(
@@ -155,6 +156,12 @@ def _with(best: int, together: Mapping[int, float], share: float, most: int) -> 
     total = sum(together[i] for i in others) + together.get(best, 0.0)
     weights = {i: share * together[i] / total for i in sorted({best, *others} & together.keys())}
     return weights | {best: weights.get(best, 0.0) + 1.0 - share}
+
+
+def _without_negligible(weights: Mapping[int, float]) -> dict[int, float]:
+    """The weights, which sum to 1, without those below LEAST_WEIGHT: a member costs time at each prediction."""
+    kept = {i: weight for i, weight in weights.items() if weight >= LEAST_WEIGHT}
+    return {i: weight / sum(kept.values()) for i, weight in kept.items()}
 
 
 def _mean(predictions: Any, weights: Mapping[int, float]) -> NDArray[Any]:

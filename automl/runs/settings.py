@@ -93,7 +93,9 @@ class Settings:
         for name, unit in LIMITS.items():
             value = getattr(self, name)
             if value is not None:
-                if not (isinstance(value, Real) and float(value) > 0):  # NaN neither
+                if not isinstance(value, Real):
+                    raise UserError(f"{label(name)} must be a number of {unit}, got {value!r}")
+                if not float(value) > 0:  # NaN neither
                     raise UserError(f"{label(name)} must be above 0 {unit}, got {value!r}")
                 object.__setattr__(self, name, float(value))
         if self.target is not None:

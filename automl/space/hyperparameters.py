@@ -165,7 +165,9 @@ def _bounds(name: str, kind: str, bounds: Any) -> tuple[float, float]:
         raise SpaceError(name, f"the lower bound must not exceed the upper, got [{low}, {high}]")
     if kind == "int" and max(abs(low), abs(high)) > LARGEST_INT:
         raise SpaceError(name, f"a bound of an int must lie within +-{LARGEST_INT}, got [{low}, {high}]")
-    if kind == "float" and any(abs(round(bound, DECIMALS) - bound) > 1e-6 * abs(bound) for bound in (low, high)):
+    rounded = round(low, DECIMALS), round(high, DECIMALS)
+    changed = any(abs(kept - bound) > 1e-6 * abs(bound) for kept, bound in zip(rounded, (low, high), strict=True))
+    if kind == "float" and (changed or (low < high and rounded[0] == rounded[1])):
         raise SpaceError(
             name, f"ConfigSpace keeps {DECIMALS} decimals of a bound, too few for [{low}, {high}]; rescale it"
         )

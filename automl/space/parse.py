@@ -22,6 +22,8 @@ from automl.errors import UserError
 from automl.space.hyperparameters import SpaceError, hyperparameter, scalar
 from strategies.errors import did_you_mean
 
+MOST_LEVELS = 12  # of nested conditions; ConfigSpace's time grows exponentially with them
+
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
@@ -74,6 +76,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
 def _add_conditions(space: ConfigurationSpace, forms: Mapping[str, Mapping[str, Any]]) -> None:
     from ConfigSpace import AndConjunction, EqualsCondition, InCondition
 
+    levels = _levels(forms)
     for name, form in forms.items():
         when = form.get("when")
         if when is None:
@@ -88,10 +91,23 @@ def _add_conditions(space: ConfigurationSpace, forms: Mapping[str, Mapping[str, 
             child, owner = space[name], space[parent]
             single = len(values) == 1
             conditions.append(EqualsCondition(child, owner, values[0]) if single else InCondition(child, owner, values))
+        if levels[name] > MOST_LEVELS:
+            raise SpaceError(name, f"its conditions are nested in more than {MOST_LEVELS} levels, or circular")
         try:
             space.add(conditions[0] if len(conditions) == 1 else AndConjunction(*conditions))
         except Exception as error:  # ConfigSpace has no common class for these errors, such as cycles
             raise SpaceError(name, f"when {dict(when)} cannot hold: {' '.join(str(error).split())}") from None
+
+
+def _levels(forms: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """In how many levels the conditions of each hyperparameter are nested, up to one more than MOST_LEVELS."""
+    parents = {
+        name: tuple(when) if isinstance(when := form.get("when"), Mapping) else () for name, form in forms.items()
+    }
+    levels = dict.fromkeys(forms, 0)
+    for _ in range(MOST_LEVELS + 1):
+        levels = {name: max((1 + levels.get(parent, 0) for parent in parents[name]), default=0) for name in forms}
+    return levels
 
 
 def _legal_values(space: ConfigurationSpace, name: str, where: str, other: Any, wanted: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from automl.task import OF_THE_RUN, TOO_SLOW
+from automl.task import OF_THE_SEARCH, TOO_SLOW
 from strategies.base import Outcome, Proposal
 from strategies.types import Config
 
@@ -72,7 +72,7 @@ class Trial:
     @property
     def had_no_time_left(self) -> bool:
         """Whether it was too slow only for what was left of the run's time limit."""
-        return self.is_too_slow and (self.error or "").endswith(OF_THE_RUN)
+        return self.is_too_slow and (self.error or "").endswith(OF_THE_SEARCH)
 
     @property
     def arm(self) -> str | None:

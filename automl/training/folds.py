@@ -20,7 +20,7 @@ from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
 from automl.models import own_config
 from automl.models.learners.base import Learner, Rounds, Rows, mean_rounds
-from automl.task import OF_THE_RUN, Epoch, TooSlow
+from automl.task import OF_THE_SEARCH, Epoch, TooSlow
 from automl.training.fold_files import (
     MODEL,
     OUT_OF_BAG,
@@ -138,7 +138,7 @@ class FoldsTraining:
         except TooSlow as error:
             if not self._run_is_short:
                 raise
-            raise TooSlow(f"{error.reason} {OF_THE_RUN}") from None
+            raise TooSlow(f"{error.reason} {OF_THE_SEARCH}") from None
         return learner
 
     def _most_seconds(self, fold: int) -> float | None:
@@ -192,7 +192,7 @@ class FoldsTraining:
             return
         expected = self.seconds[0] + (n - 1) * self.seconds[1]
         if expected > most:
-            whose = f"left {OF_THE_RUN}" if self.task.gives_up and self._run_is_short else "of a configuration"
+            whose = f"left {OF_THE_SEARCH}" if self.task.gives_up and self._run_is_short else "of a configuration"
             raise TooSlow(f"{n} folds would take {expected:.3g} s, longer than the {most:.3g} s {whose}")
 
     def fit_all(self) -> None:

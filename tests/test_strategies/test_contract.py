@@ -270,18 +270,37 @@ def test_cmaes_counts_a_trial_once_if_it_is_told_twice():
     assert strategy._optimizer.generation == 1
 
 
-@pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt", "ga", "cmaes"])
-def test_huge_losses_are_handled(name):
+@pytest.mark.parametrize("huge", [1e200, sys.float_info.max])
+@pytest.mark.parametrize("name", ["auto", "bo", "skopt", "tpe", "hyperopt", "ga"])  # cmaes uses ranks alone
+def test_huge_losses_are_handled(name, huge):
     """As of trainings that diverge above some learning rate: not the scale of all the others."""
     strategy = make_strategy(name, load_space({"x": {"float": [0, 1]}, "y": {"float": [0, 1]}}), seed=0, n_trials=30)
     losses = []
     for _ in range(30):
         proposal = strategy.ask()
         x, y = proposal.config["x"], proposal.config["y"]
-        losses.append(1e200 if x > 0.7 else (x - 0.4) ** 2 + (y - 0.6) ** 2)
+        losses.append(huge if x > 0.35 else (x - 0.2) ** 2 + (y - 0.6) ** 2)
         strategy.tell(outcome(proposal, losses=(losses[-1],)))
-    assert sum(loss > 1 for loss in losses[15:]) <= 4
+    assert sum(loss > 1 for loss in losses[15:]) <= 6
     assert min(losses) < 0.02
+
+
+@pytest.mark.parametrize("name", ["auto", "bo"])
+def test_losses_may_be_whole_numbers(name):
+    strategy = make_strategy(name, load_space({f"x{i}": {"float": [0, 1]} for i in range(21)}), seed=0, n_trials=30)
+    for i in range(14):
+        strategy.tell(outcome(strategy.ask(), losses=(i % 3,)))
+    assert len(strategy.ask().config) == 21
+
+
+@every_strategy
+def test_a_range_with_few_floats_is_exhausted(name):
+    strategy = make_strategy(name, load_space({"x": {"float": [1e6, 1e6 + 1e-9]}}), seed=0, n_trials=50)
+    proposals = run(strategy, 50)
+    assert 1 < len(proposals) < 20
+    assert distinct(proposals)
+    assert strategy.exhausted
+    assert strategy.ask() is None
 
 
 @every_strategy

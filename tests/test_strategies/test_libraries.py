@@ -78,6 +78,29 @@ def test_tpe_models_conditional_hyperparameters_jointly():
     assert len(near) >= 6
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_tpe_models_together_what_its_outcomes_have_in_common_whenever_it_was_asked_before(seed):
+    """Optuna's cache of groups of hyperparameters would keep those of the first ask."""
+    families = {
+        "m": {"choice": ["svm", "rf", "nn"]},
+        "C": {"float": [1e-3, 1e3], "log": True, "when": {"m": "svm"}},
+        "n": {"int": [1, 50], "when": {"m": "rf"}},
+        "l": {"int": [1, 3], "when": {"m": "nn"}},
+        "w": {"float": [0, 1], "when": {"m": "nn"}},
+    }
+    strategy, restored = (make_strategy("tpe", load_space(families), seed=3) for _ in range(2))
+    rng, log, pending = np.random.default_rng(seed), [], []
+    for _ in range(24):
+        pending.append(strategy.ask())
+        log.append(pending[-1])
+        if len(pending) > 4:
+            log.append(Outcome(pending.pop(rng.integers(5)), (rng.random(),), 1.0))
+            strategy.tell(log[-1])
+    for entry in log:
+        (restored.restore if isinstance(entry, Proposal) else restored.tell)(entry)
+    assert restored.ask() == strategy.ask()
+
+
 def test_hyperopt_draws_differ_between_calls():
     """Its seeds restart with each call, so each ask needs its own."""
     strategy = told(make_strategy("hyperopt", space("numeric"), seed=0), 10)

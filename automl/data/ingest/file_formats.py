@@ -41,6 +41,8 @@ def open_source(path: Path, decimals: Mapping[str, str] | None = None) -> CsvSou
         return ParquetSource(path)
     if set(suffixes) & {".csv", ".tsv", ".txt", ".tab", ".data"}:
         return CsvSource(path, decimals or {})
+    if path.is_dir():
+        raise UserError(f"{str(path)!r} is a folder, which can only hold pictures; give a .csv, .tsv or .parquet file")
     raise UserError(f"{str(path)!r} is not a .csv, .tsv, .parquet or .ts file, nor a folder of images")
 
 

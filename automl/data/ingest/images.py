@@ -127,6 +127,9 @@ class ImagesEncoder(encoder.Encoder):
             if not folder.is_dir() and folder.suffix.lower() not in SUFFIXES:
                 raise UserError(f"{str(folder)!r} is neither an image ({', '.join(SUFFIXES)}) nor a folder of images")
             examples = sorted(pictures_in(folder)) if folder.is_dir() else [folder]
+        for file in examples:
+            if not isinstance(file, str | Path | bytes):
+                raise UserError(f"expected paths or contents of picture files, got {type(file).__name__}")
         files = [file if isinstance(file, bytes) else str(file) for file in examples]
         return pd.DataFrame({"file": files}, dtype=object)  # strings of pandas must be UTF-8, which names need not be
 
@@ -323,4 +326,4 @@ def _others(roots: Sequence[Path]) -> list[str]:
         if file.suffix.lower() not in SUFFIXES
     )
     counts = ", ".join(f"{suffix} {n:,}" for suffix, n in suffixes.most_common(5))
-    return [f"{suffixes.total():,} files are ignored, not {', '.join(SUFFIXES)}: {counts}"] if counts else []
+    return [f"files other than {', '.join(SUFFIXES)} are ignored: {counts}"] if counts else []

@@ -140,7 +140,7 @@ def _strange(fact: ColumnFacts) -> Iterator[str]:
     """Notes on a column that holds numbers and other values."""
     if fact.is_number and fact.infinite is not None:
         yield (
-            f"column {fact.name!r} has {fact.n_infinite:,} infinite values, the first in row {fact.infinite:,}: they "
+            f"column {fact.name!r} has infinite values ({fact.n_infinite:,}, the first in row {fact.infinite:,}): they "
             "count as missing"
         )
     if fact.stray is None:

@@ -121,6 +121,8 @@ class SeriesEncoder(encoder.Encoder):
             frame = read_table(
                 Path(examples), numeric=numeric, decimals=self.layout.decimals, exact=[self.time], strange=strange
             ).frame
+        elif not hasattr(examples, "columns"):
+            raise UserError(f"expected a file or a DataFrame with the training columns, got {type(examples).__name__}")
         check_there(frame.columns, filter(None, (self.time, self.group, *self.channels)))
         if len(frame) < self.window:
             raise UserError(f"a forecast needs the last {self.window} rows or more, got {len(frame)}")

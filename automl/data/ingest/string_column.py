@@ -104,4 +104,10 @@ def column_frame(examples: Any, name: str) -> pd.DataFrame:
         path = Path(examples)
         check_there(column_names(path), [name])
         return read_table(path, columns=[name], texts=[name]).frame
-    return examples if isinstance(examples, pd.DataFrame) else pd.DataFrame({name: list(examples)})
+    if isinstance(examples, pd.DataFrame):
+        return examples
+    texts = list(examples)
+    for row, text in enumerate(texts, 1):
+        if not isinstance(text, str):
+            raise UserError(f"example {row} must be a string, got {type(text).__name__}")
+    return pd.DataFrame({name: texts})

@@ -108,8 +108,8 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
     if rare.any() and not rare.all():
         shown = ", ".join(names[rare][:5])
         notes.append(
-            f"{rare.sum()} classes with fewer than {LEAST_OF_A_CLASS} rows are left out, with {counts[rare].sum():,} "
-            f"rows: {shown}{', ...' if rare.sum() > 5 else ''}"
+            f"classes with fewer than {LEAST_OF_A_CLASS} rows are left out: {shown}{', ...' if rare.sum() > 5 else ''} "
+            f"({rare.sum()}, with {counts[rare].sum():,} rows in all)"
         )
     kept = names[~rare]
     if not len(kept) and len(names) > len(strings) / 2:

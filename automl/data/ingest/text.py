@@ -58,7 +58,7 @@ def read(request: Request) -> encoder.Rows:
         raise UserError(f"--text {request.text!r} holds numbers, not texts; leave --text out to use all columns")
     empty = frame[request.text].str.strip() == ""
     if empty.any():
-        notes.append(f"{empty.sum():,} texts are missing or empty")
+        notes.append(f"missing or empty texts: {empty.sum():,}")
     groups, times = groups_and_times(request, notes)
     return encoder.Rows(
         frame,

@@ -11,7 +11,7 @@ from automl.data.splits import Splits
 from automl.data.targets import levels_of
 from automl.metrics import measure
 
-LAST_VALUE = "last value"  # the only one that is not fitted
+LAST_VALUE = "last value"  # the only baseline that is not fitted
 
 
 def without_model(splits: Splits, data: Path, metric: str, *fitted: str) -> tuple[str, NDArray[Any]]:
@@ -19,7 +19,7 @@ def without_model(splits: Splits, data: Path, metric: str, *fitted: str) -> tupl
 
     ``data``: the folder of the prepared data. ``fitted``: the sets that the training set of ``splits`` is made of.
     """
-    if Facts.read(data).kind == "series" and levels_of(splits.target) is None:
+    if Facts.read(data).kind == "series":
         return last_value_baseline(splits)
     return constant_baseline(splits, metric, weights=weights_of(data, *fitted))
 
@@ -54,5 +54,12 @@ def constant_baseline(
 
 
 def last_value_baseline(splits: Splits) -> tuple[str, NDArray[Any]]:
-    """Its name, and the last value of the first channel (the target) of each test window (n, channels, steps)."""
-    return LAST_VALUE, np.asarray(splits.x_test[:, 0, -1], float)
+    """Its name, and the last value of the first channel (the target) of each test window (n, channels, steps).
+
+    For quantiles, those of the training set's changes are added to it.
+    """
+    last, levels = np.asarray(splits.x_test[:, 0, -1], float), levels_of(splits.target)
+    if levels is None:
+        return LAST_VALUE, last
+    changes = np.asarray(splits.y_train, float) - np.asarray(splits.x_train[:, 0, -1], float)
+    return "last value plus quantiles of its changes", last[:, None] + np.nanquantile(changes, levels)

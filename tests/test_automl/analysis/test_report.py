@@ -205,7 +205,7 @@ def test_columns_of_a_table_have_a_section_whatever_their_names(run, told, tmp_p
     each = ranked({name: [50.0 - i, 50.1 - i] for i, name in enumerate(names)})
     read = page_with(ColumnImportances("rmse", each, None, 51.0, 88, 88, 5))
     assert read.ids.index("columns") + 1 == read.ids.index("importance")
-    assert f"The model relies most on {EVIL[:39]}\u2026, then on column 0, column 1" in read.words
+    assert f"The model surely relies on {EVIL[:39]}\u2026, then on column 0, column 1" in read.words
     assert "Drawn are 30 of 41 columns." in read.words
     [bars] = json.loads(read.scripts[0])["columns"]["data"]
     assert (len(bars["x"]), bars["x"][-1]) == (30, 50.05)
@@ -368,7 +368,7 @@ def planned(summary, test):
 @pytest.mark.parametrize(
     ("test", "lead", "note"),
     [
-        ({"accuracy": 0.8765, "auc": 0.95}, "Accuracy 0.876 on the test set.", "for this score and nothing else"),
+        ({"accuracy": 0.8765, "auc": 0.95}, "Accuracy 0.876 on the test set.", "did not see the test set"),
         ({}, "Accuracy 0.900 out of fold.", "There is no test set."),
     ],
 )
@@ -646,7 +646,7 @@ def test_trials_without_the_time_they_need_are_too_slow_or_unfinished():
 def test_a_trial_without_time_left_is_no_headline(run):
     study, summary = Study(load_space({"x": {"float": [0, 1]}}), 8), run[1]
     for number, error in enumerate(
-        (None, "too slow: 8 folds would take 0.163 s, longer than the 0.0971 s left of the run")
+        (None, "too slow: 8 folds would take 0.163 s, longer than the 0.0971 s left of the time for the search")
     ):
         proposal = Proposal(number, {"x": number / 4}, 8)
         study.asked(proposal, 0.0)

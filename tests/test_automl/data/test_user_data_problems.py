@@ -159,7 +159,7 @@ def test_what_a_computer_puts_beside_pictures_is_not_read(tmp_path):
     pictures(tmp_path / "photos" / "__MACOSX", 9)
     said = told(tmp_path, tmp_path / "photos")
     assert "classes 2; cat: 25, dog: 25" in said
-    assert re.search(r"2 files are ignored, not \.png, .*: \.heic 2", said)
+    assert re.search(r"files other than \.png, .* are ignored: \.heic 2", said)
     assert len(images.pictures_in(tmp_path / "photos" / "cat")) == 25
 
 

@@ -102,7 +102,7 @@ def test_infinite_values_are_missing_and_reported(tmp_path):
     table = read_table(tmp_path / "a.csv")
     assert table.frame["x"].dtype.kind == "f", "a fifth of infinite values makes no category"
     assert table.frame["x"].isna().tolist() == [False, True, False, True, *[False] * 6]
-    assert table.notes == ["column 'x' has 2 infinite values, the first in row 2: they count as missing"]
+    assert table.notes == ["column 'x' has infinite values (2, the first in row 2): they count as missing"]
     assert table.frame["word"].dtype == "category"
 
 

@@ -102,7 +102,7 @@ def test_missing_texts_are_told_and_wrong_columns_answered(reviews, tmp_path):
     frame.loc[3, "body"] = None
     frame.to_csv(tmp_path / "reviews.csv", index=False)
     report = prepare(Request(str(tmp_path / "reviews.csv"), "verdict", text="body"), tmp_path / "data")
-    assert "1 texts are missing or empty" in report.notes
+    assert "missing or empty texts: 1" in report.notes
     with pytest.raises(UserError, match="--text 'boddy' is not a column of the file; did you mean 'body'"):
         prepare(Request(str(tmp_path / "reviews.csv"), "verdict", text="boddy"), tmp_path / "out")
 

@@ -432,7 +432,9 @@ def test_rare_classes_are_left_out_and_imbalance_is_reported(tmp_path):
     report, facts, splits = prepared(tmp_path / "a.csv", tmp_path / "data", "y")
     assert splits.classes == ("common", "rare")
     assert facts.imbalanced
-    assert any("1 classes with fewer than 5 rows are left out, with 3 rows: single" in note for note in report.notes)
+    assert any(
+        "classes with fewer than 5 rows are left out: single (1, with 3 rows in all)" in note for note in report.notes
+    )
     (note,) = [note for note in report.notes if "covers 84.2%" in note]
     assert "class weights" not in note, "only searches with a named strategy have them"
     assert "class_weight" in own_task(tmp_path / "data", None, "auc").space

@@ -178,10 +178,22 @@ def test_words_and_ratios_are_strings():
 
 
 def test_a_cycle_of_conditions_is_refused():
-    with pytest.raises(SpaceError, match="cannot hold"):
+    with pytest.raises(SpaceError, match="nested in more than 12 levels, or circular"):
         load_space(
             {"a": {"choice": [1, 2], "when": {"b": 1}}, "b": {"choice": [1, 2], "when": {"a": 1}}},
         )
+
+
+def test_conditions_are_nested_in_twelve_levels_at_most():
+    chain = {f"a{i}": {"choice": [0, 1]} | ({"when": {f"a{i - 1}": 0}} if i else {}) for i in range(40)}
+    assert len(load_space({name: chain[name] for name in list(chain)[:13]})) == 13
+    with pytest.raises(SpaceError, match="'a13': its conditions are nested in more than 12 levels"):
+        load_space(chain)
+
+
+def test_a_range_that_configspace_would_round_to_one_value_is_refused():
+    with pytest.raises(SpaceError, match=r"too few for \[1.0, 1.000000000000001\]; rescale it"):
+        load_space({"x": {"float": [1.0, 1.0 + 1e-15]}})
 
 
 @pytest.mark.parametrize(

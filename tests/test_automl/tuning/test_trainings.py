@@ -113,7 +113,8 @@ def test_nothing_is_seen_of_an_attempt_that_was_killed_with_its_run(tmp_path, tu
             raise KeyboardInterrupt
 
     options = {"strategy": "random", "n_trials": 1, "max_epochs": 3, "study": tmp_path / "run"}
-    tune_watched(curve, SPACE, watch=interrupt, **options)
+    with pytest.warns(UserWarning, match="interrupted"):
+        tune_watched(curve, SPACE, watch=interrupt, **options)
     assert steps(tmp_path / "run") == [[1, 2]]
     (tmp_path / "run" / "trials" / "resumed").touch()
     with pytest.warns(UserWarning, match="no luck"):

@@ -357,7 +357,8 @@ def test_a_callback_ends_the_search_like_ctrl_c():
     def enough(result, trial):
         raise KeyboardInterrupt
 
-    result = automl.tune(loss, SPACE, strategy="random", n_trials=6, callbacks=[enough])
+    with pytest.warns(UserWarning, match="interrupted: the result has the 1 trials so far"):
+        result = automl.tune(loss, SPACE, strategy="random", n_trials=6, callbacks=[enough])
     assert (result.stop_reason, len(result.trials)) == ("interrupted", 1)
 
 
