@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from automl.tuning.recommend import LIKELY, likeliest, preferred, probability
+from automl.tuning.recommend import LIKELY, NOTABLE, likeliest, preferred, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.scoring.certainty import MARGIN
@@ -63,11 +63,12 @@ class Advised:
 
     @property
     def ours(self) -> str:
-        """The recommended strategy, and others of ours with the same results or, if it surely is, surely among the
-        best."""
+        """The recommended strategy, and others of ours that are about as likely among the best or, if it surely is,
+        surely among them too."""
         chances = self.first.chances["probability"].drop([*OPPONENTS], errors="ignore")
-        same = self.first.means[chances.index] == self.first.means[self.strategy]
-        if chances[self.strategy] >= LIKELY:
+        own = chances[self.strategy]
+        same = (chances - own).abs() <= min(NOTABLE, own / 2)
+        if own >= LIKELY:
             same |= chances >= LIKELY
         return " or ".join(f"**{name}**" for name in (self.strategy, *same.index[same].drop(self.strategy)))
 
