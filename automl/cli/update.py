@@ -128,7 +128,7 @@ def _table(title: str, versions: VersionTable) -> Table:
         "data": [row.data for row in versions.rows],
         "rows": [row.rows for row in versions.rows],
         **{side: [row.scores[i] for row in versions.rows] for i, side in enumerate(versions.sides)},
-        "made": [row.made.partition(":")[0] for row in versions.rows],
+        "result": [row.made.partition(":")[0] for row in versions.rows],
     }
     shown = {name: column for name, column in cells.items() if any(column)}
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from automl.data.ingest.data_report import read_report
 from automl.runs.columns import columns_in_time
 from automl.runs.final import Final
 from automl.runs.final_model import keep_model
@@ -75,6 +76,7 @@ class Outputs:
             final, model = _earlier_final(folder, result.study.best.config)
         summary = summarise(result, self._tuner, self._settings.to_json(), final)
         summary["kept_trial"] = single
+        summary["data"] = read_report(folder.data)
         write_trials(folder.trials_csv, result)
         about = about_run(summary)
         summary["model"] = model or keep_model(

@@ -17,8 +17,10 @@ from automl.data.ingest.target import Labelled
 if TYPE_CHECKING:
     from rich.console import Console
 
+REPORT = "report.json"
 IMBALANCED = 3.0  # ratio of the largest to the smallest class
 SHOWN_CLASSES = 8
+EXTREME, MOST_EXTREME = 100.0, 0.01  # interquartile ranges from the median, and the share of the rows that is few
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def inspect(kind: str, rows: Rows, labelled: Labelled, parts: SplitRows, n_remov
     elif not labelled.sentences:
         y = labelled.y + np.float64(labelled.offset)
         facts[rows.target] = f"{y.min():.4g} to {y.max():.4g}, mean {y.mean():.4g}, standard deviation {y.std():.4g}"
+        _extremes(y, rows.target, notes)
     duplicates = len(rows.keys) - n_different(rows.keys)
     facts["duplicates"] = f"{duplicates:,}" if duplicates else "none"
     if n_removed:
@@ -80,6 +83,18 @@ def _classes(labelled: Labelled, counts: NDArray[Any]) -> str:
     shown = [f"{labelled.classes[i]}: {counts[i]:,}" for i in order[:SHOWN_CLASSES]]
     more = f", and {len(counts) - SHOWN_CLASSES} more" if len(counts) > SHOWN_CLASSES else ""
     return f"{len(counts)}; {', '.join(shown)}{more}"
+
+
+def _extremes(y: NDArray[Any], target: str, notes: list[str]) -> None:
+    """Note a few values of a numeric target that are far from all others."""
+    low, median, high = np.percentile(y, (25, 50, 75))
+    far = np.abs(y - median) > EXTREME * (high - low)
+    if low < high and 0 < far.sum() <= MOST_EXTREME * len(y):
+        worst = y[np.abs(y - median).argmax()]
+        notes.append(
+            f"{target!r} has extreme values ({far.sum():,}, up to {worst:.4g}; half of all lie within {low:.4g} and "
+            f"{high:.4g}), which decide a squared error; correct or remove wrong ones, or give --metric mae"
+        )
 
 
 def _contradictions(keys: NDArray[Any], y: NDArray[Any], notes: list[str]) -> None:
@@ -106,6 +121,13 @@ def show_report(console: Console, report: Report) -> None:
         console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
 
 
-def write_report(report: Report, file: Path) -> None:
-    """Write the report as JSON."""
-    file.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+def write_report(report: Report, data: Path) -> None:
+    """Write the report to the folder of the prepared data."""
+    (data / REPORT).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+
+
+def read_report(data: Path) -> dict[str, Any] | None:
+    """The content of the report in a folder of prepared data; None if there is none."""
+    file = data / REPORT
+    found: dict[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return found

@@ -144,7 +144,7 @@ def prepare(request: Request, folder: Path) -> Report:
     goal = "quantiles" if request.quantiles else labelled.kind
     facts = Facts(kind, goal, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name, how)
     (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
-    write_report(report, folder / "report.json")
+    write_report(report, folder)
     return report
 
 

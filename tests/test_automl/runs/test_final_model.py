@@ -427,5 +427,5 @@ def test_folders_without_a_model_are_one_line(tmp_path):
     with pytest.raises(UserError, match="has no model that predicts"):
         automl.load(tmp_path)
     (tmp_path / "study.db").touch()
-    with pytest.raises(UserError, match="has no model; continue it with --resume"):
+    with pytest.raises(UserError, match="has no model: continue it with --resume"):
         automl.load(tmp_path)
