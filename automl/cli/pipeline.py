@@ -67,7 +67,7 @@ def run_session(
     clock = clock or Clock()
     if resume and out is not None and RunFolder(out).versions.is_dir():
         raise UserError(
-            f"the model of the run in {str(out)!r} was updated since, so the run cannot continue; "
+            f"the run in {str(out)!r} was updated with new data since, used or refused, so it cannot continue; "
             "start a new one with all data, or update it again"
         )
     task = build_task(settings, prepared or (None if out is None else RunFolder(out).data))

@@ -66,7 +66,7 @@ def run_each(
     if request.target_kind == "classes":
         given.append("--kind classification")
     if given:
-        raise UserError(f"--target {request.target} is for numbers by the default plan: leave {', '.join(given)} out")
+        raise UserError(f"several targets are predicted as numbers, by the default plan: leave {', '.join(given)} out")
     folder = RunFolder(out or new_folder(f"{request.path.stem}-{'-'.join(names)}"))
     folder.check_is_free()
     _check_are_numbers(names, request.path)
@@ -77,7 +77,7 @@ def run_each(
         show_line(console, f"--max-latency {asked.max_latency:g} for a row is {latency:g} for each of the targets")
     for i, name in enumerate(names):
         seconds = max(1.0, round((limit - clock.seconds) / (len(names) - i), 1))
-        show_line(console, f"target {name!r}, {i + 1} of {len(names)}, within {seconds:.0f} seconds")
+        show_line(console, f"target {name!r}, {i + 1} of {len(names)}, within {seconds:.0f} s")
         kind = ",".join(dict.fromkeys([*request.kind_words, "regression"]))
         part = replace(request, target=name, others=[other for other in names if other != name], kind=kind)
         within = replace(asked, data=asdict(part), time_limit=seconds, max_latency=latency)

@@ -15,7 +15,7 @@ pre {{ background: #f4f4f4; padding: 1em; overflow: auto }}</style></head>
 <p>Predicts <b>{target}</b>. Send examples as JSON:</p>
 <pre>curl -X POST {url}predict -H 'Content-Type: application/json'{token} \\
   -d '{{"examples": [...]}}'</pre>
-<p>An example:</p>
+<p>The schema of an example:</p>
 <pre>{schema}</pre>
 <ul><li><a href="openapi.json">openapi.json</a>: the schema of requests and answers</li>
 <li><a href="health">health</a>: the model and its scores</li></ul>

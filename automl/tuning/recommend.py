@@ -152,7 +152,7 @@ class Advice:
             return ""
         lead = amount(max(0.0, losses[self.strategy] - losses[first]))
         return (
-            f"{first} is more likely among the best, but expected to be only {lead} better; less than "
+            f"{first} is more likely among the best (expected lead: {lead}), but a difference of less than "
             f"{self.basis.margin:g} does not matter in practice."
         )
 

@@ -278,7 +278,7 @@ def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     with pytest.raises(UserError, match="version 3 has no model; choose one of: 1, 2"):
         invoke("update", run / "run", "--rollback", 3)
     _, error = command("run", "--resume", "--out", run / "run", "--trials", 2, code=2)
-    assert "was updated since" in error
+    assert "was updated with new data since" in error
 
 
 @pytest.mark.slow
