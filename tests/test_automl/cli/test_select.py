@@ -49,7 +49,7 @@ def test_auto_is_recommended_unless_it_is_expected_to_cost_more_than_the_margin(
     [advice] = found.advice
     words = " ".join(advice.details)
     assert f"{'bo 0.80' if strategy == 'auto' else 'auto 0.50'}, tpe" in words
-    assert ("bo is more likely among the best, but expected to be only" in words) == (strategy == "auto")
+    assert ("bo is more likely among the best (expected lead: " in words) == (strategy == "auto")
     assert ("; bo is likelier: 0.80, expected loss 0.100" in advice.headline) == (strategy == "auto")
 
 
