@@ -40,7 +40,6 @@ ORIGINS = {
     "sobol": "Sobol point",
     "prior": "past studies",
     "start": "preset or given config",
-    "asha": "trained longer",
     "again": "trained once more",
 }
 LEGEND = {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"}
@@ -253,7 +252,7 @@ def _steps(
 
 def _origin(trial: Trial) -> str:
     """The origin of the trial's config, in words."""
-    origin = str(trial.proposals[-1].info.get("from", "proposed"))
+    origin = str(trial.proposals[0].info.get("from", "proposed"))
     return ORIGINS.get(origin, shorten(origin, 30))
 
 

@@ -114,7 +114,7 @@ def test_merging_keeps_the_rest():
         ({"target": math.nan}, "--target must be a number, got nan"),
         ({"n_trials": "3"}, "--trials must be a whole number, got '3'"),
         ({"seed": 1.5}, "--seed must be a whole number, got 1.5"),
-        ({"time_limit": "60", "from_python": True}, "time_limit must be above 0 seconds, got '60'"),
+        ({"time_limit": "60", "from_python": True}, "time_limit must be a number of seconds, got '60'"),
         ({"task": "a", "command": "b {lr}"}, "give only one of a task, a command and data"),
     ],
 )

@@ -197,7 +197,8 @@ def test_a_run_is_resumed_without_lanes(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("automl.runs.search.Tuner", lambda *a, **kw: Tuner(*a, **kw | {"watch": interrupts}))
-        first = automl.tune(Lined(), study=tmp_path / "run", **OPTIONS)
+        with pytest.warns(UserWarning, match="interrupted: the result has the .* trials so far"):
+            first = automl.tune(Lined(), study=tmp_path / "run", **OPTIONS)
     assert first.stop_reason == "interrupted"
     rest = automl.tune(Lined(), study=tmp_path / "run", resume=True, **OPTIONS | {"lanes": 1})
     assert [len(trial.losses) for trial in rest.trials if trial.error is None] == [3] * sum(
