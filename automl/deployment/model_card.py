@@ -101,7 +101,7 @@ def _readme(card: Mapping[str, Any], folder: Path) -> str:
         ]
     lines += [
         *usage("a file's path, a frame, or a list" if card["kind"] else "an array of raw examples"),
-        *(commands("an ONNX file") if card["kind"] else []),
+        *(commands("an ONNX file, if all members have that form") if card["kind"] else []),
         "| file | |",
         "|---|---|",
         *(f"| {row} |" for name, row in FILES.items() if (folder / name).exists()),
