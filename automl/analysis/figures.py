@@ -253,6 +253,8 @@ def _steps(
 def _origin(trial: Trial) -> str:
     """The origin of the trial's config, in words."""
     origin = str(trial.proposals[0].info.get("from", "proposed"))
+    if origin == "default" and trial.number > 0:  # the first trial has the default of all
+        return "default of a family"
     return ORIGINS.get(origin, shorten(origin, 30))
 
 
