@@ -374,9 +374,12 @@ def planned(summary, test):
 )
 def test_a_run_by_the_default_plan_shows_its_model(tmp_path, run, told, test, lead, note):
     study, summary = run
-    write_report(tmp_path / "report.html", study, planned(summary, test), told)
+    about = {"facts": {"rows": "90, usable 88"}, "notes": ["column 'id' is left out"]}
+    write_report(tmp_path / "report.html", study, planned(summary, test) | {"data": about}, told)
     words = Page((tmp_path / "report.html").read_text(encoding="utf-8")).words
     assert lead in words
+    assert "90, usable 88" in words
+    assert "Column 'id' is left out." in words
     assert "The model is an ensemble of 2 models." in words
     assert note in words
     assert re.search(r"realmlp ?3 ?75% ?0.880 ?linear ?7 ?25% ?0.880", words)

@@ -215,6 +215,16 @@ def test_a_tsv_of_one_column_may_hold_commas(tmp_path):
 # --- what is learnt ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("largest", "noted"), [(900.0, True), (3.0, False)])
+def test_a_few_extreme_values_of_a_target_are_noted(tmp_path, largest, noted):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=200)
+    y[17] = largest
+    pd.DataFrame({"x": rng.random(200), "price": y}).to_csv(tmp_path / "prices.csv", index=False)
+    report = prepare(Request(str(tmp_path / "prices.csv"), target="price"), tmp_path / "data")
+    assert any("'price' has extreme values (1, up to 900;" in note for note in report.notes) == noted
+
+
 def test_a_category_of_many_levels_stays_if_most_rows_share_theirs(tmp_path):
     rng = np.random.default_rng(0)
     levels = np.concatenate([np.repeat(np.arange(200), 2), np.arange(200, 380)])  # 380 levels, 400 of 580 rows share

@@ -7,6 +7,8 @@ from planned_runs import Request, planned_run
 from sklearn.datasets import load_diabetes, load_wine
 
 from automl.analysis.ensembles import baseline_in_words, not_better_than_baseline
+from automl.data.datasets.registry import load_data
+from automl.data.splits import with_valid_in_train
 
 
 def model_of(frame, place, **options):
@@ -49,3 +51,17 @@ def test_a_series_is_compared_with_its_last_value(tmp_path):
     _, card = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
     assert baseline_in_words(card).startswith("baseline, last value: rmse 11.")
     assert not_better_than_baseline(card) is None
+
+
+def test_quantiles_of_a_series_are_compared_with_its_last_value_and_those_of_its_changes(tmp_path):
+    small_models.sales(tmp_path / "given")
+    request = Request(str(tmp_path / "given/sales.csv"), "volume", time="date", horizon=2, quantiles=(0.1, 0.5, 0.9))
+    run, card = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
+    assert card["baseline"]["name"] == "last value plus quantiles of its changes"
+    splits = with_valid_in_train(load_data(str(run / "data/windows"), None))
+    last, levels = splits.x_test[:, 0, -1], np.array([0.1, 0.5, 0.9])
+    changes = np.quantile(splits.y_train - splits.x_train[:, 0, -1], levels)
+    errors = splits.y_test[:, None] - (last[:, None] + changes)
+    assert card["baseline"]["score"] == pytest.approx(
+        np.maximum(levels * errors, (levels - 1) * errors).mean(), rel=0.05
+    )

@@ -26,7 +26,7 @@ from automl.metrics import measure
 from automl.runs.candidates import Candidate, refit_seconds
 from automl.runs.ensemble import description
 from automl.runs.latency import fast_enough
-from automl.runs.selection import MOST_MEMBERS, affordable, choose, without_damaged
+from automl.runs.selection import MOST_MEMBERS, _without_negligible, affordable, choose, without_damaged
 from automl.study.trial import Trial
 from automl.tasks.cross_validated import CrossValidated, cross_validated
 
@@ -56,6 +56,11 @@ class Numbers:
 
 def noise(seed, scale=1.0):
     return scale * np.random.default_rng(seed).normal(size=400)
+
+
+def test_a_member_with_next_to_no_weight_is_left_out():
+    kept = _without_negligible({0: 0.6, 1: 0.397, 2: 0.003})
+    assert kept == pytest.approx({0: 0.6 / 0.997, 1: 0.397 / 0.997})
 
 
 def test_models_with_independent_errors_share_the_weight(tmp_path):
