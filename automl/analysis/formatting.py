@@ -17,6 +17,7 @@ from automl.study.trial import Trial
 from strategies.types import Config
 
 FRAME = re.compile(r'^  File "(.+)", line (\d+)', re.MULTILINE)  # of a traceback
+SPELLED = {"auc": "AUC", "bleu": "BLEU", "chrf": "chrF", "f1": "F1", "mae": "MAE", "r2": "R2", "rmse": "RMSE"}
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -27,8 +28,7 @@ def ordered(study: Study) -> list[Trial]:
 
 def as_heading(metric: str) -> str:
     """A metric's name at the beginning of a sentence: RMSE, Log loss."""
-    spelled = {"chrf": "chrF", "bleu": "BLEU"} | {name: name.upper() for name in ("auc", "f1", "mae", "r2", "rmse")}
-    return spelled.get(metric) or f"{metric[:1].upper()}{metric[1:]}".replace("_", " ")
+    return SPELLED.get(metric) or f"{metric[:1].upper()}{metric[1:]}".replace("_", " ")
 
 
 def finite(number: float | None) -> float | None:

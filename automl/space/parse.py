@@ -22,10 +22,10 @@ from automl.errors import UserError
 from automl.space.hyperparameters import SpaceError, hyperparameter, scalar
 from strategies.errors import did_you_mean
 
-MOST_LEVELS = 12  # of nested conditions; ConfigSpace's time grows exponentially with them
-
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
+
+MOST_LEVELS = 12  # of nested conditions; ConfigSpace's time grows exponentially with them
 
 
 def load_space(source: str | Path | Mapping[str, Any] | ConfigurationSpace) -> ConfigurationSpace:

@@ -133,7 +133,7 @@ class ProcessExecutor(Executor):
             self._admission.began(worker.card, job.key, _what(job))
         device = "cuda" if self._cards and job.device != "cpu" else job.device  # the process sees a single one
         worker.send({"job": asdict(replace(job.anywhere(), device=device))})
-        if job.again and job.key in self._stopped:  # while it was waiting
+        if job.key in self._stopped:  # while it waited to start again
             worker.send({"stop": job.key})
 
     def _free(self, worker: WorkerProcess, event: JobEnded) -> Event:

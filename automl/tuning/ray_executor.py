@@ -79,7 +79,10 @@ def _may_be_same(address: str, connected: str) -> bool:
     if address in ("auto", "local") or "://" in address:
         return True
     (host, port), (other, other_port) = host_and_port(address), host_and_port(connected)
-    ips = {socket.gethostbyname(host), socket.gethostbyname(other)}
+    try:
+        ips = {socket.gethostbyname(host), socket.gethostbyname(other)}
+    except OSError:  # no such host, or IPv6
+        return port == other_port and host == other
     return port == other_port and (len(ips) == 1 or any(ip.startswith("127.") for ip in ips))
 
 

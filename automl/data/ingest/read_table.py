@@ -171,6 +171,14 @@ def _watched(
             watch(before + source.share_read / 2, n_rows)
 
 
+def check_is_frame(examples: Any) -> None:
+    """Raise UserError unless the examples, which are no path, are a frame."""
+    import pandas as pd
+
+    if not isinstance(examples, pd.DataFrame):
+        raise UserError(f"expected a file or a DataFrame with the training columns, got {type(examples).__name__}")
+
+
 def check_there(names: Collection[str], wanted: Iterable[str]) -> None:
     """Raise UserError if a column that a model was trained with is missing, or there twice."""
     needed = list(wanted)

@@ -19,7 +19,7 @@ from automl.data.ingest import encoder
 from automl.data.ingest.columns import date_format
 from automl.data.ingest.json_examples import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema
 from automl.data.ingest.number_formats import as_numbers
-from automl.data.ingest.read_table import check_there, column_names, read_table
+from automl.data.ingest.read_table import check_is_frame, check_there, column_names, read_table
 from automl.data.ingest.request import Request, column, spelled_group
 from automl.data.ingest.split import LEAST_ROWS, by_time
 from automl.data.ingest.split_columns import about_dates, check_split, group_names, moments
@@ -121,8 +121,7 @@ class SeriesEncoder(encoder.Encoder):
             frame = read_table(
                 Path(examples), numeric=numeric, decimals=self.layout.decimals, exact=[self.time], strange=strange
             ).frame
-        elif not hasattr(examples, "columns"):
-            raise UserError(f"expected a file or a DataFrame with the training columns, got {type(examples).__name__}")
+        check_is_frame(frame)
         check_there(frame.columns, filter(None, (self.time, self.group, *self.channels)))
         if len(frame) < self.window:
             raise UserError(f"a forecast needs the last {self.window} rows or more, got {len(frame)}")

@@ -15,7 +15,7 @@ from automl.data.ingest.column_checks import determines_target, text_columns, us
 from automl.data.ingest.columns import ColumnsEncoder, date_format
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
-from automl.data.ingest.read_table import column_names, read_table
+from automl.data.ingest.read_table import check_is_frame, column_names, read_table
 from automl.data.ingest.request import Request, column, listed, spelled_group, spelled_target, target_classes
 from automl.data.ingest.split_columns import about_dates, check_split, row_weights, split_by
 from automl.data.inputs import Array, Columns, Inputs
@@ -57,14 +57,12 @@ class TableEncoder(encoder.Encoder):
         return cls(ColumnsEncoder.from_json(content))
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
-        import pandas as pd
-
         if isinstance(examples, str | Path):
             table = self.table
             return read_table(Path(examples), numeric=table.numeric, decimals=table.decimals, exact=table.exact).frame
-        if not isinstance(examples, pd.DataFrame):
-            raise UserError(f"expected a file or a DataFrame with the training columns, got {type(examples).__name__}")
-        return examples
+        check_is_frame(examples)
+        frame: pd.DataFrame = examples
+        return frame
 
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
         numbers = {name for name, is_number in self.table.numeric.items() if is_number}

@@ -62,4 +62,4 @@ def last_value_baseline(splits: Splits) -> tuple[str, NDArray[Any]]:
     if levels is None:
         return LAST_VALUE, last
     changes = np.asarray(splits.y_train, float) - np.asarray(splits.x_train[:, 0, -1], float)
-    return "last value plus quantiles of its changes", last[:, None] + np.nanquantile(changes, levels)
+    return f"{LAST_VALUE} plus quantiles of its changes", last[:, None] + np.nanquantile(changes, levels)
