@@ -138,15 +138,16 @@ class Columns:
     std: tuple[float, ...]
     cardinalities: tuple[int, ...]  # number of codes of each category column, including 0
     complete: tuple[bool, ...] = ()  # whether a column of numbers has no missing value; empty: not known
+    steps: int | None = None  # of the window that each of several channels has, one after the other; None: a table
 
     @classmethod
-    def of(cls, x: Array, cardinalities: tuple[int, ...]) -> Self:
+    def of(cls, x: Array, cardinalities: tuple[int, ...], steps: int | None = None) -> Self:
         """With the statistics of the training examples."""
         # Column by column: all at once would need several copies of data that may fill most of the memory.
         numbers = range(x.shape[1] - len(cardinalities))
         each = [channel_statistics(x[:, i : i + 1]) for i in numbers]
         complete = tuple(not np.isnan(x[:, i]).any() for i in numbers)
-        return cls(tuple(mean for (mean,), _ in each), tuple(std for _, (std,) in each), cardinalities, complete)
+        return cls(tuple(mean for (mean,), _ in each), tuple(std for _, (std,) in each), cardinalities, complete, steps)
 
     @property
     def n_numbers(self) -> int:
@@ -157,7 +158,7 @@ class Columns:
         return (self.n_numbers + len(self.cardinalities),)
 
     def refitted(self, x: Array) -> Self:
-        return type(self).of(x, self.cardinalities)
+        return type(self).of(x, self.cardinalities, self.steps)
 
     def filled(self, x: Array) -> Array:
         """The rows with the mean in place of values that are missing in columns without a missing training value.

@@ -77,7 +77,8 @@ def train_read(splits: Splits, read: Callable[[Array], Any]) -> Splits:
     x = read(splits.x_train)
     if x is splits.x_train or isinstance(splits.inputs, Columns | Texts):
         return replace(splits, x_train=x)
-    return replace(splits, x_train=x, inputs=Columns.of(x, ()))
+    steps = splits.shape[-1] if len(splits.shape) == 2 else None
+    return replace(splits, x_train=x, inputs=Columns.of(x, (), steps))
 
 
 def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:

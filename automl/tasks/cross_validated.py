@@ -268,7 +268,7 @@ def cross_validated(
             families,
             classes=facts.target_kind == "classes",
             with_levels=isinstance(inputs, Columns) and bool(inputs.cardinalities),
-            lags=not is_table,
+            of_series=not is_table,
             long_tailed=is_table and facts.target_kind == "number" and is_long_tailed(splits.y_train),
         )
     view = facts.views[families[0]]

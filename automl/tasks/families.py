@@ -33,6 +33,7 @@ PRESETS: tuple[dict[str, Any], ...] = (
     {"model": "linear"},
     {"model": "linear", "linear_numbers": "standard"},  # quick, and by up to a third better or worse than by rank
     {"model": "linear", "linear_target": "log"},
+    {"model": "linear", "linear_lags": "raw"},
     {"model": "extra_trees"},
     {"model": "lightgbm", "lightgbm_learning_rate": 0.1, "lightgbm_leaves": 6, "lightgbm_min_rows": 3},
     {"model": "lightgbm", "lightgbm_learning_rate": 0.1, "lightgbm_leaves": 6, "lightgbm_min_rows": 3,
@@ -51,6 +52,9 @@ PRESETS: tuple[dict[str, Any], ...] = (
      "lightgbm_min_rows": 3},
     {"model": "catboost", "catboost_depth": 4},
     {"model": "linear", "linear_c": 0.03},
+    {"model": "extra_trees", "extra_trees_lags": "raw"},
+    {"model": "lightgbm", "lightgbm_learning_rate": 0.1, "lightgbm_leaves": 6, "lightgbm_min_rows": 3,
+     "lightgbm_lags": "raw"},
 )  # fmt: skip
 
 
@@ -132,21 +136,22 @@ def _listed(asked: str | None) -> list[str]:
 
 
 def space_of(
-    families: tuple[str, ...], *, classes: bool, with_levels: bool, lags: bool = False, long_tailed: bool = False
+    families: tuple[str, ...], *, classes: bool, with_levels: bool, of_series: bool = False, long_tailed: bool = False
 ) -> dict[str, Any]:
     """The space in the short form: `model`, and the hyperparameters of each family conditional on it.
 
-    ``with_levels``: whether the table has categories. ``lags``: whether its columns are past values of a series.
+    ``with_levels``: whether the table has categories. ``of_series``: whether its columns are past values of a series.
     ``long_tailed``: whether ``long_tail.is_long_tailed`` of the target.
     """
-    from automl.models.learners import learner_class, long_tail
+    from automl.models.learners import lags, learner_class, long_tail
 
     form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
     for family in families:
         own = learner_class(family).space(classes=classes, with_levels=with_levels)
         own = own | (long_tail.SPACES.get(family, {}) if long_tailed else {})
+        own = own | (lags.SPACES.get(family, {}) if of_series else {})
         for name, entry in own.items():
             form[f"{family}_{name}"] = {**entry, "when": {"model": family}}
-    if lags and "linear" in families:
+    if of_series and "linear" in families:
         form["linear_numbers"] |= {"default": "standard"}  # a forecast is nearly linear in the values themselves
     return form

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Target
 from automl.models.learners.base import Learner, Rounds, Rows
+from automl.models.learners.lags import Lags
 from automl.models.learners.levels import ManyLevels
 from automl.models.skops_format import FILE, estimator_bytes, estimator_from
 
@@ -32,7 +33,10 @@ SPACE: dict[str, Any] = {
 
 
 class Forest(Learner):
-    """Trees on bootstrap samples: as many as fit into the time limit, at most N_TREES."""
+    """Trees on bootstrap samples: as many as fit into the time limit, at most N_TREES.
+
+    config: SPACE, plus ``lags.LAGS`` for a series.
+    """
 
     has_out_of_bag = True
     share_of_seconds = 0.3
@@ -41,6 +45,7 @@ class Forest(Learner):
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
         self.levels = ManyLevels.of(inputs)
+        self.lags = Lags(config, inputs, target, keeps_levels=True)
         self.forest: Any = None
         self._out_of_bag: NDArray[np.float64] | None = None
 
@@ -51,6 +56,7 @@ class Forest(Learner):
     def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         from sklearn import ensemble
 
+        given, train = train, self.lags.of(train)
         x = self.levels.fit_transform(train, self.inputs, self.target, self.seed)
         forest = getattr(ensemble, self.kinds[not isinstance(self.target, Classes)])(
             n_estimators=rounds[0] if rounds else N_TREES,
@@ -69,14 +75,15 @@ class Forest(Learner):
         self.forest = forest.fit(x, train.y, sample_weight=train.weights).set_params(warm_start=False)
         self.rounds = (len(self.forest.estimators_),)
         name = "oob_prediction_" if not isinstance(self.target, Classes) else "oob_decision_function_"
-        self._out_of_bag = self.forest.__dict__.pop(name, None)  # as large as the data: not part of the model
+        found = self.forest.__dict__.pop(name, None)  # as large as the data: not part of the model
+        self._out_of_bag = None if found is None else self.lags.forecasts(found, given.x)
         self.forest.__dict__.pop("_sample_weight", None)  # nor are these, which some versions keep
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        x = self.levels.transform(x)
+        rows = self.levels.transform(self.lags.columns(x))
         if not isinstance(self.target, Classes):
-            return np.asarray(self.forest.predict(x), np.float64)
-        return self._of_all_classes(self.forest.predict_proba(x), len(self.forest.estimators_))
+            return self.lags.forecasts(np.asarray(self.forest.predict(rows), np.float64), x)
+        return self._of_all_classes(self.forest.predict_proba(rows), len(self.forest.estimators_))
 
     def out_of_bag(self) -> NDArray[np.float64]:
         assert self._out_of_bag is not None

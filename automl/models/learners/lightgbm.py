@@ -17,6 +17,7 @@ from automl.data.targets import Classes, Number, Quantiles, Target
 from automl.models.learners import long_tail
 from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
+from automl.models.learners.lags import Lags
 from automl.models.learners.levels import ManyLevels
 
 # The hyperparameters and ranges of TabArena (N. Erickson et al., TabArena: A Living Benchmark for Machine Learning on
@@ -55,7 +56,8 @@ NAMES = {  # of the hyperparameters in LightGBM
 class LightGBM(Learner):
     """Boosted trees with early stopping on log loss, squared error, or pinball loss (one model per quantile).
 
-    config: SPACE, plus CATEGORICAL if the table has categories and ``long_tail.LOSS`` if the target is long-tailed.
+    config: SPACE, plus CATEGORICAL if the table has categories, ``long_tail.LOSS`` if the target is long-tailed, and
+    ``lags.LAGS`` for a series.
     """
 
     takes_quantiles = True
@@ -64,6 +66,7 @@ class LightGBM(Learner):
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
         self.levels = ManyLevels.of(inputs)
+        self.lags = Lags(config, inputs, target, keeps_levels=True)
         self.boosters: list[Any] = []  # one, or one per quantile
 
     @property
@@ -84,6 +87,7 @@ class LightGBM(Learner):
     def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         import lightgbm
 
+        train, valid = self.lags.of(train), None if valid is None else self.lags.of(valid)
         x = self._columns(self.levels.fit_transform(train, self.inputs, self.target, self.seed))
         quiet = {"verbosity": -1, "num_threads": 1}
         y = long_tail.labels(train.y, self.unit)
@@ -94,7 +98,7 @@ class LightGBM(Learner):
             others = self._columns(self.levels.transform(valid.x))
             scored = [data.create_valid(others, long_tail.labels(valid.y, self.unit), weight=valid.weights)]
         self.boosters, found = [], []
-        each = self._parameters(len(train.y))
+        each = self._parameters(train.y)
         share = None if self.most_seconds is None else self.most_seconds / len(each)
         for place, parameters in enumerate(each):
             stopping = EarlyStopping(len(train.y), share, self.gives_up, classes=isinstance(self.target, Classes))
@@ -107,19 +111,19 @@ class LightGBM(Learner):
         self.rounds = tuple(found)
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        rows = self._columns(self.levels.transform(x))
+        rows = self._columns(self.levels.transform(self.lags.columns(x)))
         each = [
             np.asarray(booster.predict(rows, num_iteration=n, num_threads=1), np.float64)
             for booster, n in zip(self.boosters, self.rounds, strict=True)
         ]
         if isinstance(self.target, Quantiles):
-            return np.sort(np.column_stack(each), axis=1)
+            return self.lags.forecasts(np.sort(np.column_stack(each), axis=1), x)
         (predicted,) = each
         if self.unit is not None:
             return predicted * self.unit
         if isinstance(self.target, Classes) and self.target.n_outputs == 2:
             return np.column_stack([1.0 - predicted, predicted])
-        return predicted
+        return self.lags.forecasts(predicted, x)
 
     def save(self, folder: Path) -> None:
         for place, (booster, n) in enumerate(zip(self.boosters, self.rounds, strict=True)):
@@ -159,8 +163,8 @@ class LightGBM(Learner):
         ]
         return native[column - inputs.n_numbers]
 
-    def _parameters(self, n_rows: int) -> list[dict[str, Any]]:
-        """Those of each model."""
+    def _parameters(self, y: NDArray[Any]) -> list[dict[str, Any]]:
+        """Those of each model. ``y``: the training labels."""
         target = self.target
         kinds: list[dict[str, Any]] = [{"objective": "regression", "metric": "rmse"}]
         if self.unit is not None:
@@ -174,8 +178,8 @@ class LightGBM(Learner):
             kinds = [{"objective": "multiclass", "metric": "multi_logloss", "num_class": target.n_outputs}]
         own = {NAMES[name]: value for name, value in self.config.items() if name in NAMES}
         if isinstance(target, Number) and self.unit is None:
-            own["lambda_l1"] *= target.std  # it is in units of the target
-        few = min(1.0, n_rows / ENOUGH_ROWS)
+            own["lambda_l1"] *= float(y.std()) if self.lags.is_relative else target.std  # it is in units of the labels
+        few = min(1.0, len(y) / ENOUGH_ROWS)
         if "cat_smooth" in own:
             own["cat_smooth"] *= few
             own["min_data_per_group"] = max(2, round(few * own["min_data_per_group"]))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners.base import Learner, Rounds, Rows
+from automl.models.learners.lags import Lags
 from automl.models.learners.long_tail import Logarithm
 from automl.models.sklearn_settings import usual_settings
 from automl.models.skops_format import FILE, estimator_bytes, estimator_from
@@ -33,7 +34,7 @@ SPACE: dict[str, Any] = {
 class Linear(Learner):
     """A linear model, or one per quantile.
 
-    config: SPACE, plus ``long_tail.TARGET`` if the target is long-tailed.
+    config: SPACE, plus ``long_tail.TARGET`` if the target is long-tailed, and ``lags.LAGS`` for a series.
     """
 
     takes_quantiles = True
@@ -42,6 +43,7 @@ class Linear(Learner):
         super().__init__(config, inputs, target, seed)
         self._models: list[Any] = []
         self._logarithm: Logarithm | None = None
+        self._lags = Lags(config, inputs, target, keeps_levels=False)
 
     @classmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
@@ -52,6 +54,7 @@ class Linear(Learner):
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.pipeline import make_pipeline
 
+        train = self._lags.of(train)
         if isinstance(self.target, Quantiles) and len(train.y) > MOST_ROWS_OF_QUANTILES:
             places = np.random.default_rng(self.seed).permutation(len(train.y))[:MOST_ROWS_OF_QUANTILES]
             train = Rows(*(None if part is None else part[places] for part in train))  # type: ignore[arg-type]
@@ -84,8 +87,14 @@ class Linear(Learner):
             return y
         if self._logarithm is not None:
             return self._logarithm(y)
-        standardised: NDArray[Any] = (np.asarray(y, np.float64) - self.target.mean) / self.target.std
+        standardised: NDArray[Any] = (np.asarray(y, np.float64) - self._mean) / self.target.std
         return standardised
+
+    @property
+    def _mean(self) -> float:
+        """Of the labels; about 0 if they are changes."""
+        assert not isinstance(self.target, Classes)
+        return 0.0 if self._lags.is_relative else self.target.mean
 
     def _features(self, n: int) -> Any:
         from sklearn.compose import make_column_transformer
@@ -114,11 +123,12 @@ class Linear(Learner):
             probabilities = np.zeros((len(x), self.target.n_outputs))
             probabilities[:, model.classes_.astype(int)] = model.predict_proba(x)
             return probabilities
-        found = [np.asarray(model.predict(x), np.float64).reshape(-1) for model in self._models]
+        rows = self._lags.columns(x)
+        found = [np.asarray(model.predict(rows), np.float64).reshape(-1) for model in self._models]
         if self._logarithm is not None:
             return self._logarithm.inverse(found[0])
         numbers = np.sort(np.column_stack(found), axis=1) if isinstance(self.target, Quantiles) else found[0]
-        return numbers * self.target.std + self.target.mean
+        return self._lags.forecasts(numbers * self.target.std + self._mean, x)
 
     def save(self, folder: Path) -> None:
         for place, model in enumerate(self._models):

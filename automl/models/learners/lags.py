@@ -1,0 +1,61 @@
+"""The window of a series as changes: every value relative to the newest one of its channel.
+
+The target too becomes a change, which is added to its newest value for a forecast. Trees predict no number beyond those
+of the training rows, so that they could not follow a trend otherwise; a linear model need not learn the level (NLinear
+in A. Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.inputs import Array, Columns
+from automl.data.targets import Target
+from automl.models.learners.base import Rows
+
+LAGS: dict[str, Any] = {"lags": {"choice": ["relative", "raw"], "default": "relative"}}
+SPACES = dict.fromkeys(("linear", "lightgbm", "extra_trees", "random_forest"), LAGS)  # added to those of these
+
+
+class Lags:
+    """What a learner reads of the windows of a series, (n, channels * steps), whose first channel is the target.
+
+    Without ``lags`` in the config, or if they are raw, nothing is changed.
+    """
+
+    def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, *, keeps_levels: bool) -> None:
+        """``keeps_levels``: whether the newest value of each channel remains as it is; relative to itself, it is 0."""
+        self.is_relative = config.get("lags") == "relative"
+        if not self.is_relative:
+            return
+        assert inputs.steps is not None
+        places = np.arange(inputs.n_numbers)
+        self.newest = places // inputs.steps * inputs.steps + inputs.steps - 1
+        """The column with the newest value of each column's channel."""
+        self.changes = ~(keeps_levels & (places == self.newest))
+        """Whether a column becomes relative."""
+        self.offset = target.offset
+        """Of the labels, which the columns do not have."""
+
+    def of(self, rows: Rows) -> Rows:
+        """The rows and labels to learn from."""
+        return rows._replace(x=self.columns(rows.x), y=rows.y - self._levels(rows.x)) if self.is_relative else rows
+
+    def columns(self, x: Array) -> Array:
+        """The columns to predict from."""
+        return x - x[:, self.newest] * self.changes.astype(np.float32) if self.is_relative else x
+
+    def forecasts(self, predicted: NDArray[np.float64], x: Array) -> NDArray[np.float64]:
+        """The inverse of the labels' change: the numbers (n,), or quantiles (n, n_levels). ``x``: the raw columns."""
+        if not self.is_relative:
+            return predicted
+        levels = self._levels(x)
+        return predicted + (levels if predicted.ndim == 1 else levels[:, None])
+
+    def _levels(self, x: Array) -> NDArray[np.float64]:
+        """The newest value of the target, in the unit of the labels."""
+        return np.asarray(x[:, self.newest[0]], np.float64) - self.offset

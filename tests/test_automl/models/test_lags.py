@@ -1,0 +1,99 @@
+"""Families that forecast a series from a window, as levels or as changes."""
+
+import numpy as np
+import pytest
+
+from automl.data.inputs import Columns
+from automl.data.targets import Number, Quantiles
+from automl.metrics import measure
+from automl.models.learners import build_learner, lags, learner_class
+from automl.models.learners.base import Rows
+from automl.models.learners.lags import Lags
+
+FAMILIES = tuple(lags.SPACES)
+STEPS = 6
+LINEAR = {"numbers": "standard"}  # as in the space of a series
+
+
+def windows(level=0.0, n=500):
+    """A trend with a cycle, and noise in a second channel: windows, and the next value of the first channel."""
+    rng, t = np.random.default_rng(0), np.arange(n + STEPS + 1)
+    first = level + 0.05 * t + np.sin(t) + 0.1 * rng.normal(size=len(t))
+    each = [first[:, None], rng.normal(10.0, size=(len(t), 1))]
+    x = np.stack([np.lib.stride_tricks.sliding_window_view(part[:-1, 0], STEPS) for part in each], 1)
+    return Rows(x.reshape(len(x), -1)[:n].astype(np.float32), first[STEPS : STEPS + n])
+
+
+def parts(rows, n=350):
+    return Rows(rows.x[:n], rows.y[:n]), Rows(rows.x[n:], rows.y[n:])
+
+
+def forecaster(family, train, how, target=None, offset=0.0):
+    space = learner_class(family).space(classes=False, with_levels=False) | lags.SPACES[family]
+    config = (
+        {name: entry["default"] for name, entry in space.items()}
+        | {"lags": how}
+        | (LINEAR if family == "linear" else {})
+    )
+    inputs = Columns.of(train.x, (), STEPS)
+    learner = build_learner(family, config, inputs, target or Number.of(train.y - offset, offset), 0)
+    n_models = 1 if target is None else target.n_outputs
+    learner.fit(train._replace(y=train.y - offset), rounds=(100,) * n_models)
+    return learner
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_changes_follow_a_trend_beyond_the_levels_of_training(family, tmp_path):
+    train, later = parts(windows())
+    raw, relative = (forecaster(family, train, how) for how in ("raw", "relative"))
+    rmse = {each: measure("rmse", later.y, each.predict(later.x)) for each in (raw, relative)}
+    naive = measure("rmse", later.y, later.x[:, STEPS - 1])
+    assert rmse[relative] < 0.4 * naive
+    if family != "linear":
+        assert rmse[raw] > 3 * naive, "trees cannot predict more than they have seen"
+    relative.save(tmp_path)
+    loaded = type(relative).load(tmp_path, relative.config, relative.inputs, relative.target)
+    assert (loaded.predict(later.x) == relative.predict(later.x)).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_offset_of_the_labels_changes_no_forecast(family):
+    train, later = parts(windows(1000.0))
+    plain, moved = (forecaster(family, train, "relative", offset=offset) for offset in (0.0, 900.0))
+    assert moved.predict(later.x) + 900.0 == pytest.approx(plain.predict(later.x), abs=1e-6)
+
+
+def test_a_linear_model_of_changes_knows_no_level():
+    (train, later), (_, higher) = parts(windows()), parts(windows(50.0))
+    learner = forecaster("linear", train, "relative")
+    assert learner.predict(higher.x) == pytest.approx(learner.predict(later.x) + 50.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("family", ["linear", "lightgbm"])
+def test_quantiles_of_changes_lie_around_later_values(family):
+    train, later = parts(windows())
+    learner = forecaster(family, train, "relative", Quantiles.of(train.y, (0.1, 0.9)))
+    low, high = learner.predict(later.x).T
+    assert (low <= high).all()
+    assert 0.6 < ((low < later.y) & (later.y < high)).mean() < 0.95
+
+
+def test_the_newest_values_are_kept_as_they_are_or_are_0():
+    x = np.array([[1, 2, 4, 10, 30, 20]], np.float32)  # two channels of three steps
+    inputs, target = Columns.of(x, (), 3), Number(0.0, 1.0, offset=3.0)
+    kept, dropped = (Lags({"lags": "relative"}, inputs, target, keeps_levels=keeps) for keeps in (True, False))
+    assert kept.columns(x).tolist() == [[-3, -2, 4, -10, 10, 20]]
+    assert dropped.columns(x).tolist() == [[-3, -2, 0, -10, 10, 0]]
+    rows = kept.of(Rows(x, np.array([2.0])))  # 5, less the offset
+    assert rows.y.tolist() == [1.0]
+    assert kept.forecasts(rows.y, x).tolist() == [2.0]
+    assert kept.forecasts(np.array([[1.0, 2.0]]), x).tolist() == [[2.0, 3.0]]
+
+
+@pytest.mark.parametrize("config", [{}, {"lags": "raw"}])
+def test_tables_and_raw_lags_remain_as_they_are(config):
+    rows = windows()
+    found = Lags(config, Columns.of(rows.x, ()), Number.of(rows.y), keeps_levels=True)
+    assert found.of(rows) is rows
+    assert found.columns(rows.x) is rows.x
+    assert found.forecasts(rows.y, rows.x) is rows.y
