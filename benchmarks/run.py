@@ -34,7 +34,8 @@ from benchmarks.runner.simulate import Run, crashed
 from benchmarks.suites import SUITES, YOURS
 from strategies import STRATEGIES, check_spec
 
-SAVE_SECONDS = 30
+SAVE_SECONDS = 30  # between saves, but at least SAVE_TIMES as long as the last one took: it compresses whole files
+SAVE_TIMES = 20
 
 
 def main(
@@ -157,16 +158,18 @@ def run_all(
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("runs", total=len(runs))
         try:
-            saved = time.monotonic()
+            saved, pause = time.monotonic(), float(SAVE_SECONDS)
             for run, rows, error in execute_all(runs, source, live_overhead, jobs):
                 if error is not None:
                     failures.append((run, error))
                     rows = [crashed(run, source.task(run.task), error.strip().splitlines()[-1])]
                 results.add(run, rows)
                 progress.advance(bar)
-                if time.monotonic() - saved > SAVE_SECONDS:
+                if time.monotonic() - saved > pause:
+                    start = time.monotonic()
                     results.save()
                     saved = time.monotonic()
+                    pause = max(SAVE_SECONDS, SAVE_TIMES * (saved - start))
         finally:
             results.save()
     return failures

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,6 +44,7 @@ RIVALS = {  # the name of the script, rival_NAME.py, and further arguments
     **{f"autogluon-{quality}": ("autogluon", quality) for quality in ("medium", "good", "best")},
 }
 PRODUCTS = (*OWN, "lightgbm", *RIVALS)
+KEY = ["table", "split", "seconds", "workers", "product"]  # of a row
 N_BOOTSTRAP = 400
 
 
@@ -53,6 +55,7 @@ def main(
     split: Annotated[int, typer.Option(help="Index of the random train/test split.")] = 0,
     only: Annotated[str | None, typer.Option(help="Tables, separated by commas. [default: all]")] = None,
     products: Annotated[str, typer.Option(help=f"Some of {', '.join(PRODUCTS)}.")] = "default,lightgbm",
+    again: Annotated[bool, typer.Option("--again", help="Replace rows that these products have.")] = False,
     flaml_python: Annotated[Path | None, typer.Option(help="Python with flaml[automl,catboost].")] = None,
     autogluon_python: Annotated[
         Path | None, typer.Option(help="Python with autogluon.tabular[lightgbm,catboost,xgboost,fastai].")
@@ -75,13 +78,14 @@ def main(
 
     def run(file: UsersFile) -> list[dict[str, Any]]:
         suiting = wanted if file.kind == "table" else [name for name in wanted if name in OWN]
-        missing = [name for name in suiting if not _is_known(known, file.name, split, seconds, name)]
+        missing = [name for name in suiting if again or not _is_known(known, file.name, split, seconds, name)]
         return rows_of(file, split, seconds, workers, missing, pythons)
 
     lines = [{str(name): value for name, value in line.items()} for line in known.to_dict("records")]
     with ThreadPoolExecutor(at_once) as pool:
         for found in pool.map(run, jobs):
-            lines += found
+            replaced = {_key(line) for line in found if line["product"] != BASE}
+            lines = [line for line in lines if _key(line) not in replaced] + found
             for line in found:
                 print(f"{line['table']}: {line['product']} {line['score']:.4g} in {line['wall']:.0f} s", flush=True)
             write_atomic(out, table_of(lines).to_csv(index=False, float_format="%.6g"))
@@ -91,7 +95,11 @@ def main(
 
 def table_of(lines: list[dict[str, Any]]) -> pd.DataFrame:
     """The rows as a frame; the baseline, which every call computes, is kept only once."""
-    return pd.DataFrame(lines).drop_duplicates(["table", "split", "seconds", "workers", "product"])
+    return pd.DataFrame(lines).drop_duplicates(KEY)
+
+
+def _key(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(line[name] for name in KEY)
 
 
 def _is_known(known: pd.DataFrame, table: str, split: int, seconds: float, product: str) -> bool:
