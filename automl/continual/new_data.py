@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.continual.paired_bootstrap import Truth
-from automl.data.ingest.encoder import Encoder, Rows
+from automl.data.ingest.encoder import Encoder, LabelledRows
 from automl.data.ingest.number_formats import differing, number_of
 from automl.data.ingest.prepare import (
     ENCODER_FOLDER,
@@ -144,7 +144,7 @@ def _digest(row: Array, label: Any) -> bytes:
     return hashlib.blake2b(_key(row) + repr(float(label)).encode(), digest_size=16).digest()
 
 
-def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], Target, list[str]]:
+def _labels(rows: LabelledRows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], Target, list[str]]:
     """The usable rows, their labels, the target with new classes, and notes."""
     if not isinstance(old, Classes):
         found = numbers(rows.labels, rows.target, old.offset)

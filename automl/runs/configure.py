@@ -64,7 +64,7 @@ def _obstacle_to_the_plan(asked: Settings, kind: str) -> str | None:
 
 def with_folds(asked: Settings, prepared: Path) -> Settings:
     """The settings with cross-validation of the data in a folder, within the time limit or the default one."""
-    from automl.tasks.time_plan import LEAST_LIMIT, n_folds_within, seconds_of_a_trial, seconds_of_the_first
+    from automl.tasks.time_limit import LEAST_LIMIT, n_folds_within, seconds_of_a_trial, seconds_of_the_first
 
     limit = asked.time_limit or DEFAULT_SECONDS
     if limit < LEAST_LIMIT and not asked.where.is_remote:
@@ -135,7 +135,7 @@ def _space_of(asked: Settings, prepared: Path | None) -> ConfigurationSpace | No
 
 def resumed(before: Settings, asked: Settings) -> Settings:
     """The settings of a resumed run; more time for a cross-validated run also means more time per trial."""
-    from automl.tasks.time_plan import seconds_of_a_trial
+    from automl.tasks.time_limit import seconds_of_a_trial
 
     settings = before.resumed_with(asked)
     if settings.folds is not None and asked.trial_seconds is None and settings.time_limit is not None:

@@ -15,9 +15,9 @@ from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.model_card import Kept, write_card
 from automl.metrics import measure_all, names_of
-from automl.runs.candidates import Candidate, candidates
 from automl.runs.final_model import fingerprint
 from automl.runs.latency import fast_enough, milliseconds_per_row
+from automl.runs.member_candidates import MemberCandidate, candidates
 from automl.runs.members import Models, fitted_models, forget_models
 from automl.runs.selection import Chosen, affordable, choose, without_damaged
 
@@ -65,7 +65,7 @@ def build(
 def _fitted(
     task: CrossValidated,
     tuner: Tuner,
-    found: Sequence[Candidate],
+    found: Sequence[MemberCandidate],
     most: int | None,
     left: float,
     watch: Callable[[str], None],
@@ -106,7 +106,7 @@ def _within(
 ) -> Chosen:
     """The choice without members that are too slow together."""
 
-    def latency(member: Candidate) -> float:
+    def latency(member: MemberCandidate) -> float:
         return milliseconds_per_row(task, models[member.trial.number])
 
     after, known = fast_enough(task, before, latency, milliseconds)

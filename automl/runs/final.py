@@ -15,7 +15,7 @@ from automl.study.run_folder import RunFolder
 from automl.study.trial import Trial
 from automl.task import Task
 from automl.tuning.executor import Executor
-from automl.tuning.final_evaluation import Training, Who, final_seed, fit_baseline, refit, to_keep, train_final
+from automl.tuning.final_evaluation import FinalTraining, Who, final_seed, fit_baseline, refit, to_keep, train_final
 from automl.tuning.packs import Write
 from automl.tuning.result import Result
 from strategies.encoding import Encoding
@@ -25,12 +25,12 @@ from strategies.encoding import Encoding
 class Final:
     """What was trained after the search, up to an interruption."""
 
-    trainings: Sequence[Training] = ()  # of the best configs and the default, with fresh seeds
+    trainings: Sequence[FinalTraining] = ()  # of the best configs and the default, with fresh seeds
     contenders: Sequence[Trial] = ()  # whose configs they are, the best in the search first
     chosen: int | None = None  # the number of the chosen contender
     kept: Who = "chosen"  # whose config the run keeps
     config: Mapping[str, Any] | None = None  # the config that the run keeps
-    refitted: Training | None = None  # on the validation set too
+    refitted: FinalTraining | None = None  # on the validation set too
     baseline: Mapping[str, Any] | None = None
     interrupted: bool = False
     model: Mapping[str, Any] | None = None  # the card of a model that was written already

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from automl.runs.settings import Settings
     from automl.study.run_folder import RunFolder
     from automl.study.trial import Trial
-    from automl.tuning.final_evaluation import Training, Who
+    from automl.tuning.final_evaluation import FinalTraining, Who
 
 LEAST_HALF = 20  # validation examples; half of the validation set must have as many to calibrate probabilities
 
@@ -48,12 +48,12 @@ def check_can_keep(task: Task, *, refit: bool, ensemble: int | None) -> None:
 
 def keep_model(
     task: Task,
-    trainings: Sequence[Training],
+    trainings: Sequence[FinalTraining],
     folder: RunFolder,
     about: Mapping[str, Any],
     *,
     who: Who = "chosen",
-    refitted: Training | None = None,
+    refitted: FinalTraining | None = None,
     trials: Sequence[Trial] = (),
     ensemble: int | None = None,
     baseline: Mapping[str, Any] | None = None,
@@ -103,8 +103,8 @@ def _one(who: str) -> str:
 def _choose(
     kept: Kept,
     task: Supervised,
-    best: Training,
-    refitted: Training | None,
+    best: FinalTraining,
+    refitted: FinalTraining | None,
     trials: Sequence[Trial],
     ensemble: int | None,
     checkpoints: Path,

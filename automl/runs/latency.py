@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from automl.data.datasets.registry import load_data
-from automl.runs.candidates import Candidate
+from automl.runs.member_candidates import MemberCandidate
 from automl.runs.selection import Chosen, choose
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def milliseconds_per_row(task: CrossValidated, models: Sequence[TrainedModel]) -
 
 
 def fast_enough(
-    task: CrossValidated, chosen: Chosen, latency: Callable[[Candidate], float], most: float
+    task: CrossValidated, chosen: Chosen, latency: Callable[[MemberCandidate], float], most: float
 ) -> tuple[Chosen, Mapping[int, float]]:
     """Drop the members that contribute least for their latency, until the ensemble takes at most ``most``.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.ensemble import greedy_ensemble
-from automl.runs.candidates import MOST_CANDIDATES, refit_seconds
+from automl.runs.member_candidates import MOST_CANDIDATES, refit_seconds
 from automl.runs.selection import MOST_MEMBERS, losses_by_row, seen_by_loss
 from automl.task import CheckpointDamaged
 from automl.training.fold_files import read_predictions

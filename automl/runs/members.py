@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from automl.runs.candidates import looked_at
+from automl.runs.member_candidates import looked_at
 from automl.runs.selection import LEAST_SECONDS
 from automl.task import CheckpointDamaged
 from automl.training.fold_files import check_model, model_places, places_to_fit, read_record, scored_place
@@ -18,7 +18,7 @@ from automl.tuning.packs import Write, train_jobs
 
 if TYPE_CHECKING:
     from automl.models.trained import TrainedModel
-    from automl.runs.candidates import Candidate
+    from automl.runs.member_candidates import MemberCandidate
     from automl.tasks.cross_validated import CrossValidated
     from automl.tuning.executor import Executor
 
@@ -28,7 +28,7 @@ Models: TypeAlias = "Sequence[TrainedModel]"
 
 def fitted_models(
     task: CrossValidated,
-    members: Mapping[int, Candidate],
+    members: Mapping[int, MemberCandidate],
     executor: Executor,
     device: str,
     left: float,
@@ -48,7 +48,7 @@ def fitted_models(
     models: dict[int, Models] = {}
     end = time.monotonic() + left
 
-    def has_time(member: Candidate) -> bool:
+    def has_time(member: MemberCandidate) -> bool:
         try:
             return looked_at(task, member).refit_seconds <= max(end - time.monotonic(), LEAST_SECONDS)
         except CheckpointDamaged:  # the record of its training
@@ -81,7 +81,7 @@ def fitted_models(
     return models
 
 
-def _as_scored(task: CrossValidated, member: Candidate) -> Models:
+def _as_scored(task: CrossValidated, member: MemberCandidate) -> Models:
     """The model that the validation set scored; empty if its files are damaged."""
     place = scored_place(member.folder)
     try:
@@ -93,7 +93,7 @@ def _as_scored(task: CrossValidated, member: Candidate) -> Models:
 
 def _fit(
     task: CrossValidated,
-    members: Mapping[int, Candidate],
+    members: Mapping[int, MemberCandidate],
     executor: Executor,
     device: str,
     watch: Callable[[str], None],
@@ -126,7 +126,7 @@ def _fit(
     return errors | {number: each.ended.error for number, each in ended.items() if each.ended.error is not None}
 
 
-def _loaded(task: CrossValidated, member: Candidate) -> Models:
+def _loaded(task: CrossValidated, member: MemberCandidate) -> Models:
     """CheckpointDamaged if a file is not as it was written, which LightGBM, for one, would crash on."""
     found = []
     for place in _places(task, member):
@@ -135,18 +135,18 @@ def _loaded(task: CrossValidated, member: Candidate) -> Models:
     return found
 
 
-def _trained_in(task: CrossValidated, member: Candidate, place: Path) -> TrainedModel:
+def _trained_in(task: CrossValidated, member: MemberCandidate, place: Path) -> TrainedModel:
     from automl.models.trained import Preprocessing
 
     rules = Preprocessing(task.name, member.family, *task.reads(member.family))
     return trained_in(place, dict(member.trial.config), rules)
 
 
-def _places(task: CrossValidated, member: Candidate) -> list[Path]:
+def _places(task: CrossValidated, member: MemberCandidate) -> list[Path]:
     return model_places(member.folder, learner_class(member.family), task.max_epochs)
 
 
-def forget_models(task: CrossValidated, found: Sequence[Candidate], members: set[int]) -> None:
+def forget_models(task: CrossValidated, found: Sequence[MemberCandidate], members: set[int]) -> None:
     """Remove the fold models of all but the members; a later ensemble would have to fit them again."""
     for candidate in found:
         if candidate.trial.number not in members and task.keeps_models:

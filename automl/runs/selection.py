@@ -15,7 +15,7 @@ from automl.deployment.ensemble import greedy_ensemble
 from automl.metrics import HALF, best_threshold, measure, names_of, pinball_losses
 
 if TYPE_CHECKING:
-    from automl.runs.candidates import Candidate
+    from automl.runs.member_candidates import MemberCandidate
     from automl.tasks.cross_validated import CrossValidated
 
 MOST_MEMBERS = 8
@@ -32,13 +32,13 @@ MANY_ROWS = 20_000  # maximum size of a sample to measure a difference on
 class Chosen:
     """The members of a model with their weights, which sum to 1, and out-of-fold scores."""
 
-    members: Mapping[int, Candidate]  # by trial
+    members: Mapping[int, MemberCandidate]  # by trial
     weights: Mapping[int, float]
     score: float  # of the members together, by the task's metric
     loss: float  # that the weights are chosen by: of the members together
     alone: float  # the same of the best single candidate
     threshold: float = HALF  # between two classes
-    leader: Candidate | None = None  # the best by the metric, where another one is kept alone
+    leader: MemberCandidate | None = None  # the best by the metric, where another one is kept alone
     is_refitted: bool = True  # whether members are fitted to all rows, or kept as scored on the validation set
     wanted: int = 0  # number of members before some were dropped for lack of time; 0: none were
 
@@ -48,7 +48,7 @@ class Chosen:
         return [member.refit_seconds for member in self.members.values()]
 
 
-def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -> Chosen:
+def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | None) -> Chosen:
     """Choose ensemble weights by the out-of-fold predictions, with at most ``most`` members.
 
     On few rows, greedy weights and even more the best candidate overfit, so the weights are means over bootstrap
@@ -188,7 +188,9 @@ def seen_by_loss(task: CrossValidated, predictions: NDArray[Any], y: NDArray[Any
     return predictions[np.arange(len(y)), y] if task.metric in names_of("classes") else predictions
 
 
-def affordable(task: CrossValidated, found: Sequence[Candidate], chosen: Chosen, n_workers: int, left: float) -> Chosen:
+def affordable(
+    task: CrossValidated, found: Sequence[MemberCandidate], chosen: Chosen, n_workers: int, left: float
+) -> Chosen:
     """The choice, limited to members that can be fitted to all rows within ``left`` seconds; at least one.
 
     First, candidates that take longer by themselves are dropped, then members until the rest fits. If all take longer,
@@ -210,8 +212,8 @@ def affordable(task: CrossValidated, found: Sequence[Candidate], chosen: Chosen,
 
 
 def without_damaged(
-    task: CrossValidated, found: Sequence[Candidate], most: int | None, left: float, say: Callable[[str], None]
-) -> tuple[Sequence[Candidate], Chosen]:
+    task: CrossValidated, found: Sequence[MemberCandidate], most: int | None, left: float, say: Callable[[str], None]
+) -> tuple[Sequence[MemberCandidate], Chosen]:
     """The candidates and the choice among them, without members whose damaged models cannot be refitted within ``left``
     seconds; at least one remains. ``say``: called with a line about each that is left out."""
     while True:

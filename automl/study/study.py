@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from automl.study.trial import STATES, Asked, State, Told, Training, Trial, incumbent, state_of
+from automl.study.trial import STATES, Asked, LastEpoch, State, Told, Trial, incumbent, state_of
 from strategies.base import Outcome, Proposal
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Study:
         self.counts[trial.state] += 1
         trial.strategy_seconds += entry.seconds
 
-    def _trainings(self, trial: Trial) -> tuple[Training, ...]:
+    def _trainings(self, trial: Trial) -> tuple[LastEpoch, ...]:
         if trial.loss is None:
             return ()
         own = trial.loss, {name: values[-1] for name, values in trial.metrics.items() if values}

@@ -21,7 +21,7 @@ STATES: dict[State, str] = {
 }
 """State -> how it is displayed."""
 
-Training = tuple[float, Mapping[str, float]]  # the last loss, and the last value of each metric
+LastEpoch = tuple[float, Mapping[str, float]]  # the last loss, and the last value of each metric
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Trial:
     seconds: float = 0.0  # spent in training
     strategy_seconds: float = 0.0  # spent in ask and tell
     at: float | None = None  # the run's clock at its last outcome
-    trainings: tuple[Training, ...] = ()  # of its config, its own last
+    trainings: tuple[LastEpoch, ...] = ()  # of its config, its own last
 
     @property
     def repeats(self) -> int | None:

@@ -23,7 +23,7 @@ from automl.metrics import METRICS, measure
 from automl.task import Epoch
 from automl.tasks import field_plans
 from automl.tasks.families import chosen_families, families_of, space_of
-from automl.tasks.time_plan import (
+from automl.tasks.time_limit import (
     CHEAPEST,
     LEAST_LIMIT,
     OVERHEAD,

@@ -31,7 +31,7 @@ WHO: tuple[Who, ...] = ("chosen", "default")
 
 
 @dataclass(frozen=True)
-class Training:
+class FinalTraining:
     """One training of the final: the origin of its config, and its scores."""
 
     who: Who | Literal["contender"]  # contender: not chosen
@@ -59,7 +59,7 @@ def train_final(
     searched: Iterable[Trial] = (),
     watch: Callable[[int, int], None] = lambda done, of: None,
     log: Write = lambda event, **facts: None,
-) -> list[Training]:
+) -> list[FinalTraining]:
     """Train all configs on the same ``n_seeds`` fresh seeds, in ``folder``, and score each on the test set.
 
     The contender that is best on validation is ``chosen``. ``searched``: the trials, which show whether a training
@@ -87,7 +87,7 @@ def train_final(
         return {other for other, (n, j) in enumerate(plan) if n == number and j > 0} if known else set()
 
     trained = train_jobs(packed(task, jobs, executor.n_workers), executor, watch, later_ones, log)
-    by_config: dict[int | None, list[Training]] = {number: [] for number in configs}
+    by_config: dict[int | None, list[FinalTraining]] = {number: [] for number in configs}
     for key, done in sorted(trained.items()):
         number = plan[key][0]
         made = _training("contender", jobs[key], done, task.metric)
@@ -110,14 +110,14 @@ def _repeats(done: Trained, trial: Trial) -> bool:
     return done.ended.error is None and losses == trial.losses and metrics == trial.metrics
 
 
-def _training(who: Who | Literal["contender"], job: Job, done: Trained, metric: str) -> Training:
+def _training(who: Who | Literal["contender"], job: Job, done: Trained, metric: str) -> FinalTraining:
     ended, scores, validation = done.ended, done.ended.scores, None
     if done.epochs and ended.error is None:
         validation = done.epochs[-1].metrics.get(metric, done.epochs[-1].loss)
     test = scores.get(metric) if ended.error is None else None
     others = {name: value for name, value in scores.items() if name != metric}
     assert job.folder is not None
-    return Training(who, job.seed, validation, test, ended.error, ended.seconds, Path(job.folder), others)
+    return FinalTraining(who, job.seed, validation, test, ended.error, ended.seconds, Path(job.folder), others)
 
 
 def train_once(
@@ -128,7 +128,7 @@ def train_once(
     seed: int,
     device: str = "auto",
     reproducible: bool = False,
-) -> Training:
+) -> FinalTraining:
     """Train a config of a task in a separate process, and score it on the test set."""
     from automl.tuning.process_executor import ProcessExecutor
 
@@ -147,7 +147,7 @@ def refit(
     device: str = "auto",
     watch: Callable[[int, int], None] = lambda done, of: None,
     log: Write = lambda event, **facts: None,
-) -> Training:
+) -> FinalTraining:
     """Train a config on the training and validation sets, and score it on the test set; see ``task.with_valid``."""
     job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True, with_valid=True)
     return _training("chosen", job, train_jobs([job], executor, watch, log=log)[0], task.metric)
@@ -167,7 +167,7 @@ def final_seed(run_seed: int, i: int) -> int:
     return int(np.random.SeedSequence((run_seed, 0, i), spawn_key=(1,)).generate_state(1)[0] >> 1)
 
 
-def to_keep(trainings: Sequence[Training], *, maximize: bool) -> Who:
+def to_keep(trainings: Sequence[FinalTraining], *, maximize: bool) -> Who:
     """The config that the run keeps: the chosen one, or the default if that is better on validation.
 
     The chosen one was the best of many, partly by chance or because others were stopped early, and may be worse than
@@ -178,7 +178,7 @@ def to_keep(trainings: Sequence[Training], *, maximize: bool) -> Who:
 
 
 def final_summary(
-    trainings: Sequence[Training], metric: str, kept: Who, baseline: Mapping[str, Any] | None = None
+    trainings: Sequence[FinalTraining], metric: str, kept: Who, baseline: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Scores of both configs, per seed, for summary.json; validation scores if there is no test set.
 
@@ -202,7 +202,7 @@ def final_summary(
     }
 
 
-def contender_summary(trainings: Sequence[Training], number: int) -> dict[str, Any]:
+def contender_summary(trainings: Sequence[FinalTraining], number: int) -> dict[str, Any]:
     """The final's scores of the contender with a trial's config, for summary.json."""
     own = [training for training in trainings if training.trial == number and training.who != "default"]
     return {
@@ -212,7 +212,7 @@ def contender_summary(trainings: Sequence[Training], number: int) -> dict[str, A
     }
 
 
-def final_means(trainings: Sequence[Training], metric: str) -> dict[Who, dict[str, float]]:
+def final_means(trainings: Sequence[FinalTraining], metric: str) -> dict[Who, dict[str, float]]:
     """Means over the successful trainings of each config: ``test_accuracy``, or ``validation_accuracy``."""
     split, other_means = _split(trainings), _means(trainings)
     found: dict[Who, dict[str, float]] = {}
@@ -224,15 +224,15 @@ def final_means(trainings: Sequence[Training], metric: str) -> dict[Who, dict[st
     return found
 
 
-def _split(trainings: Sequence[Training]) -> Literal["test", "validation"]:
+def _split(trainings: Sequence[FinalTraining]) -> Literal["test", "validation"]:
     return "test" if any(training.test is not None for training in trainings) else "validation"
 
 
-def _scores(trainings: Sequence[Training], who: Who, split: Literal["test", "validation"]) -> list[float | None]:
+def _scores(trainings: Sequence[FinalTraining], who: Who, split: Literal["test", "validation"]) -> list[float | None]:
     return [getattr(training, split) for training in trainings if training.who == who]
 
 
-def _means(trainings: Sequence[Training]) -> dict[str, dict[str, float]]:
+def _means(trainings: Sequence[FinalTraining]) -> dict[str, dict[str, float]]:
     """The mean over seeds of each other test metric, per config."""
     found: dict[str, dict[str, list[float]]] = {}
     for training in trainings:

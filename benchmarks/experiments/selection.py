@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from automl.deployment.ensemble import greedy_ensemble
 from automl.errors import UserError
 from automl.metrics import measure
-from automl.runs.candidates import MOST_CANDIDATES
+from automl.runs.member_candidates import MOST_CANDIDATES
 from benchmarks.command import run_command
 from benchmarks.suites.own_files import FILES, UsersFile
 

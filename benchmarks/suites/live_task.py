@@ -30,7 +30,7 @@ from strategies.fidelity import Fidelity
 
 # config, seed, epochs (requested), error; losses, seconds, test: one entry per epoch, test None if not scored;
 # cut: how far it came before it was aborted as too long
-Training = dict[str, Any]
+StoredTraining = dict[str, Any]
 START_SECONDS = 15.0  # allowed for starting the process and imports, which are not part of a training
 
 
@@ -73,7 +73,7 @@ class LiveTask(SimulatedTask):
     def short_curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
         return self._curve(self._training(config, seed, epochs, schedule=epochs))
 
-    def _curve(self, training: Training) -> Curve:
+    def _curve(self, training: StoredTraining) -> Curve:
         return Curve(np.array(training["losses"]), np.array(training["seconds"]), training["error"])
 
     def curve_within(
@@ -103,13 +103,13 @@ class LiveTask(SimulatedTask):
         epochs: int,
         schedule: int | None = None,
         within: float = math.inf,
-    ) -> Training:
+    ) -> StoredTraining:
         """The stored training up to these epochs, run now if needed. One that takes more than ``within`` seconds may
         have fewer epochs and a ``cut``."""
         name = training_name(config, seed, schedule)
         file = self.kept / f"{name}.json"
         with _locked(self.kept / f"{name}.lock"):
-            training: Training = {"config": dict(config), "seed": seed, "epochs": 0, "error": None}
+            training: StoredTraining = {"config": dict(config), "seed": seed, "epochs": 0, "error": None}
             if file.exists():
                 training = json.loads(file.read_text(encoding="utf-8"))
             if training["error"] is None and training["epochs"] < epochs and not _is_longer(training, epochs, within):
@@ -125,11 +125,11 @@ class LiveTask(SimulatedTask):
         return training
 
     def _train(
-        self, training: Training, epochs: int, schedule: int | None, before: Path, after: Path, within: float
-    ) -> Training:
+        self, training: StoredTraining, epochs: int, schedule: int | None, before: Path, after: Path, within: float
+    ) -> StoredTraining:
         """The training with its new epochs or, if these take too long, the old training with a ``cut``."""
         shutil.rmtree(after, ignore_errors=True)
-        new: Training = {**training, "epochs": epochs, "losses": [], "seconds": [], "test": []}
+        new: StoredTraining = {**training, "epochs": epochs, "losses": [], "seconds": [], "test": []}
         new.pop("cut", None)
         if self.resumable and training["epochs"]:
             shutil.copytree(before, after)
@@ -180,7 +180,7 @@ def training_name(config: Mapping[str, Any], seed: int, schedule: int | None = N
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def _is_longer(training: Training, epochs: int, within: float) -> bool:
+def _is_longer(training: StoredTraining, epochs: int, within: float) -> bool:
     """Whether an earlier attempt showed that these epochs take longer."""
     cut = training.get("cut")
     return cut is not None and within <= cut["limit"] and epochs >= cut["epoch"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.ingest.encoder import Rows, n_different
+from automl.data.ingest.encoder import LabelledRows, n_different
 from automl.data.ingest.split import SplitRows
 from automl.data.ingest.target import Labelled
 
@@ -32,7 +32,7 @@ class Report:
     imbalanced: bool
 
 
-def inspect(kind: str, rows: Rows, labelled: Labelled, parts: SplitRows, n_removed: int) -> Report:
+def inspect(kind: str, rows: LabelledRows, labelled: Labelled, parts: SplitRows, n_removed: int) -> Report:
     """Report on labelled rows and their split. ``n_removed``: duplicates removed from training or validation."""
     frame = rows.frame
     goal = "translation into" if labelled.sentences else "classification of" if labelled.classes else "regression of"

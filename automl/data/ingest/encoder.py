@@ -36,7 +36,7 @@ ENCODER = "encoder.json"
 
 
 @dataclass
-class Rows:
+class LabelledRows:
     """Examples as read, before anything is fitted to them."""
 
     frame: pd.DataFrame  # the inputs
@@ -111,18 +111,18 @@ class Encoder(Reader):
     @classmethod
     @abstractmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
-        """Fit to the rows of the training set, with the ``Rows.details``."""
+        """Fit to the rows of the training set, with the ``LabelledRows.details``."""
 
     @abstractmethod
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         """An array (n, ...) for each view."""
 
-    def labelled(self, request: Request) -> Rows:
+    def labelled(self, request: Request) -> LabelledRows:
         """New labelled rows for an existing model, in the form that ``read`` returns.
 
         ``read`` infers from the file which columns are inputs; an encoder keeps the earlier decision.
         """
-        rows: Rows = kind_module(self.kind).read(request)
+        rows: LabelledRows = kind_module(self.kind).read(request)
         return rows
 
     @property

@@ -88,7 +88,7 @@ class ImagesEncoder(encoder.Encoder):
             pixels[row] = self._read(file) if known is None else known
         return {"pixels": pixels}
 
-    def labelled(self, request: Request) -> encoder.Rows:
+    def labelled(self, request: Request) -> encoder.LabelledRows:
         return _rows(request, self)
 
     def readable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
@@ -162,12 +162,12 @@ def _picture(record: Any, where: str) -> bytes:
     return content
 
 
-def read(request: Request) -> encoder.Rows:
+def read(request: Request) -> encoder.LabelledRows:
     """The images of a folder, labelled with the names of their folders. Those that cannot be read are left out."""
     return _rows(request, None)
 
 
-def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.Rows:
+def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.LabelledRows:
     """The images of a folder. ``decoder``: that of a model; None: a new one."""
     import pandas as pd
 
@@ -198,7 +198,7 @@ def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.Rows:
         valid, train = stratified(codes, share(n_own))
         parts = SplitRows(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
     about = list(map(abridged, (*notes, *_one_too_high(every), *_unused(folder, len(every)), *_others([folder]))))
-    return encoder.Rows(frame, labels, "folder", keys, about, parts=parts, details={"encoder": using})
+    return encoder.LabelledRows(frame, labels, "folder", keys, about, parts=parts, details={"encoder": using})
 
 
 def _listed(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]] | None]:

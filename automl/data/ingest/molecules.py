@@ -54,7 +54,7 @@ class MoleculesEncoder(StringEncoder):
         tokenizer = smiles_tokenizer(canonical)
         return cls(details["smiles"], tokenizer, longest(tokenizer, canonical))
 
-    def labelled(self, request: Request) -> encoder.Rows:
+    def labelled(self, request: Request) -> encoder.LabelledRows:
         return read(replace(request, smiles=self.name))
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
@@ -77,7 +77,7 @@ class MoleculesEncoder(StringEncoder):
         return Dense.as_is((BITS,))
 
 
-def read(request: Request) -> encoder.Rows:
+def read(request: Request) -> encoder.LabelledRows:
     """The molecules and labels of a table; invalid SMILES are left out with a note."""
     names = column_names(request.path)
     smiles = request.smiles or next((name for name in names if name.lower() in SMILES_NAMES), None)
@@ -105,7 +105,7 @@ def read(request: Request) -> encoder.Rows:
     else:
         groups, times = (None if each is None else each[good] for each in (groups, times))
         what = f"column {request.group!r}"
-    return encoder.Rows(
+    return encoder.LabelledRows(
         frame[good].reset_index(drop=True),
         labels[good].reset_index(drop=True),
         request.target or "",

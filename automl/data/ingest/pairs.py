@@ -55,7 +55,7 @@ class PairsEncoder(encoder.Reader):
         return strings_schema(self.source)
 
 
-def read(request: Request) -> encoder.Rows:
+def read(request: Request) -> encoder.LabelledRows:
     """The pairs of a table, without those with an empty side."""
     names = column_names(request.path)
     if request.source is None or request.into is None:
@@ -71,7 +71,7 @@ def read(request: Request) -> encoder.Rows:
         table.notes.append(f"{(~whole).sum():,} pairs with an empty side are left out")
     frame = frame[whole].reset_index(drop=True)
     groups, times = groups_and_times(request, table.notes)
-    return encoder.Rows(
+    return encoder.LabelledRows(
         frame,
         frame[request.into],
         request.into,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.column_checks import WORDS_OF_TEXT
 from automl.data.ingest.data_report import Report, inspect, write_report
-from automl.data.ingest.encoder import Encoder, Rows, encoder_class, kind_module, n_different
+from automl.data.ingest.encoder import Encoder, LabelledRows, encoder_class, kind_module, n_different
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.folds import copy_folds, first_varied, group_folds, random_folds, time_folds
 from automl.data.ingest.number_formats import number_of
@@ -93,7 +93,7 @@ def prepare(request: Request, folder: Path) -> Report:
         kind, request = kind_of_columns(request)
     check_used(request, kind)
     module = kind_module(kind)
-    rows: Rows = module.read(request)
+    rows: LabelledRows = module.read(request)
     if kind == "pairs":
         labelled = all_sentences(len(rows.labels))
     else:
@@ -200,7 +200,7 @@ def _shortest(name: str) -> str:
     return name if np.isnan(number) else plain_text(number)
 
 
-def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, copies: Any, folder: Path) -> str:
+def _write_folds(rows: LabelledRows, labelled: Labelled, parts: SplitRows, copies: Any, folder: Path) -> str:
     """Draw the folds as the test set was drawn, and return how; ``copies``: as of ``copies_of``."""
     places = np.concatenate([parts.train, parts.valid])
     if labelled.sentences:
@@ -234,7 +234,7 @@ def copies_of(keys: NDArray[Any], kind: str) -> NDArray[Any] | None:
 
 
 def draw(
-    rows: Rows,
+    rows: LabelledRows,
     usable: Any,
     y: Any,
     copies: NDArray[Any] | None = None,

@@ -94,7 +94,7 @@ class SequencesEncoder(encoder.Encoder):
         return {"type": "array", "items": channel, "minItems": self.channels, "maxItems": self.channels}
 
 
-def read(request: Request) -> encoder.Rows:
+def read(request: Request) -> encoder.LabelledRows:
     """The sequences of a .ts file; NAME_TEST.ts next to NAME_TRAIN.ts is the test set."""
     import pandas as pd
 
@@ -112,7 +112,7 @@ def read(request: Request) -> encoder.Rows:
     lengths = {sequence.shape[1] for sequence in sequences}
     if len(lengths) > 1:
         notes.append(f"sequences have {min(lengths):,} to {max(lengths):,} steps: shorter ones are padded and masked")
-    return encoder.Rows(
+    return encoder.LabelledRows(
         pd.DataFrame({"sequence": sequences}),
         pd.Series(labels),
         "class",

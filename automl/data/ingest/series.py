@@ -84,14 +84,14 @@ class SeriesEncoder(encoder.Encoder):
         given = {name: content[name] for name in Layout.__dataclass_fields__ if name in content}
         return cls(Layout(**given | {"channels": tuple(content["channels"])}))
 
-    def labelled(self, request: Request) -> encoder.Rows:
+    def labelled(self, request: Request) -> encoder.LabelledRows:
         assert request.time is not None
         frame, horizon = self._read(request.path), request.horizon or 1
         used, labels, times = _with_targets(windows(frame, self.layout), horizon)
         if request.target != self.channels[0]:
             raise UserError(f"the model forecasts {self.channels[0]!r}, not {request.target!r}")
         notes = [_about_examples(len(frame), len(used), self.window, horizon)]
-        return encoder.Rows(used, labels, self.channels[0], np.arange(len(used)), notes, times)
+        return encoder.LabelledRows(used, labels, self.channels[0], np.arange(len(used)), notes, times)
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         """One row per time step with a full window before it, in order of time."""
@@ -147,7 +147,7 @@ class SeriesEncoder(encoder.Encoder):
         return objects_schema({self.time: time} | group | dict.fromkeys(self.channels, NUMBER_OR_NULL))
 
 
-def read(request: Request) -> encoder.Rows:
+def read(request: Request) -> encoder.LabelledRows:
     """The windows of a table with one series, or several identified by --group."""
     names = column_names(request.path)
     if request.time is None or request.target is None:
@@ -188,7 +188,7 @@ def read(request: Request) -> encoder.Rows:
     error = (labels - used["value"])[parts.test]
     naive = float(np.sqrt((error**2).mean()))
     notes.append(f"the last value as forecast has a test rmse of {naive:.4g}: the baseline to beat")
-    return encoder.Rows(
+    return encoder.LabelledRows(
         used,
         labels,
         request.target,

@@ -81,7 +81,7 @@ class TableEncoder(encoder.Encoder):
             for name in ([f"{c.name} ({part})" for part in c.parts] if c.role in ("date", "text") else [c.name])
         )
 
-    def labelled(self, request: Request) -> encoder.Rows:
+    def labelled(self, request: Request) -> encoder.LabelledRows:
         rows_of = labelled_rows(request, self.table)
         read = [column.name for column in self.table.columns if column.name in rows_of.frame]
         return replace(rows_of, keys=encoder.hashes(rows_of.frame[read]))
@@ -93,7 +93,7 @@ class TableEncoder(encoder.Encoder):
         return self.table.record_schema()
 
 
-def read(request: Request) -> encoder.Rows:
+def read(request: Request) -> encoder.LabelledRows:
     """The rows of a table with a target column."""
     rows_of = labelled_rows(request)
     frame, notes = rows_of.frame, rows_of.notes
@@ -124,7 +124,7 @@ def read(request: Request) -> encoder.Rows:
     return replace(rows_of, keys=encoder.hashes(frame), details=rows_of.details | {"dates": dates, "texts": texts})
 
 
-def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> encoder.Rows:
+def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> encoder.LabelledRows:
     """All columns except the target and those that rows are split by; without keys.
 
     ``known``: the columns of a model, to be read as in its training.
@@ -149,7 +149,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
     others = (request.group, request.time, request.weight, *request.others)
     # New rows for a model may lack the columns that other models predict.
     frame = frame.drop(columns=[name for name in others if name is not None], errors="ignore")
-    return encoder.Rows(
+    return encoder.LabelledRows(
         frame,
         labels,
         request.target,

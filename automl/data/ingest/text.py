@@ -37,7 +37,7 @@ class TextEncoder(StringEncoder):
         tokenizer = text_tokenizer(texts)
         return cls(details["text"], tokenizer, longest(tokenizer, texts))
 
-    def labelled(self, request: Request) -> encoder.Rows:
+    def labelled(self, request: Request) -> encoder.LabelledRows:
         return read(replace(request, text=self.name))
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
@@ -48,7 +48,7 @@ class TextEncoder(StringEncoder):
         return Texts() if view == "texts" else Tokens(self.length, self.n_ids)
 
 
-def read(request: Request) -> encoder.Rows:
+def read(request: Request) -> encoder.LabelledRows:
     """The texts and labels of a table."""
     names = column_names(request.path)
     if request.text is None:
@@ -60,7 +60,7 @@ def read(request: Request) -> encoder.Rows:
     if empty.any():
         notes.append(f"missing or empty texts: {empty.sum():,}")
     groups, times = groups_and_times(request, notes)
-    return encoder.Rows(
+    return encoder.LabelledRows(
         frame,
         labels,
         request.target or "",

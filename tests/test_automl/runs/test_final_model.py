@@ -28,7 +28,7 @@ from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.tasks.registry import load_task
 from automl.training.base import trained_model
-from automl.tuning.final_evaluation import Training, to_keep
+from automl.tuning.final_evaluation import FinalTraining, to_keep
 from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.result import Result
 from strategies.base import Outcome, Proposal
@@ -272,7 +272,7 @@ def test_refitting_trains_on_the_validation_part_too(patients):
 
 def final_of(tmp_path, chosen, default):
     scores = {"chosen": chosen, "default": default}
-    return [Training(who, i, v, None, None, 1.0, tmp_path) for who in scores for i, v in enumerate(scores[who])]
+    return [FinalTraining(who, i, v, None, None, 1.0, tmp_path) for who in scores for i, v in enumerate(scores[who])]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from sklearn.datasets import load_breast_cancer, load_wine
 
 import automl
 from automl.data.ingest.prepare import prepare
-from automl.runs.candidates import Candidate, looked_at
+from automl.runs.member_candidates import MemberCandidate, looked_at
 from automl.runs.members import fitted_models
 from automl.study.run_folder import new_attempt
 from automl.study.trial import Trial
@@ -59,7 +59,7 @@ def complete(task, tmp_path_factory):
         place = tmp_path_factory.mktemp(family) / "0000"
         losses = [epoch.loss for epoch in task.train(config, seed=3, epochs=3, checkpoint=place, device="cpu")]
         trial = Trial(number, config, losses=losses[:2], state="complete")
-        found[family] = looked_at(task, Candidate(trial, place, family, np.zeros(1), 0.0))
+        found[family] = looked_at(task, MemberCandidate(trial, place, family, np.zeros(1), 0.0))
     return found
 
 
@@ -67,7 +67,7 @@ def complete(task, tmp_path_factory):
 def member(complete, tmp_path, request):
     whole = complete[request.param]
     place = shutil.copytree(whole.folder, tmp_path / "0000")
-    return Candidate(whole.trial, place, whole.family, whole.predictions, 0.0)
+    return MemberCandidate(whole.trial, place, whole.family, whole.predictions, 0.0)
 
 
 def fitted(task, member, said, watch=lambda line: None, left=300.0):

@@ -17,8 +17,8 @@ from automl.data.datasets.registry import load_data
 from automl.data.ingest.prepare import Facts, prepare
 from automl.deployment.json_predictions import JsonPredictions
 from automl.errors import UserError
-from automl.runs.candidates import Candidate
 from automl.runs.latency import milliseconds_per_row
+from automl.runs.member_candidates import MemberCandidate
 from automl.runs.members import fitted_models
 from automl.study.run_folder import RunFolder
 from automl.study.trial import Trial
@@ -26,7 +26,7 @@ from automl.task import TrainingFailed
 from automl.tasks import field_plans
 from automl.tasks.cross_validated import cross_validated, described_plan
 from automl.tasks.families import families_of, presets, suits
-from automl.tasks.time_plan import n_folds_within, seconds_of_the_first
+from automl.tasks.time_limit import n_folds_within, seconds_of_the_first
 from automl.training.fold_files import RECORD
 from automl.tuning.executor import SerialExecutor
 
@@ -212,7 +212,7 @@ def test_without_time_for_fits_to_all_rows_the_models_are_those_that_were_scored
     task = cross_validated(place / "run/data", 1, "tfidf", None)
     config = presets(task.space, "text")[0]
     list(task.train(config, seed=0, epochs=1, checkpoint=tmp_path / "0000", device="cpu"))
-    member = Candidate(Trial(0, config), tmp_path / "0000", "tfidf", np.zeros(1), 9.0)
+    member = MemberCandidate(Trial(0, config), tmp_path / "0000", "tfidf", np.zeros(1), 9.0)
     options = {"watch": print, "say": print, "log": lambda event, **facts: None}
     (scored,) = fitted_models(task, {0: member}, SerialExecutor(task), "cpu", 0.0, **options)[0]
     assert not (tmp_path / "0000/model").exists()
@@ -229,7 +229,7 @@ def test_a_forest_scored_out_of_bag_can_be_kept_without_a_further_fit(tmp_path):
     assert task.uses_out_of_bag("extra_trees")
     config, place = presets(task.space, "images")[0], tmp_path / "0000"
     list(task.train(config, seed=0, epochs=1, checkpoint=place, device="cpu"))
-    member = Candidate(Trial(0, config), place, "extra_trees", np.zeros(1), 9.0)
+    member = MemberCandidate(Trial(0, config), place, "extra_trees", np.zeros(1), 9.0)
     options = {"watch": print, "say": print, "log": lambda event, **facts: None}
     (scored,) = fitted_models(task, {0: member}, SerialExecutor(task), "cpu", 0.0, **options)[0]
     splits = load_data(task.data_of("extra_trees"), None)

@@ -23,9 +23,9 @@ from automl.data.memory_map import write_prepared
 from automl.data.splits import Splits
 from automl.data.targets import Number
 from automl.metrics import measure
-from automl.runs.candidates import Candidate, refit_seconds
 from automl.runs.ensemble import description
 from automl.runs.latency import fast_enough
+from automl.runs.member_candidates import MemberCandidate, refit_seconds
 from automl.runs.selection import MOST_MEMBERS, _without_negligible, affordable, choose, without_damaged
 from automl.study.trial import Trial
 from automl.tasks.cross_validated import CrossValidated, cross_validated
@@ -51,7 +51,7 @@ class Numbers:
     def candidate(self, number, error, seconds=1.0):
         trial = Trial(number, {"model": "lightgbm"})
         trial.losses.append(float(np.sqrt(np.mean(error**2))))
-        return Candidate(trial, self.folder, "lightgbm", self.y + error, seconds)
+        return MemberCandidate(trial, self.folder, "lightgbm", self.y + error, seconds)
 
 
 def noise(seed, scale=1.0):
@@ -187,7 +187,7 @@ def classifier(task, y, number, probabilities):
     score = measure(task.metric, y, predictions)
     trial = Trial(number, {"model": "linear"}, metrics={task.metric: [score]})
     trial.losses.append(1 - score)
-    return Candidate(trial, Path(), "linear", predictions, 1.0)
+    return MemberCandidate(trial, Path(), "linear", predictions, 1.0)
 
 
 def test_log_loss_decides_between_models_that_are_alike_by_the_metric(cancer):

@@ -15,15 +15,15 @@ from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
 from automl.models.learners.early_stopping import USEFUL_ROUNDS
-from automl.runs.candidates import candidates
 from automl.runs.configure import with_folds
+from automl.runs.member_candidates import candidates
 from automl.runs.settings import Settings
 from automl.study.run_folder import RunFolder
 from automl.study.trial import Trial
 from automl.task import CheckpointDamaged, TrainingFailed, within
 from automl.tasks.cross_validated import cross_validated, described_plan
 from automl.tasks.families import PRESETS, families_of, presets
-from automl.tasks.time_plan import n_folds_within
+from automl.tasks.time_limit import n_folds_within
 from automl.training.fold_files import (
     MODEL,
     OUT_OF_BAG,

@@ -26,7 +26,7 @@ from automl.tasks.baselines import BASELINES
 from automl.tasks.language import LanguageModelling
 from automl.tasks.registry import TASKS, load_task
 from automl.tasks.translation import Translation
-from automl.tuning.final_evaluation import Training, final_summary, fit_baseline
+from automl.tuning.final_evaluation import FinalTraining, final_summary, fit_baseline
 from automl.tuning.progress import Values
 
 FIELDS = [name for name in TASKS if name.split("-")[0] not in ("mnist1d", "digits", "fashion")]
@@ -204,7 +204,7 @@ def test_what_a_baseline_lacks_is_told_instead(monkeypatch):
     ],
 )
 def test_the_final_shows_the_baseline(baseline, said, tmp_path, capsys):
-    trainings = [Training(who, 1, 0.9, 0.8, None, 1.0, tmp_path) for who in ("chosen", "default")]
+    trainings = [FinalTraining(who, 1, 0.9, 0.8, None, 1.0, tmp_path) for who in ("chosen", "default")]
     final = final_summary(trainings, "accuracy", "chosen", baseline)
     _show_final(Console(width=100), final, Values())
     shown = capsys.readouterr().out

@@ -25,7 +25,7 @@ MOST_LINES = 3  # maximum messages about single trials that are left out
 
 
 @dataclass(frozen=True)
-class Candidate:
+class MemberCandidate:
     """A trial that predicted all folds."""
 
     trial: Trial
@@ -44,7 +44,7 @@ class Candidate:
 
 def candidates(
     task: CrossValidated, trials: Sequence[Trial], folder: RunFolder, say: Callable[[str], None]
-) -> list[Candidate]:
+) -> list[MemberCandidate]:
     """The complete trials that weights are chosen from, the best first.
 
     ``say``: called with a line about those that are left out because their files are damaged or missing.
@@ -69,12 +69,12 @@ def candidates(
     return found
 
 
-def _candidate(task: CrossValidated, trial: Trial, place: Path, known: NDArray[np.bool_]) -> Candidate:
+def _candidate(task: CrossValidated, trial: Trial, place: Path, known: NDArray[np.bool_]) -> MemberCandidate:
     predictions = read_predictions(place, known)[known].astype(np.float64)
-    return looked_at(task, Candidate(trial, place, task.family(trial.config), predictions, 0.0))
+    return looked_at(task, MemberCandidate(trial, place, task.family(trial.config), predictions, 0.0))
 
 
-def looked_at(task: CrossValidated, candidate: Candidate) -> Candidate:
+def looked_at(task: CrossValidated, candidate: MemberCandidate) -> MemberCandidate:
     """The candidate with its current refit time and damage. CheckpointDamaged if its record cannot be read."""
     family, folder = candidate.family, candidate.folder
     record = read_record(folder)["seconds"]
