@@ -27,6 +27,7 @@ from automl.runs.configure import new_settings
 from automl.runs.settings import Settings
 from benchmarks.command import run_command
 from benchmarks.opponents import OPPONENTS, installed, opponent_class
+from benchmarks.opponents.variants import VARIANTS
 from benchmarks.runner.plan import TaskSource, planned
 from benchmarks.runner.pool import execute_all
 from benchmarks.runner.results import COMMITTED, Results
@@ -136,7 +137,10 @@ def strategies_of(listed: str, opponents: bool) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in listed.split(","))) if listed else list(STRATEGIES)
     names += [name for name in installed() if name not in names] if opponents else []
     for name in names:
-        opponent_class(name) if name in OPPONENTS else check_spec(name)
+        if name in OPPONENTS:
+            opponent_class(name)
+        elif name not in VARIANTS:
+            check_spec(name)
     return names
 
 
