@@ -30,8 +30,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DOUBLE = 0.1  # share of rows with a repeated time from which several series are assumed
-WINDOWS = (4, 64)  # smallest and largest window, in steps
+WINDOWS = (4, 64)  # smallest and largest window, in steps; a season and one step more may exceed it
 PARTS_OF_SERIES = 20  # the length of the series, in windows
+SEASONS_OF_SERIES = 4  # the least length of the series, in seasons, for a window of a season
+DAY = 86_400.0  # seconds
+SEASONS = (  # seconds between dates, and the steps of a season, as in M4 (Makridakis et al. 2020), but a week for days
+    (DAY / 96, 96), (DAY / 48, 48), (DAY / 24, 24), (DAY, 7), (7 * DAY, 52), (365.25 / 12 * DAY, 12),
+    (365.25 / 4 * DAY, 4),
+)  # fmt: skip
+SAME_STEP = 0.05  # months have 28 to 31 days
 
 
 @dataclass(frozen=True)
@@ -170,8 +177,8 @@ def read(request: Request) -> encoder.LabelledRows:
         channels = tuple(name for name in channels if name not in empty)
         notes.append(f"empty columns are left out: {', '.join(empty)}")
     n_series = 1 if request.group is None else frame[request.group].nunique()
-    window = int(np.clip(len(frame) // n_series // PARTS_OF_SERIES, *WINDOWS))
     form = date_format(frame[request.time]) if frame[request.time].dtype == "category" else None
+    window = _window(len(frame) // n_series, _season(frame, request, form), horizon)
     notes += about_dates(frame, {request.time: form})
     notes += _about_moments(frame, request.time, request.group)
     decimals = {name: table.decimals.get(name, ".") for name in channels}
@@ -198,6 +205,30 @@ def read(request: Request) -> encoder.LabelledRows:
         parts=parts,
         details={"layout": layout},
     )
+
+
+def _window(length: int, season: int | None, horizon: int) -> int:
+    """The steps that a forecast reads: a share of the series, but at least a season and the step before it if the
+    series is long enough, since many forecasts are the change of a season ago."""
+    window = int(np.clip(length // PARTS_OF_SERIES, *WINDOWS))
+    if season is None or length < max(SEASONS_OF_SERIES * (season + 1), season + horizon + LEAST_ROWS):
+        return window
+    return max(window, season + 1)
+
+
+def _season(frame: pd.DataFrame, request: Request, form: str | None) -> int | None:
+    """The steps of a season, by the usual time between dates; None for numbers and for other times."""
+    import pandas as pd
+
+    assert request.time is not None
+    when = moments(frame[request.time], request.time, form)
+    if when.dtype.kind != "M":
+        return None
+    names = 0 if request.group is None else group_names(frame[request.group], request.group)
+    steps = pd.DataFrame({"series": names, "time": when}).sort_values("time").groupby("series")["time"].diff()
+    seconds = steps.dt.total_seconds()
+    usual = float(seconds[seconds > 0].median())
+    return next((n for step, n in SEASONS if abs(usual / step - 1.0) < SAME_STEP), None)
 
 
 def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.Series[Any], NDArray[Any]]:

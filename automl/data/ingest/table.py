@@ -107,9 +107,11 @@ def read(request: Request) -> encoder.LabelledRows:
         notes.append(f"column {name!r} is left out: {why}")
     if frame.shape[1] == 0:
         reasons = "; ".join(f"{name!r}: {why}" for name, why in list(useless.items())[:5])
+        of_past = f"; to forecast {rows_of.target!r} from its own past, give --horizon too" if request.time else ""
         raise UserError(
             "no input column is left; the file needs informative columns besides the target"
             + (f" ({reasons})" if reasons else "")
+            + of_past
         )
     notes += about_dates(frame, dates)
     notes += [

@@ -336,6 +336,30 @@ def test_a_series_is_forecast_from_its_past_alone(sales, tmp_path):
         predictor.predict(pd.concat([sales, sales["volume"]], axis=1))
 
 
+@pytest.mark.parametrize(
+    ("frequency", "n", "n_steps"),
+    [
+        ("MS", 144, 13), ("MS", 53, 13), ("MS", 52, 4), ("QS", 60, 5), ("W", 300, 53), ("W", 150, 7), ("B", 100, 8),
+        ("D", 2_000, 64), ("h", 240, 25), ("15min", 500, 97), ("YS", 60, 4), ("2h", 240, 12), (None, 144, 7),
+    ],
+)  # fmt: skip
+def test_a_window_covers_a_season_of_dates(frequency, n, n_steps, tmp_path):
+    when = np.arange(n) if frequency is None else pd.date_range("1980-01-01", periods=n, freq=frequency)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"when": when, "sold": rng.normal(size=n), "shop": "a"})
+    pd.concat([frame, frame.assign(shop="b")]).sample(frac=1, random_state=0).to_csv(tmp_path / "f.csv", index=False)
+    prepare(Request(str(tmp_path / "f.csv"), "sold", time="when", horizon=1, group="shop"), tmp_path / "data")
+    assert load_data(str(tmp_path / "data" / "windows"), None).shape == (1, n_steps)
+
+
+def test_a_table_of_only_a_target_and_its_time_is_told_how_to_forecast(tmp_path):
+    pd.DataFrame({"when": pd.date_range("2020-01-01", periods=90), "sold": range(90)}).to_csv(
+        tmp_path / "sales.csv", index=False
+    )
+    with pytest.raises(UserError, match="to forecast 'sold' from its own past, give --horizon too"):
+        prepare(Request(str(tmp_path / "sales.csv"), "sold", time="when"), tmp_path / "data")
+
+
 def test_several_series_do_not_run_into_each_other(sales, tmp_path):
     both = pd.concat([sales.assign(shop="a"), sales.assign(shop="b", volume=sales["volume"] + 1_000)])
     both.to_csv(tmp_path / "both.csv", index=False)
