@@ -39,8 +39,8 @@ def best_alone(summary: Mapping[str, Any]) -> str | None:
 
 
 def baseline_in_words(card: Mapping[str, Any], show: Callable[[float], str] = show) -> str | None:
-    """The score of a prediction without a model; None for a card of an older version."""
-    baseline = card.get("baseline")
+    """The score of a prediction without a model; None if there is none."""
+    baseline = card["baseline"]
     if baseline is None:
         return None
     return f"baseline, {baseline['name']}: {card['metric']} {show(baseline['score'])} {_where(baseline)}"

@@ -58,7 +58,7 @@ def score(entry: Mapping[str, Any] | None, metric: str) -> float | None:
 
 def often(entry: Mapping[str, Any]) -> str:
     """A note that the score of a trial in summary.json is a mean, if it is one."""
-    n = entry.get("trainings", 1)  # missing in older summaries
+    n = entry["trainings"]
     return f" (mean of {n} trainings)" if n > 1 else ""
 
 
@@ -77,8 +77,8 @@ def too_short(summary: Mapping[str, Any]) -> str | None:
     best, default = summary["best"], summary["default"]
     if best is None or default is None:
         return None
-    epochs, of = default.get("epochs"), summary["max_epochs"]  # the first is missing in older summaries
-    if epochs in (None, best.get("epochs", of)):
+    epochs, of = default["epochs"], summary["max_epochs"]
+    if epochs == best["epochs"]:
         return None
     if has_folds(summary):
         return f"the default config was scored on {epochs} of {of} folds only, too few to compare"
@@ -88,15 +88,15 @@ def too_short(summary: Mapping[str, Any]) -> str | None:
 def chosen(summary: Mapping[str, Any]) -> Mapping[str, Any]:
     """The trial in summary.json whose config the final has chosen, or which alone is the model of a default plan; else
     the best of the search."""
-    final = summary["final"] or {}
-    entries = [entry for entry in final.get("contenders", ()) if entry["trial"] == final["trial"]]  # not in old ones
+    final = summary["final"]
+    entries = [] if final is None else [each for each in final["contenders"] if each["trial"] == final["trial"]]
     found: Mapping[str, Any] = entries[0] if entries else summary.get("kept_trial") or summary["best"]
     return found
 
 
 def picked(final: Mapping[str, Any] | None) -> str:
     """A note that the chosen config is the best of several on fresh seeds, if so."""
-    n = len((final or {}).get("contenders", ()))  # missing in older summaries
+    n = 0 if final is None else len(final["contenders"])
     return f", the best of {n} contenders on validation with fresh seeds" if n > 1 else ""
 
 

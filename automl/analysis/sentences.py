@@ -113,7 +113,7 @@ def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     trainings = f"mean and standard deviation of {len(scores)} trainings with fresh seeds"
     if len(scores) == 1:
         trainings = "one training with a fresh seed"
-    if "chosen" in final.get("any_seed", ()):  # missing in older summaries
+    if "chosen" in final["any_seed"]:
         trainings = "one training, which gives the same with every seed"
     what = f"{place}: {final['metric']} {show_mean(scores)}"
     if summary["default"] is not None and chosen(summary)["config"] == summary["default"]["config"]:
@@ -126,7 +126,7 @@ def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
 def verdict(final: Mapping[str, Any], maximize: bool) -> str:
     """A comparison of chosen and default by their paired final scores."""
     gains = numbers(seed_gains(final, maximize))
-    if len(gains) == 1 and set(final.get("any_seed", ())) == {"chosen", "default"}:
+    if len(gains) == 1 and set(final["any_seed"]) == {"chosen", "default"}:
         than = "Better than" if gains[0] > 0 else "Worse than" if gains[0] < 0 else "No gain over"
         return f"{than} the default; neither training depends on its seed."
     if len(gains) < 2:
@@ -142,10 +142,10 @@ def verdict(final: Mapping[str, Any], maximize: bool) -> str:
 
 def contenders_in_words(summary: Mapping[str, Any]) -> str | None:
     """A note that the chosen config was the best of several on fresh seeds, with their scores; None if it was alone."""
-    final = summary["final"] or {}
-    entries = final.get("contenders", ())  # missing in older summaries
-    if len(entries) < 2:
+    final = summary["final"]
+    if final is None or len(final["contenders"]) < 2:
         return None
+    entries = final["contenders"]
     means = dict(zip((entry["trial"] for entry in entries), _apart([e["validation"] for e in entries]), strict=True))
     others = ", ".join(f"{mean} of trial {trial}" for trial, mean in means.items() if trial != final["trial"])
     once = [str(entry["trial"]) for entry in entries if entry["any_seed"]]
@@ -159,7 +159,7 @@ def contenders_in_words(summary: Mapping[str, Any]) -> str | None:
 def kept_in_words(summary: Mapping[str, Any]) -> str | None:
     """A note that the run keeps the default, and why; None if it keeps the chosen config."""
     final = summary["final"]
-    if final is None or final.get("kept") != "default":  # missing in older summaries
+    if final is None or final["kept"] != "default":
         return None
     pairs = zip(*paired(final["chosen_validation"], final["default_validation"]), strict=True)
     both = [(c, d) for c, d in pairs if c is not None and d is not None]
@@ -181,7 +181,7 @@ def beaten_in_words(summary: Mapping[str, Any]) -> str | None:
     baseline = (final or {}).get("baseline") or {}
     if final is None or "score" not in baseline or final["split"] != "test":
         return None
-    kept = final.get("kept", "chosen")  # missing in older summaries
+    kept = final["kept"]
     reached = numbers(final[kept])
     if not reached:
         return None

@@ -74,10 +74,9 @@ def final_rows(summary: Mapping[str, Any]) -> dict[str, Any] | None:
 
     gains = seed_gains(final, summary["maximize"])
     scores = paired(final["chosen"], final["default"])
-    seeds = final.get("seeds") or range(1, len(gains) + 1)
     rows = [
         {"seed": seed, "chosen": _cell(c), "default": _cell(d), "difference": _difference(c, d), "gain": gain}
-        for seed, c, d, gain in zip(seeds, *scores, gains, strict=True)
+        for seed, c, d, gain in zip(final["seeds"], *scores, gains, strict=True)
     ]
     told = numbers(gains)
     one_sided = len(told) > 1 and (all(gain > 0 for gain in told) or all(gain < 0 for gain in told))
@@ -90,15 +89,15 @@ def final_rows(summary: Mapping[str, Any]) -> dict[str, Any] | None:
         "deviation": [show_deviation(numbers(final[who])) for who in ("chosen", "default")],
         "difference": "-" if mean is None else _difference(mean if summary["maximize"] else -mean, 0.0),
         "chance": 2 ** (len(told) - 1) if one_sided else None,  # equal configs look one-sided once in so many runs
-        "errors": final.get("errors") or [],
-        "any_seed": final.get("any_seed", ()),
+        "errors": final["errors"],
+        "any_seed": final["any_seed"],
         "baseline": _baseline_in_words(final),
     }
 
 
 def _baseline_in_words(final: Mapping[str, Any]) -> str | None:
     """The score of a practitioner's first try on the same test set."""
-    baseline = final.get("baseline")
+    baseline = final["baseline"]
     if baseline is None or "score" not in baseline:
         return None
     return f"Baseline: {final['metric']} {_cell(baseline['score'])}, {baseline['name']}."
@@ -136,15 +135,14 @@ def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     what = "folds" if has_folds(summary) else "epochs"
     yield what, f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
     yield "ended because", str(summary["stop_reason"])
-    if "time" in summary:  # missing in older summaries
+    if "time" in summary:  # missing until a run has ended
         stages = {stage: seconds for stage, seconds in summary["time"].items() if seconds and stage != "total"}
         yield "time", f"{duration(summary['time']['total'])} in all"
         for stage, seconds in stages.items():
             yield f"time of {TIMES.get(stage, f'the {stage}')}", duration(seconds)
     else:
         yield "time", duration(summary["seconds"])
-    training = summary.get("training_seconds", sum(trial.seconds for trial in study.trials.values()))
-    yield "spent in training", f"{duration(training)}, added up over all workers"
+    yield "spent in training", f"{duration(summary['training_seconds'])}, added up over all workers"
     yield "spent in the strategy", duration(summary["strategy_seconds"])
     yield "commit", str(summary["commit"] or "unknown")
     if summary["versions"]:

@@ -57,12 +57,12 @@ Model = Annotated[
     str | None,
     _data(
         metavar="NAMES",
-        help="Model families, such as mlp,random_forest; with --task, any that suit its data. [default: auto]",
+        help="Model families, such as lightgbm,random_forest; with --task, any that suit its data. [default: auto]",
     ),
 ]
 
 Trials = Annotated[
-    int | None, _budget(metavar="N", help="Budget in full trainings. [default: 25; no limit with --time-limit]")
+    int | None, _budget(metavar="N", help="Budget in full trainings. [default: 25; none with a time limit]")
 ]
 Epochs = Annotated[int | None, _budget(metavar="N", help="Epochs of a full training. [default: the task's]")]
 TimeLimit = Annotated[
@@ -157,7 +157,8 @@ Refit = Annotated[
     bool | None,
     _output(
         "--refit/--no-refit",
-        help="Also train the final model on the validation set. [default: refit with --data]",
+        help="Also train the final model on the validation set; with --data, this replaces the default plan. "
+        "[default: refit with --data and --strategy or --trials]",
         metavar="",
     ),
 ]

@@ -128,7 +128,7 @@ def _show_final(console: Console, final: Mapping[str, Any], shown: Values) -> No
     for who in ("chosen", "default"):
         scores = final[who]
         cells = ["failed" if score is None else shown.show(score) for score in scores]
-        if who in final.get("any_seed", ()):
+        if who in final["any_seed"]:
             cells += ["the same"] * (n - 1)
         row = [who, *cells, shown.show(_mean(scores))]
         if final["split"] == "test":
@@ -137,7 +137,7 @@ def _show_final(console: Console, final: Mapping[str, Any], shown: Values) -> No
             row.append("-" if gap is None else f"{gap:+.{_n_decimals(row[-1])}f}")
         table.add_row(*row)
     console.print(table)
-    baseline = final.get("baseline")
+    baseline = final["baseline"]
     if baseline is not None:
         reached = baseline.get("error")
         if reached is None:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from automl.analysis.formatting import at_resolution, duration, finite, resolution, show, shown_range, value, values
 from automl.cli.terminal import ENDED, short_config
-from automl.study.facts import GONE, NOT_RECORDED, RUNNING
+from automl.study.facts import GONE, RUNNING
 from automl.study.snapshot import Seen
 from automl.study.study import counts_in_words
 from automl.study.trial import Trial, incumbent
@@ -48,7 +48,7 @@ def _state(seen: Seen) -> str:
     if seen.stop_reason == RUNNING:
         return RUNNING
     if seen.stop_reason != GONE:
-        return "ended" if seen.stop_reason == NOT_RECORDED else f"ended, {seen.stop_reason}"
+        return f"ended, {seen.stop_reason}"
     if seen.folder is None:
         return "stopped without ending; continue with --resume"
     if seen.settings.get("from_python"):

@@ -165,7 +165,7 @@ class Versions:
         """Whether these are the facts of a refused update with this file and other options."""
         if facts["promoted"] or facts["data"] != str(file.resolve()):
             return False
-        return bool(facts.get("options", options) != options)  # missing in older updates
+        return bool(facts["options"] != options)
 
     def _keep_first(self) -> None:
         first = self.place(1)

@@ -137,7 +137,7 @@ class Columns:
     mean: tuple[float, ...]  # of each column of numbers
     std: tuple[float, ...]
     cardinalities: tuple[int, ...]  # number of codes of each category column, including 0
-    complete: tuple[bool, ...] = ()  # whether a column of numbers has no missing value; empty: not known
+    complete: tuple[bool, ...]  # whether a column of numbers has no missing value
     steps: int | None = None  # of the window that each of several channels has, one after the other; None: a table
 
     @classmethod
@@ -203,14 +203,14 @@ KINDS: dict[str, Any] = {kind.kind: kind for kind in (Dense, Padded, Tokens, Col
 
 
 def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
-    """The fields; dense inputs, the oldest kind, have no kind field."""
-    return ({} if inputs.kind == "dense" else {"inputs": inputs.kind}) | asdict(inputs)
+    """The fields, and the kind as ``inputs``."""
+    return {"inputs": inputs.kind} | asdict(inputs)
 
 
 def inputs_from_json(fields: Mapping[str, Any]) -> Inputs:
     """The inputs among the fields of preprocessing.json."""
-    kind = KINDS[fields.get("inputs", "dense")]
-    own: dict[str, Any] = {field.name: fields[field.name] for field in dataclasses.fields(kind) if field.name in fields}
+    kind = KINDS[fields["inputs"]]
+    own: dict[str, Any] = {field.name: fields[field.name] for field in dataclasses.fields(kind)}
     inputs: Inputs = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in own.items()})
     return inputs
 

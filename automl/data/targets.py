@@ -187,10 +187,10 @@ def levels_of(target: Target) -> tuple[float, ...] | None:
 
 
 def target_from_json(fields: Mapping[str, Any]) -> Target:
-    """The target among the fields of preprocessing.json; earlier versions had no offset."""
+    """The target among the fields of preprocessing.json."""
     if "classes" in fields:
         return Classes(tuple(fields["classes"]))
-    mean, std, offset = fields["target_mean"], fields["target_std"], fields.get("target_offset", 0.0)
+    mean, std, offset = fields["target_mean"], fields["target_std"], fields["target_offset"]
     if "quantiles" in fields:
         return Quantiles(mean, std, tuple(fields["quantiles"]), offset)
     return Number(mean, std, offset)

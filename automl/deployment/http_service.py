@@ -20,7 +20,6 @@ from automl.deployment.http_metrics import ServiceMetrics
 from automl.deployment.http_page import page
 from automl.deployment.json_predictions import JointJsonPredictions, JsonPredictions
 from automl.deployment.loopback import ELSEWHERE
-from automl.deployment.model_card import without_nan
 from automl.deployment.predictor import Predictor
 from automl.deployment.several_targets import JointPredictor
 from automl.errors import UserError
@@ -126,8 +125,7 @@ class Service:
         if isinstance(predictor, JointPredictor):
             parts = predictor.parts.items()
             found["targets"] = {target: {name: part.card.get(name) for name in ABOUT} for target, part in parts}
-        about: dict[str, Any] = without_nan(found)  # cards of earlier versions may have NaN
-        return about
+        return found
 
     async def metrics(self) -> Response:
         """Counts for Prometheus."""

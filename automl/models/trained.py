@@ -86,7 +86,7 @@ class TrainedLearner(TrainedModel):
     def of_folder(cls, folder: Path, config: Mapping[str, Any], rules: Preprocessing) -> Self:
         """The learner that was saved in a folder."""
         own = own_config(rules.model, config)
-        check_files(folder, json.loads((folder / LEARNER).read_text(encoding="utf-8")).get("files", {}))
+        check_files(folder, json.loads((folder / LEARNER).read_text(encoding="utf-8"))["files"])
         return cls(learner_class(rules.model).load(folder, own, rules.inputs, rules.target), config, rules)
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:

@@ -151,7 +151,7 @@ def stored_settings(folder: Path) -> Settings:
 
 def settings_of(content: Mapping[str, Any], folder: Path) -> Settings:
     """The settings in a study. UserError if the run was not started from the command line."""
-    if content.get("from_python", "command" not in content):  # studies of earlier versions do not say
+    if content["from_python"]:
         raise UserError(
             f"the run in {str(folder)!r} was started from Python; automl.tune(..., study={str(folder)!r}, resume=True) "
             "continues it"

@@ -117,6 +117,6 @@ def _earlier_final(folder: RunFolder, config: Mapping[str, Any]) -> tuple[dict[s
     if not isinstance(earlier, dict):
         return None, None
     final, best = earlier.get("final"), earlier.get("best")
-    if not final or "kept" not in final or not best or best["config"] != dict(config):  # or of an older version
+    if not final or not best or best["config"] != dict(config):
         return None, None
     return final, earlier.get("model")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 RUNNING = "running"  # in place of the reason why a search has ended
 GONE = "its process is gone"
-NOT_RECORDED = "not recorded"  # by an earlier version
 
 
 @dataclass(frozen=True)
@@ -32,21 +30,6 @@ class Objective:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-    @classmethod
-    def recorded(cls, attributes: Mapping[str, Any], study: Study) -> Self:
-        """From the attributes of a study, or inferred from the losses of one by an earlier version."""
-        recorded = attributes.get("objective")
-        if recorded is not None:
-            return cls(**recorded)
-        settings = attributes["settings"]
-        name = str(settings.get("task") or settings.get("command") or "run")
-        metrics = [(trial.loss, trial.metrics) for trial in study.trials.values() if trial.loss is not None]
-        if metrics and all(
-            "accuracy" in each and abs(1 - each["accuracy"][-1] - loss) < 1e-6 for loss, each in metrics
-        ):
-            return cls(name, "accuracy", True)
-        return cls(name, "value", True) if settings.get("maximize") else cls(name, "loss", False)
 
 
 def facts_of_search(

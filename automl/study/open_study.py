@@ -60,9 +60,7 @@ def opened(
         store = Store.open(where, task.space, study_name)
         store.change_settings({**before, **settings})
         store.record(objective=Objective.of(task).to_json(), ended=None)
-        study = Study(task.space, task.max_epochs, store)
-        study.settle()
-        yield study
+        yield Study(task.space, task.max_epochs, store)
 
 
 def _locked(folder: RunFolder, leader: LeaderConnection | None) -> Any:

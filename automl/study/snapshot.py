@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from automl.errors import UserError
 from automl.space.parse import load_space
 from automl.study.database_errors import reading, reason
-from automl.study.facts import GONE, NOT_RECORDED, RUNNING, Objective, facts_of_search
+from automl.study.facts import GONE, RUNNING, Objective, facts_of_search
 from automl.study.location import Location, of_folder
 from automl.study.postgres import is_led, open_storage
 from automl.study.run_folder import RunFolder
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 
-# Keys that summary.json has in every version and that its readers need.
+# Keys of summary.json that its readers need.
 SUMMARY = (
     "task", "strategy", "seed", "metric", "maximize", "stop_reason", "n_trials", "n_failed", "max_epochs", "best",
     "default", "final", "epochs_trained", "budget_epochs", "seconds", "strategy_seconds", "started", "versions",
@@ -95,7 +95,8 @@ def look(run: RunFolder | Location) -> Seen:
         if trial.state == "running" and not (frozen := store.as_stored(trial.number)).state.is_finished():
             losses = [loss for _, loss in sorted(frozen.intermediate_values.items())]
             trainings.append(RunningTraining(trial.number, trial.proposals[-1].epochs, losses, frozen.datetime_start))
-    objective, stop_reason = _objective(at, attributes, study), _stop_reason(at, attributes, is_running)
+    objective = Objective(**attributes["objective"])
+    stop_reason = _stop_reason(attributes, is_running)
     folder = None if at.folder is None else str(at.folder.path)
     return Seen(study, attributes["settings"], trainings, objective, is_running, stop_reason, str(at), folder)
 
@@ -108,30 +109,9 @@ def _is_running(at: Location, kept: RDBStorage) -> bool:
         return is_led(connection, at.name)
 
 
-def _stop_reason(at: Location, attributes: Mapping[str, Any], is_running: bool) -> str:
+def _stop_reason(attributes: Mapping[str, Any], is_running: bool) -> str:
     """Why the run has ended, or its state if it has not."""
-    if is_running:
-        return RUNNING
-    if "ended" in attributes:
-        return str(attributes["ended"] or GONE)
-    summary = _readable_summary(at, attributes)
-    if summary is not None:
-        return str(summary["stop_reason"])
-    return NOT_RECORDED if attributes["settings"].get("from_python") else GONE  # earlier versions wrote none there
-
-
-def _objective(at: Location, attributes: Mapping[str, Any], study: Study) -> Objective:
-    summary = None if "objective" in attributes else _readable_summary(at, attributes)  # of an earlier version
-    if summary is not None:
-        return Objective(summary["task"], summary["metric"], summary["maximize"])
-    return Objective.recorded(attributes, study)
-
-
-def _readable_summary(at: Location, attributes: Mapping[str, Any]) -> dict[str, Any] | None:
-    try:
-        return _summary(at, attributes)
-    except UserError:
-        return None
+    return RUNNING if is_running else str(attributes["ended"] or GONE)
 
 
 def _read(at: Location, kept: RDBStorage) -> tuple[Store, Study, dict[str, Any]]:
@@ -180,16 +160,14 @@ def read_run(run: Path | Location) -> tuple[Study, dict[str, Any]]:
     is_running = _is_running(at, kept)
     _, study, attributes = _read(at, kept)
     summary = _summary(at, attributes)
-    return study, _of_search(
-        study, attributes, _stop_reason(at, attributes, is_running)
-    ) if summary is None else summary
+    return study, _of_search(study, attributes, _stop_reason(attributes, is_running)) if summary is None else summary
 
 
 def _of_search(study: Study, attributes: Mapping[str, Any], stop_reason: str) -> dict[str, Any]:
     """The summary of a run that has written none, as far as its study has it."""
     settings, n_trials = attributes["settings"], attributes["settings"].get("n_trials")
     facts = facts_of_search(
-        study, Objective.recorded(attributes, study),
+        study, Objective(**attributes["objective"]),
         strategy=str(settings.get("strategy")), seed=settings.get("seed") or 0, stop_reason=stop_reason,
         seconds=study.clock,
     )  # fmt: skip

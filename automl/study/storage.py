@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +19,7 @@ from automl.study.database_errors import reading, writing, written
 from automl.study.postgres import checked_url, open_storage, shown
 from automl.study.rows import TrialRows
 from automl.study.sqlite import open_sqlite
-from automl.study.trial import Asked, State, Told, Trial
+from automl.study.trial import Asked, State, Told
 from strategies._optuna import quiet_optuna
 from strategies.base import Outcome, Proposal
 from strategies.encoding import Dimension, Encoding
@@ -238,14 +238,6 @@ class Store:
             self._write_epochs(connection)
             self._rows.set_attributes(connection, self._ids[number], attributes)
             self._end(connection, [number], state, outcome.loss)
-
-    @writing
-    def settle(self, trials: Sequence[Trial]) -> None:
-        """End the entries of ended trials that are still running for Optuna, as earlier versions left them."""
-        with self._transaction() as connection:
-            for trial in trials:
-                if self._ids[trial.number] in self._running:
-                    self._end(connection, [trial.number], trial.state, trial.loss)
 
     def _end(self, connection: Connection, numbers: list[int], state: State, loss: float | None) -> None:
         from optuna.trial import TrialState

@@ -72,11 +72,6 @@ class Study:
         """The number of failed trials that would have taken too long."""
         return sum(trial.is_too_slow for trial in self.trials.values()) if self.counts["failed"] else 0
 
-    def settle(self) -> None:
-        """Update the storage if the run was killed between the two writes of an outcome by an earlier version."""
-        if self._store is not None:
-            self._store.settle([*self.trials.values()])
-
     def asked(self, proposal: Proposal, seconds: float) -> None:
         """Enter a proposal in the log."""
         entry = Asked(proposal, seconds)

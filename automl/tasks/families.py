@@ -90,7 +90,7 @@ def chosen_families(facts: Facts, asked: str | None) -> tuple[str, ...]:
     quantiles = facts.target_kind == "quantiles"
     fitting = tuple(name for name in FAMILIES[facts.kind] if not quantiles or learner_class(name).takes_quantiles)
     if asked is None or asked == "auto":
-        return tuple(name for name in fitting if is_installed(name) and name in facts.views)
+        return tuple(name for name in fitting if is_installed(name))
     names = tuple(dict.fromkeys(name.strip() for name in asked.split(",")))
     for name in names:
         if name not in fitting:

@@ -52,7 +52,7 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             facts = file.metadata()
             record = json.loads(facts["training"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if facts.get("checksum", "") not in ("", _checksum(tensors, facts["training"])):  # "" of earlier versions
+            if facts["checksum"] != _checksum(tensors, facts["training"]):
                 raise ValueError("its checksum is wrong")
             return tensors, record
     except FileNotFoundError:

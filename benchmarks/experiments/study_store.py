@@ -124,7 +124,7 @@ def read_through_optuna(file: Path) -> None:
 def read(file: Path) -> None:
     """Read all trials as our objects."""
     space = load_space(SPACE)
-    Study(space, 1, Store.open(sqlite_url(file), space)).settle()
+    Study(space, 1, Store.open(sqlite_url(file), space))
 
 
 def timed(work: Callable[..., object], *arguments: object) -> tuple[float, float]:

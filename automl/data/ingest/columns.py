@@ -123,8 +123,8 @@ class Column:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_json``; earlier versions had no texts and no offsets."""
-        text = fields.get("text")
+        """The inverse of ``to_json``."""
+        text = fields["text"]
         lists = {name: tuple(fields[name]) for name in ("categories", "parts")}
         return cls(**{**fields, **lists, "text": None if text is None else TextFeatures.from_json(text)})
 

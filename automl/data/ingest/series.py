@@ -49,9 +49,9 @@ class Layout:
     group: str | None
     channels: tuple[str, ...]  # numbers, the target first
     window: int  # steps
+    horizon: int  # steps
     form: str | None = None  # of dates given as strings
     decimals: Mapping[str, str] = field(default_factory=dict)  # decimal signs, used where a file is ambiguous
-    horizon: int | None = None  # steps; None in models of earlier versions
 
 
 class SeriesEncoder(encoder.Encoder):
@@ -88,12 +88,12 @@ class SeriesEncoder(encoder.Encoder):
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        given = {name: content[name] for name in Layout.__dataclass_fields__ if name in content}
+        given = {name: content[name] for name in Layout.__dataclass_fields__}
         return cls(Layout(**given | {"channels": tuple(content["channels"])}))
 
     def labelled(self, request: Request) -> encoder.LabelledRows:
         assert request.time is not None
-        frame, horizon = self._read(request.path), request.horizon or 1
+        frame, horizon = self._read(request.path), self.layout.horizon
         used, labels, times = _with_targets(windows(frame, self.layout), horizon)
         if request.target != self.channels[0]:
             raise UserError(f"the model forecasts {self.channels[0]!r}, not {request.target!r}")
@@ -113,10 +113,9 @@ class SeriesEncoder(encoder.Encoder):
     @property
     def about_predictions(self) -> str | None:
         n = self.layout.horizon
-        later = "" if n is None else f": the forecast is for {n} row{'s' * (n != 1)} later"
         return (
-            f"the time is that of the last known value{later}; the first {self.window - 1} rows of a series have no "
-            f"forecast, as each needs {self.window}"
+            f"the time is that of the last known value: the forecast is for {n} row{'s' * (n != 1)} later; the first "
+            f"{self.window - 1} rows of a series have no forecast, as each needs {self.window}"
         )
 
     def _read(self, examples: Any, strange: Counter[str] | None = None) -> pd.DataFrame:
@@ -182,7 +181,7 @@ def read(request: Request) -> encoder.LabelledRows:
     notes += about_dates(frame, {request.time: form})
     notes += _about_moments(frame, request.time, request.group)
     decimals = {name: table.decimals.get(name, ".") for name in channels}
-    layout = Layout(request.time, request.group, channels, window, form, decimals, horizon)
+    layout = Layout(request.time, request.group, channels, window, horizon, form, decimals)
     found = windows(frame, layout)
     used, labels, times = _with_targets(found, horizon)
     notes += [_about_examples(len(frame), len(used), window, horizon), *_about_rows(frame, layout, found)]

@@ -109,8 +109,7 @@ class RealMLP(Learner):
         found = cls(config, inputs, target, seed=0)
         fields = json.loads((folder / "realmlp.json").read_text(encoding="utf-8"))
         arrays = load_file(folder / "model.safetensors")
-        rounds, found._range = fields["rounds"], NumberRange(**fields["range"])
-        found.rounds = (rounds,) if isinstance(rounds, int) else tuple(rounds)  # older files have one number
+        found.rounds, found._range = tuple(fields["rounds"]), NumberRange(**fields["range"])
         found._encoding = Encoding.from_arrays(arrays, inputs)
         found._network = Network(found._sizes())
         for name, tensor in found._network.parameters.items():

@@ -181,6 +181,6 @@ class LsaLightGBM(TextLearner):
         with open_arrays(folder / FILE) as content:
             found.features, found.vectors = TfIdf(content["columns"], content["idf"]), content["vectors"]
         n = found.vectors.shape[1]
-        found.boosting = LightGBM.load(folder, config, Columns((0.0,) * n, (1.0,) * n, ()), target)
+        found.boosting = LightGBM.load(folder, config, Columns((0.0,) * n, (1.0,) * n, (), (True,) * n), target)
         found.rounds = found.boosting.rounds
         return found

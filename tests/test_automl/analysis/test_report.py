@@ -27,12 +27,12 @@ from automl.api import tune
 from automl.cli.report import save_png
 from automl.runs.run_files import write_best
 from automl.space.parse import load_space
+from automl.study.facts import Objective, facts_of_search, of_trial
 from automl.study.snapshot import read_run
 from automl.study.study import Study, counts_in_words
 from automl.tuning.result import Result
 from benchmarks.opponents.auto_variants import Genetic, Repeats
 from strategies.base import Outcome, Proposal
-from strategies.encoding import Encoding
 from strategies.random_search import RandomSearch
 
 EVIL = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
@@ -66,29 +66,14 @@ def training(config, epochs=4):
 def summarised(
     result: Result, *, metric="loss", maximize=False, final=None, task="training", strategy="random", why=""
 ):
-    def entry(trial):
-        last = {name: values[-1] for name, values in trial.metrics.items()}
-        return {"trial": trial.number, "config": trial.config, "loss": trial.loss, "metrics": last}
-
-    study, trials = result.study, result.trials
-    default = [t for t in trials if t.config == Encoding(study.space).default and t.loss is not None]
-    return {
-        "task": task,
-        "strategy": strategy,
+    objective = Objective(task, metric, maximize)
+    found = facts_of_search(
+        result.study, objective, strategy=strategy, seed=3, stop_reason=result.stop_reason, seconds=result.seconds
+    )
+    return found | {
         "why": why,
-        "seed": 3,
-        "metric": metric,
-        "maximize": maximize,
-        "stop_reason": result.stop_reason,
-        "n_trials": len(trials),
-        "n_failed": sum(trial.state == "failed" for trial in trials),
-        "max_epochs": study.max_epochs,
-        "epochs_trained": sum(trial.epochs for trial in trials),
         "budget_epochs": 100,
-        "seconds": result.seconds,
         "strategy_seconds": 0.25,
-        "best": entry(study.best) if study.best else None,
-        "default": entry(default[0]) if default else None,
         "final": final,
         "versions": {"automl": "0.1.0", "numpy": "2.1"},
         "commit": "abc123",
@@ -97,7 +82,10 @@ def summarised(
 
 
 def final_of(chosen, default, split="test", metric="loss"):
-    return {"metric": metric, "split": split, "chosen": chosen, "default": default}
+    return {
+        "metric": metric, "split": split, "chosen": chosen, "default": default, "kept": "chosen", "baseline": None,
+        "seeds": [1, 2, 3][: max(len(chosen), len(default))], "any_seed": [], "errors": [], "contenders": [],
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -360,6 +348,7 @@ def planned(summary, test):
         "temperature": 1.0,
         "validation": 0.9,
         "test": test,
+        "baseline": None,
         "members": [{"trial": n, "family": name, "weight": w, "score": 0.88} for n, name, w in entries],
     }
     return {**summary, "metric": "accuracy", "maximize": True, "settings": {"folds": 8}, "model": card}
@@ -611,7 +600,7 @@ def test_the_memory_of_the_cards_is_shown_where_there_were_any(run, told, tmp_pa
 def test_the_config_shown_is_that_of_the_model_where_it_is_not_the_best_one(run, tmp_path):
     study, summary = run
     kept = next(t for t in study.trials.values() if t.state == "complete" and t.number != summary["best"]["trial"])
-    entry = {"trial": kept.number, "config": kept.config, "loss": kept.loss, "metrics": {}}
+    entry = of_trial(kept)
     summary = summary | {"kept_trial": entry}
     write_best(tmp_path / "best.yaml", summary)
     assert yaml.safe_load((tmp_path / "best.yaml").read_text()) == kept.config

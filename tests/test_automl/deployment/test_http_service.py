@@ -681,14 +681,6 @@ def test_health_answers_while_a_prediction_is_computed(patients):
         assert asked.result()[0] == 200
 
 
-def test_health_has_no_score_for_what_an_earlier_version_could_not_measure(patients):
-    predictor = automl.load(patients[0])
-    predictor.card = predictor.card | {"test": {"accuracy": 0.5, "auc": float("nan")}}
-    with served(predictor) as url:
-        status, health = ask(url, path="/health")
-    assert (status, health["test"]) == (200, {"accuracy": 0.5, "auc": None})
-
-
 def test_what_takes_too_long_and_what_waits_behind_it_are_reported_and_not_kept(patients, monkeypatch):
     threads = []
     monkeypatch.setattr(
