@@ -60,7 +60,8 @@ def predict(
                 n += len(part)
                 without = part[part[model.columns[0]].isna()]
                 if len(without) and not n_without:
-                    first = abridged(f"{part.columns[0]} {without.iloc[0, 0]!s}")
+                    name = part.columns[list(part.columns).index(model.columns[0]) - 1]
+                    first = abridged(f"{name} {without[name].iloc[0]!s}")
                 n_without += len(without)
                 status.update(f"predicting: {n:,} done")
         aside.replace(place)
@@ -71,8 +72,10 @@ def predict(
     if model.about_predictions is not None:
         show_line(console, model.about_predictions)
     if n_without:
-        which = f" has no prediction: {first}" if n_without == 1 else f"s have no prediction; the first is {first}"
-        show_line(console, f"{n_without:,} unreadable example{which}")
+        noun, which = "example", f"has no prediction: {first}"
+        if n_without > 1:
+            noun, which = "examples", f"have no prediction; the first is {first}"
+        show_line(console, f"{n_without:,} {noun} {model.why_none} {which}")
     counts = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
     if counts:
         show_line(console, f"values treated as missing (not a number or date, or an unseen category): {counts}")

@@ -20,6 +20,7 @@ from automl.data.ingest.prepare import (
     ENCODER_FOLDER,
     FACTS,
     GROUPS,
+    MOMENTS,
     WEIGHTS,
     Facts,
     copies_of,
@@ -68,6 +69,7 @@ class NewData:
     notes: list[str]
     weights: NDArray[np.float32] | None = None  # how much each counts, (n,)
     groups: NDArray[np.uint64] | None = None  # the hash of each one's group, (n,)
+    moments: NDArray[np.uint64] | None = None  # of a series: hashes of the time steps in the file
 
 
 def read_new(
@@ -87,7 +89,11 @@ def read_new(
         raise UserError(needed) from None
     usable, y, target, notes = _labels(rows, old)
     arrays = encoder.encode(rows.frame.iloc[usable])
-    fresh = _not_in(folder, arrays, y)
+    moments = rows.details.get("moments")
+    if moments is None:
+        fresh = _not_in(folder, arrays, y)
+    else:
+        fresh = ~np.isin(moments[usable], np.load(folder / MOMENTS, allow_pickle=False))
     n_known = int((~fresh).sum())
     if n_known and len(fresh) - n_known < LEAST_ROWS:
         raise TooFewNew(len(fresh) - n_known, n_known)
@@ -119,7 +125,9 @@ def read_new(
                 f"{np.count_nonzero(~is_free):,} examples of groups in the run's {sets} set are not trained on"
             )
     weights = None if rows.weights is None else rows.weights[usable]
-    return NewData(arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes], weights, groups)
+    return NewData(
+        arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes], weights, groups, moments
+    )
 
 
 def _not_in(folder: Path, arrays: Mapping[str, Array], y: NDArray[Any]) -> NDArray[np.bool_]:
@@ -215,6 +223,9 @@ def unite(old: Path, new: NewData, out: Path, *, fits_valid: bool = False) -> in
         groups = groups_of(old, *before[part]) if before[part] else new.groups
         if groups is not None and new.groups is not None:
             np.save(out / GROUPS.format(part), np.concatenate([groups[kept[part]], new.groups[rows[part]]]))
+    if new.moments is not None:
+        known = np.load(old / MOMENTS, allow_pickle=False)
+        np.save(out / MOMENTS, np.union1d(known, new.moments))
     shutil.copytree(old / ENCODER_FOLDER, out / ENCODER_FOLDER)
     (out / OLD).write_text(json.dumps({part: len(kept[part]) for part in PARTS}) + "\n", encoding="utf-8")
     (out / FACTS).write_text(json.dumps(asdict(replace(facts, n_train=n_train, folds=""))) + "\n", encoding="utf-8")

@@ -37,6 +37,9 @@ class JsonPredictions:
         predictor, extra = self.predictor, {}
         if predictor.encoder is not None:
             frame = predictor.encoder.from_records(records)
+            frame = frame[~predictor.encoder.without_prediction(frame)]
+            if not len(frame):
+                raise UserError(f"every example is {predictor.encoder.why_none}, so that none has a prediction")
             found = predictor.of_frame(frame)
             if names := list(predictor.encoder.prediction_id_columns):
                 extra["of"] = json.loads(frame[names].to_json(orient="records", date_format="iso"))

@@ -68,8 +68,7 @@ def _forecasts(graph: Graph, lags: Lags, found: str, rows: str) -> str:
     """As ``Lags.forecasts``, for (n, 1 or n_levels)."""
     if not lags.is_relative:
         return found
-    newest = graph.cast(graph("Gather", rows, graph.constant(lags.newest[:1], np.int64), axis=1), np.float64)
-    levels = graph("Sub", newest, graph.constant(lags.offset, np.float64))
+    levels = graph.cast(graph("Gather", rows, graph.constant(lags.newest[:1], np.int64), axis=1), np.float64)
     return graph("Add", graph.cast(found, np.float64), levels)
 
 

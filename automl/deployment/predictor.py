@@ -87,6 +87,11 @@ class Predictor:
         return None if self.encoder is None else self.encoder.about_predictions
 
     @property
+    def why_none(self) -> str:
+        """As ``Reader.why_none``."""
+        return "" if self.encoder is None else self.encoder.why_none
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes; empty if the target is not a class."""
         return self.model.preprocessing.target.names if isinstance(self.model, TrainedModel) else ()
@@ -123,7 +128,7 @@ class Predictor:
         ``others``: names of columns that are put beside these. The first columns identify the example: row (from 1),
         file, or series and time, under another name if a target is named so. One named like the target holds the
         prediction, and for classes there is one with the probability of each. Predictions are missing for molecules and
-        images that cannot be read.
+        images that cannot be read, and for steps of a series at which its own value is missing.
         """
         import pandas as pd
 
@@ -196,7 +201,11 @@ class Predictor:
             return self._written(as_texts(frame, self.encoder.to_json()["source"]))
         assert isinstance(self.encoder, Encoder)
         arrays, views = self.encoder.encode(frame), self.encoder.views
-        return self.whole(self.judge(lambda family: arrays[views[family]]))
+        found = self.whole(self.judge(lambda family: arrays[views[family]]))
+        lacks = self.encoder.without_prediction(frame)
+        if lacks.any():
+            found[lacks] = np.nan
+        return found
 
     def _of_readable(self, encoder: Reader, frame: pd.DataFrame) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """As ``of_frame``, without the unreadable rows, and a mask (n,) of the readable ones."""

@@ -125,6 +125,17 @@ class CrossValidated:
         folds[len(splits.y_train) :] = 0
         return folds
 
+    def overlaps(self) -> NDArray[np.int8]:
+        """The newest fold that is predicted in part before a row's label is known, for each row as in ``folds``: its
+        own one, unless forecasts are for several steps later."""
+        from automl.data.ingest.folds import merged
+        from automl.data.ingest.prepare import OVERLAPS
+
+        file = Path(self.data) / OVERLAPS
+        if self.max_epochs == 1 or not file.exists():
+            return self.folds()
+        return merged(np.load(file, allow_pickle=False), self.max_epochs)
+
     def weights(self, *parts: str) -> NDArray[np.float32] | None:
         """Row weights of the given sets, by default the training set, then the validation set.
 

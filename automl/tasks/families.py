@@ -34,6 +34,7 @@ PRESETS: tuple[dict[str, Any], ...] = (
     {"model": "linear", "linear_numbers": "standard"},  # quick, and by up to a third better or worse than by rank
     {"model": "linear", "linear_target": "log"},
     {"model": "linear", "linear_lags": "raw"},
+    {"model": "linear", "linear_lags": "relative", "linear_c": 1e-4},  # hardly more than the last value
     {"model": "extra_trees"},
     {"model": "lightgbm", "lightgbm_learning_rate": 0.1, "lightgbm_leaves": 6, "lightgbm_min_rows": 3},
     {"model": "lightgbm", "lightgbm_learning_rate": 0.1, "lightgbm_leaves": 6, "lightgbm_min_rows": 3,

@@ -124,7 +124,7 @@ class FoldsTraining:
         """A model fitted to the rows of all folds but this one. ``rounds``: of the same fit before, which is repeated
         without a time limit."""
         held = self._folds == fold
-        before = np.flatnonzero(self._folds < fold if self.task.folds_how == "time" else ~held)
+        before = np.flatnonzero(self.task.overlaps() < fold if self.task.folds_how == "time" else ~held)
         stopping = np.flatnonzero(held)
         if self._kind.keeps_best:
             # Choosing the best epoch on the fold itself would make its predictions optimistic.

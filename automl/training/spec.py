@@ -68,6 +68,7 @@ class FoldsTask(Protocol):
     def is_bagged(self, family: str) -> bool: ...  # the models of the folds are kept and averaged
     def rows(self, family: str) -> "Splits": ...  # as the family reads them; training includes the validation set
     def folds(self) -> "NDArray[Any]": ...  # the fold of each row, (n,); negative: only trained on
+    def overlaps(self) -> "NDArray[Any]": ...  # the newest fold that is partly predicted before a row's label is known
     def weights(self) -> "NDArray[Any] | None": ...  # row weights, (n,), mean 1; None: equal
 
 

@@ -50,6 +50,8 @@ class LabelledRows:
     parts: SplitRows | None = None  # if the data come with a test set
     details: dict[str, Any] = field(default_factory=dict)  # what the encoder needs from reading
     weights: NDArray[np.float32] | None = None  # how much each row counts
+    offset: float | None = None  # of the target, if it is an input too; None: as ``offset_of`` finds
+    overlaps: NDArray[np.int64] | None = None  # per row: the newest one predicted before its label is known
 
 
 class Reader(ABC):
@@ -90,6 +92,15 @@ class Reader(ABC):
     def about_predictions(self) -> str | None:
         """A line that explains the predictions for a file; None if none is needed."""
         return None
+
+    def without_prediction(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        """Which rows of ``as_frame`` or ``frames`` can be read but have no prediction, (n,)."""
+        return np.zeros(len(frame), bool)
+
+    @property
+    def why_none(self) -> str:
+        """Which examples have no prediction, in words that follow the noun."""
+        return "that cannot be read"
 
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
         """The examples of a file as frames; a file of rows is read in chunks.

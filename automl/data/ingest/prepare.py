@@ -16,7 +16,7 @@ from automl.data.ingest.column_checks import WORDS_OF_TEXT
 from automl.data.ingest.data_report import Report, inspect, write_report
 from automl.data.ingest.encoder import Encoder, LabelledRows, encoder_class, kind_module, n_different
 from automl.data.ingest.file_formats import open_source
-from automl.data.ingest.folds import copy_folds, first_varied, group_folds, random_folds, time_folds
+from automl.data.ingest.folds import NEVER, copy_folds, first_varied, group_folds, random_folds, time_folds
 from automl.data.ingest.number_formats import number_of
 from automl.data.ingest.read_table import plain_text
 from automl.data.ingest.request import SMILES_NAMES, Request, check_used
@@ -31,6 +31,7 @@ from automl.data.ingest.split import (
     check_classes,
     check_enough,
     without_duplicates,
+    without_overlaps,
 )
 from automl.data.ingest.target import Labelled, all_sentences, label
 from automl.data.inputs import Padded, Tokens
@@ -49,6 +50,8 @@ ENCODER_FOLDER = "encoder"
 FEW_COPIES = 0.01  # share of the rows up to which copies matter little to a prediction out of bag
 LEAST_TRAINED = 10  # minimum rows of data without a test set
 FOLDS = "folds.npy"  # the fold of each row of the training set, then of the validation set
+OVERLAPS = "overlaps.npy"  # for the same rows, the newest fold that is predicted in part before their labels are known
+MOMENTS = "moments.npy"  # hashes of the series and the times of all rows
 WEIGHTS = "weights-{}.npy"  # the row weights of a set, if they differ
 EXACT_DIGITS = 15  # of a number in double precision
 GROUPS = "groups-{}.npy"  # the hash of the group of each row of a set, if it was split by group
@@ -98,8 +101,7 @@ def prepare(request: Request, folder: Path) -> Report:
         labelled = all_sentences(len(rows.labels))
     else:
         usual = "number" if kind == "series" else None
-        # A series is predicted from its own earlier values, which have no offset.
-        labelled = label(rows.labels, rows.target, request.target_kind or usual, 0.0 if kind == "series" else None)
+        labelled = label(rows.labels, rows.target, request.target_kind or usual, rows.offset)
     n, hints = len(labelled.rows), list(labelled.notes)
     if not request.no_test and kind not in ("series", "pairs"):
         hints.append(f"with --no-test, which leaves no rows for a test, {LEAST_TRAINED} are enough")
@@ -141,6 +143,8 @@ def prepare(request: Request, folder: Path) -> Report:
     if rows.groups is not None:
         for part, chosen in zip(("train", "valid", "test"), parts, strict=True):
             np.save(folder / GROUPS.format(part), group_hashes(rows.groups[labelled.rows[chosen]]))
+    if "moments" in rows.details:
+        np.save(folder / MOMENTS, rows.details["moments"])
     goal = "quantiles" if request.quantiles else labelled.kind
     facts = Facts(kind, goal, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name, how)
     (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
@@ -222,6 +226,12 @@ def _write_folds(rows: LabelledRows, labelled: Labelled, parts: SplitRows, copie
     if folds is None:
         return ""
     np.save(folder / FOLDS, folds)
+    if rows.overlaps is not None:
+        every = labelled.rows[places]
+        there, fold_of = np.full(len(rows.labels), -1), np.full(len(rows.labels), NEVER, np.int8)
+        there[every], fold_of[every] = every, folds
+        newest = np.maximum.accumulate(there)[rows.overlaps[every]]  # rows before a set may have been left out
+        np.save(folder / OVERLAPS, fold_of[newest])
     return how
 
 
@@ -269,7 +279,13 @@ def draw(
     if rows.groups is not None:
         return by_group(rows.groups[usable], rows.group_name, hold_out=hold_out)
     if rows.times is not None:
-        return by_time(rows.times[usable], hold_out=hold_out)
+        found = by_time(rows.times[usable], hold_out=hold_out)
+        if rows.overlaps is None:
+            return found
+        place = np.full(len(rows.labels), -1)
+        place[usable] = np.arange(len(usable))
+        newest = np.maximum.accumulate(place)[rows.overlaps[usable]]
+        return without_overlaps(found, newest)
     if copies is not None and can_be_grouped(copies):
         return by_copies(y, copies, hold_out=hold_out)
     return at_random(y, hold_out=hold_out)

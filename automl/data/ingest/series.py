@@ -19,8 +19,9 @@ from automl.data.ingest import encoder
 from automl.data.ingest.columns import date_format
 from automl.data.ingest.json_examples import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema
 from automl.data.ingest.number_formats import as_numbers
+from automl.data.ingest.offsets import offset_of
 from automl.data.ingest.read_table import check_is_frame, check_there, column_names, read_table
-from automl.data.ingest.request import Request, column, spelled_group
+from automl.data.ingest.request import Request, column, listed, spelled_group
 from automl.data.ingest.split import LEAST_ROWS, by_time
 from automl.data.ingest.split_columns import about_dates, check_split, group_names, moments
 from automl.data.inputs import Array, Dense, Inputs
@@ -39,6 +40,7 @@ SEASONS = (  # seconds between dates, and the steps of a season, as in M4 (Makri
     (365.25 / 4 * DAY, 4),
 )  # fmt: skip
 SAME_STEP = 0.05  # months have 28 to 31 days
+NEAR = 30.0  # median in units of the spread from which a channel has an offset: steps are smaller than the spread
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Layout:
     horizon: int  # steps
     form: str | None = None  # of dates given as strings
     decimals: Mapping[str, str] = field(default_factory=dict)  # decimal signs, used where a file is ambiguous
+    offsets: Mapping[str, float] = field(default_factory=dict)  # subtracted from the windows, by channel; others: 0
 
 
 class SeriesEncoder(encoder.Encoder):
@@ -98,7 +101,14 @@ class SeriesEncoder(encoder.Encoder):
         if request.target != self.channels[0]:
             raise UserError(f"the model forecasts {self.channels[0]!r}, not {request.target!r}")
         notes = [_about_examples(len(frame), len(used), self.window, horizon)]
-        return encoder.LabelledRows(used, labels, self.channels[0], np.arange(len(used)), notes, times)
+        return _rows(used, labels, times, notes, self.layout)
+
+    def without_prediction(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        return frame["known"].isna().to_numpy()
+
+    @property
+    def why_none(self) -> str:
+        return f"without a value of {self.channels[0]!r}"
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         """One row per time step with a full window before it, in order of time."""
@@ -125,7 +135,11 @@ class SeriesEncoder(encoder.Encoder):
             numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
             numeric |= {self.group: False} if self.group else {}
             frame = read_table(
-                Path(examples), numeric=numeric, decimals=self.layout.decimals, exact=[self.time], strange=strange
+                Path(examples),
+                numeric=numeric,
+                decimals=self.layout.decimals,
+                exact=[self.time, *self.layout.offsets],
+                strange=strange,
             ).frame
         check_is_frame(frame)
         check_there(frame.columns, filter(None, (self.time, self.group, *self.channels)))
@@ -162,6 +176,11 @@ def read(request: Request) -> encoder.LabelledRows:
     check_split(request, names)
     table = read_table(request.path, numeric=spelled_group(request), exact=[request.time])
     frame, horizon, notes = table.frame, request.horizon or 1, table.notes
+    if request.target_kind == "classes":
+        raise UserError(
+            "a time series is forecast as numbers: leave --kind classification out, or predict the classes of a table "
+            "by leaving --horizon out"
+        )
     if frame[request.target].dtype.kind not in "fiu":
         raise UserError(f"the target {request.target!r} of a time series must be numeric")
     others = [name for name in map(str, frame) if name not in (request.target, request.time, request.group)]
@@ -181,29 +200,44 @@ def read(request: Request) -> encoder.LabelledRows:
     notes += about_dates(frame, {request.time: form})
     notes += _about_moments(frame, request.time, request.group)
     decimals = {name: table.decimals.get(name, ".") for name in channels}
-    layout = Layout(request.time, request.group, channels, window, horizon, form, decimals)
+    numbers = {name: as_numbers(frame[name], decimals[name]) for name in channels}
+    offsets = {name: offset for name in channels if (offset := offset_of(numbers[name], NEAR))}
+    layout = Layout(request.time, request.group, channels, window, horizon, form, decimals, offsets)
     found = windows(frame, layout)
     used, labels, times = _with_targets(found, horizon)
     notes += [_about_examples(len(frame), len(used), window, horizon), *_about_rows(frame, layout, found)]
     if len(used) < LEAST_ROWS:
+        why = "".join(f"; {note}" for note in _about_rows(frame, layout, found))
         raise UserError(
             f"the series is too short: {len(frame):,} rows give {len(used)} windows of {window} steps with a target "
-            f"{horizon} steps ahead, at least {LEAST_ROWS} are needed"
+            f"{horizon} steps ahead, at least {LEAST_ROWS} are needed{why}"
         )
-    parts = by_time(times)
-    error = (labels - used["value"])[parts.test]
-    naive = float(np.sqrt((error**2).mean()))
-    notes.append(f"the last value as forecast has a test rmse of {naive:.4g}: the baseline to beat")
+    if request.quantiles is None:
+        error = (labels - used["value"])[by_time(times).test]
+        naive = float(np.sqrt((error**2).mean()))
+        notes.append(f"the last value as forecast has a test rmse of {naive:.4g}: the baseline to beat")
+    return _rows(used, labels, times, notes, layout)
+
+
+def _rows(
+    used: pd.DataFrame, labels: pd.Series[Any], times: NDArray[Any], notes: list[str], layout: Layout
+) -> encoder.LabelledRows:
+    target, overlaps, details = layout.channels[0], np.arange(len(used)), {"layout": layout, "moments": _moments(used)}
+    for rows in used.groupby("series").indices.values():
+        steps = used["step"].to_numpy()[rows]
+        overlaps[rows] = rows[np.searchsorted(steps, steps + layout.horizon) - 1]
     return encoder.LabelledRows(
-        used,
-        labels,
-        request.target,
-        np.arange(len(used)),
-        notes,
-        times,
-        parts=parts,
-        details={"layout": layout},
-    )
+        used, labels, target, np.arange(len(used)), notes, times,
+        details=details, offset=layout.offsets.get(target, 0.0), overlaps=overlaps,
+    )  # fmt: skip
+
+
+def _moments(used: pd.DataFrame) -> NDArray[Any]:
+    """A hash of each row's series and time, by which an update recognises rows that it knows."""
+    import pandas as pd
+
+    found: NDArray[Any] = pd.util.hash_pandas_object(used[["series", "time"]].astype(str), index=False).to_numpy()
+    return found
 
 
 def _window(length: int, season: int | None, horizon: int) -> int:
@@ -231,10 +265,12 @@ def _season(frame: pd.DataFrame, request: Request, form: str | None) -> int | No
 
 
 def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.Series[Any], NDArray[Any]]:
-    """The windows with a target value ``horizon`` steps after them, these values, and their times."""
+    """The windows whose own value of the target is known and that ``horizon`` steps after them, the latter, and its
+    times."""
+    found["step"] = found.groupby("series").cumcount()
     ahead = found.groupby("series")["known"].shift(-horizon)
     when = found.groupby("series")["time"].shift(-horizon)
-    known = (ahead.notna() & when.notna()).to_numpy()
+    known = (found["known"].notna() & ahead.notna() & when.notna()).to_numpy()
     return found[known].reset_index(drop=True), ahead[known].reset_index(drop=True), when[known].to_numpy()
 
 
@@ -249,7 +285,9 @@ def _about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Ite
     lengths = [len(frame)] if layout.group is None else frame[layout.group].value_counts().tolist()
     n_lost = sum(max(0, n - layout.window + 1) for n in lengths) - len(found)
     if n_lost:
-        yield f"{n_lost:,} time steps are left out, as not every column has a value yet"
+        gaps = [name for name in layout.channels if frame[name].isna().any()]
+        which = f" (with gaps: {listed(gaps)})" if gaps else ""
+        yield f"{n_lost:,} time steps are left out, as not every column has a value yet{which}"
     n_short = sum(0 < n < layout.window for n in lengths)
     if n_short:
         yield f"{n_short:,} series are left out: they have fewer rows than the window of {layout.window} steps"
@@ -287,7 +325,8 @@ def _duration(step: Any) -> str:
 def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """One row per time step with a full window: series, time, the target's current value and known, and window.
 
-    A window is (channels, steps), the newest last. Missing values are filled with the previous step's, except in known.
+    A window is (channels, steps), the newest last, without the channels' offsets. Missing values are filled with the
+    previous step's, except in known.
     """
     import pandas as pd
 
@@ -296,21 +335,22 @@ def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     if layout.group is not None:
         names = pd.Series(group_names(frame[layout.group], layout.group), index=frame.index)
     numbers = pd.DataFrame({name: as_numbers(frame[name], layout.decimals.get(name, ".")) for name in layout.channels})
-    window = layout.window
+    window, offsets = layout.window, [layout.offsets.get(name, 0.0) for name in layout.channels]
     parts = []
     for name in names.unique():
         rows_of = np.flatnonzero((names == name).to_numpy())
         order = rows_of[np.argsort(when[rows_of], kind="stable")]
         given = numbers.iloc[order]
-        known = given[layout.channels[0]].to_numpy(np.float32)
-        array: NDArray[np.float32] = given.ffill().to_numpy(np.float32)
-        start = int(np.isnan(array).any(1).sum())  # before every column has its first value
-        array, known, times = array[start:], known[start:], when[order][start:]
+        known = given[layout.channels[0]].to_numpy(np.float64)
+        values = given.ffill().to_numpy(np.float64)
+        start = int(np.isnan(values).any(1).sum())  # before every column has its first value
+        values, known, times = values[start:], known[start:], when[order][start:]
+        array = (values - offsets).astype(np.float32)
         if len(array) < window:
             continue
         views = np.lib.stride_tricks.sliding_window_view(array, window, axis=0)
         now = slice(window - 1, None)
-        ends = {"time": times[now], "value": array[now, 0], "known": known[now]}
+        ends = {"time": times[now], "value": values[now, 0], "known": known[now]}
         parts.append(pd.DataFrame({"series": name, **ends, "window": list(views)}))
     if not parts:
         raise UserError(f"no series has {window} rows with a value in every column")

@@ -97,6 +97,28 @@ def by_time(times: NDArray[Any], *, hold_out: bool = True) -> SplitRows:
     return SplitRows(train, valid, test, "by time: the newest rows are for test")
 
 
+def without_overlaps(parts: SplitRows, newest: NDArray[np.int64]) -> SplitRows:
+    """The split by time without training and validation rows whose label is known only after a later set begins.
+
+    ``newest``: for each row, the newest one that is predicted before its label is known, (n,). UserError if few rows
+    are left.
+    """
+    place = np.zeros(len(newest), np.int8)
+    place[parts.valid], place[parts.test] = 1, 2
+    train = parts.train[place[newest[parts.train]] == 0]
+    valid = parts.valid[place[newest[parts.valid]] <= 1]
+    n = len(parts.train) + len(parts.valid) - len(train) - len(valid)
+    if not n:
+        return parts
+    if min(len(train), len(valid)) < LEAST_ROWS // 5:
+        raise UserError(
+            f"too few rows for this --horizon: {n:,} before the validation and the test set cannot be used, as what "
+            "they predict is known only later; give more rows or a smaller --horizon"
+        )
+    how = f"{parts.how}; {n:,} rows before the sets are left out, as what they predict is known only later"
+    return SplitRows(train, valid, parts.test, how)
+
+
 def can_be_grouped(groups: NDArray[Any]) -> bool:
     """Whether ``by_group`` can split these groups into three sets."""
     sizes = np.unique(groups, return_counts=True)[1]

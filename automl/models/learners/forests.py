@@ -45,7 +45,7 @@ class Forest(Learner):
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
         self.levels = ManyLevels.of(inputs)
-        self.lags = Lags(config, inputs, target, keeps_levels=True)
+        self.lags = Lags(config, inputs, keeps_levels=True)
         self.forest: Any = None
         self._out_of_bag: NDArray[np.float64] | None = None
 

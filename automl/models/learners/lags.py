@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.inputs import Array, Columns
-from automl.data.targets import Target
 from automl.models.learners.base import Rows
 
 LAGS: dict[str, Any] = {"lags": {"choice": ["relative", "raw"], "default": "relative"}}
@@ -27,7 +26,7 @@ class Lags:
     Without ``lags`` in the config, or if they are raw, nothing is changed.
     """
 
-    def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, *, keeps_levels: bool) -> None:
+    def __init__(self, config: Mapping[str, Any], inputs: Columns, *, keeps_levels: bool) -> None:
         """``keeps_levels``: whether the newest value of each channel remains as it is; relative to itself, it is 0."""
         self.is_relative = config.get("lags") == "relative"
         if not self.is_relative:
@@ -38,8 +37,6 @@ class Lags:
         """The column with the newest value of each column's channel."""
         self.changes = ~(keeps_levels & (places == self.newest))
         """Whether a column becomes relative."""
-        self.offset = target.offset
-        """Of the labels, which the columns do not have."""
 
     def of(self, rows: Rows) -> Rows:
         """The rows and labels to learn from."""
@@ -57,5 +54,5 @@ class Lags:
         return predicted + (levels if predicted.ndim == 1 else levels[:, None])
 
     def _levels(self, x: Array) -> NDArray[np.float64]:
-        """The newest value of the target, in the unit of the labels."""
-        return np.asarray(x[:, self.newest[0]], np.float64) - self.offset
+        """The newest value of the target, without its offset, as the labels."""
+        return np.asarray(x[:, self.newest[0]], np.float64)

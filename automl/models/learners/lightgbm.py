@@ -66,7 +66,7 @@ class LightGBM(Learner):
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
         self.levels = ManyLevels.of(inputs)
-        self.lags = Lags(config, inputs, target, keeps_levels=True)
+        self.lags = Lags(config, inputs, keeps_levels=True)
         self.boosters: list[Any] = []  # one, or one per quantile
 
     @property

@@ -43,7 +43,7 @@ class Linear(Learner):
         super().__init__(config, inputs, target, seed)
         self._models: list[Any] = []
         self._logarithm: Logarithm | None = None
-        self._lags = Lags(config, inputs, target, keeps_levels=False)
+        self._lags = Lags(config, inputs, keeps_levels=False)
 
     @classmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:

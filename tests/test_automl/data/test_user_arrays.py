@@ -146,7 +146,7 @@ def test_names_in_another_encoding_are_escaped_where_they_are_written(tmp_path):
     assert any(note.endswith(": .\\udce9 1") for note in report.notes)
     small_models.trained(tmp_path / "new", "mlp", epochs=1)
     out = invoke("predict", tmp_path / "new", "--data", photos, "--out", tmp_path / "told.csv")
-    assert "1 unreadable example has no prediction: file " in out
+    assert "1 example that cannot be read has no prediction: file " in out
     told = pd.read_csv(tmp_path / "told.csv")
     assert told["file"].str.contains("s\\udce9ven/\\udce9-", regex=False).sum() > 30
     assert set(told["folder"].dropna()) == {"one", "zero", "s\\udce9ven"}

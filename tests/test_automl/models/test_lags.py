@@ -28,7 +28,7 @@ def parts(rows, n=350):
     return Rows(rows.x[:n], rows.y[:n]), Rows(rows.x[n:], rows.y[n:])
 
 
-def forecaster(family, train, how, target=None, offset=0.0):
+def forecaster(family, train, how, target=None):
     space = learner_class(family).space(classes=False, with_levels=False) | lags.SPACES[family]
     config = (
         {name: entry["default"] for name, entry in space.items()}
@@ -36,9 +36,9 @@ def forecaster(family, train, how, target=None, offset=0.0):
         | (LINEAR if family == "linear" else {})
     )
     inputs = Columns.of(train.x, (), STEPS)
-    learner = build_learner(family, config, inputs, target or Number.of(train.y - offset, offset), 0)
+    learner = build_learner(family, config, inputs, target or Number.of(train.y), 0)
     n_models = 1 if target is None else target.n_outputs
-    learner.fit(train._replace(y=train.y - offset), rounds=(100,) * n_models)
+    learner.fit(train, rounds=(100,) * n_models)
     return learner
 
 
@@ -54,13 +54,6 @@ def test_changes_follow_a_trend_beyond_the_levels_of_training(family, tmp_path):
     relative.save(tmp_path)
     loaded = type(relative).load(tmp_path, relative.config, relative.inputs, relative.target)
     assert (loaded.predict(later.x) == relative.predict(later.x)).all()
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_an_offset_of_the_labels_changes_no_forecast(family):
-    train, later = parts(windows(1000.0))
-    plain, moved = (forecaster(family, train, "relative", offset=offset) for offset in (0.0, 900.0))
-    assert moved.predict(later.x) + 900.0 == pytest.approx(plain.predict(later.x), abs=1e-6)
 
 
 def test_a_linear_model_of_changes_knows_no_level():
@@ -80,20 +73,20 @@ def test_quantiles_of_changes_lie_around_later_values(family):
 
 def test_the_newest_values_are_kept_as_they_are_or_are_0():
     x = np.array([[1, 2, 4, 10, 30, 20]], np.float32)  # two channels of three steps
-    inputs, target = Columns.of(x, (), 3), Number(0.0, 1.0, offset=3.0)
-    kept, dropped = (Lags({"lags": "relative"}, inputs, target, keeps_levels=keeps) for keeps in (True, False))
+    inputs = Columns.of(x, (), 3)
+    kept, dropped = (Lags({"lags": "relative"}, inputs, keeps_levels=keeps) for keeps in (True, False))
     assert kept.columns(x).tolist() == [[-3, -2, 4, -10, 10, 20]]
     assert dropped.columns(x).tolist() == [[-3, -2, 0, -10, 10, 0]]
-    rows = kept.of(Rows(x, np.array([2.0])))  # 5, less the offset
+    rows = kept.of(Rows(x, np.array([5.0])))
     assert rows.y.tolist() == [1.0]
-    assert kept.forecasts(rows.y, x).tolist() == [2.0]
-    assert kept.forecasts(np.array([[1.0, 2.0]]), x).tolist() == [[2.0, 3.0]]
+    assert kept.forecasts(rows.y, x).tolist() == [5.0]
+    assert kept.forecasts(np.array([[1.0, 2.0]]), x).tolist() == [[5.0, 6.0]]
 
 
 @pytest.mark.parametrize("config", [{}, {"lags": "raw"}])
 def test_tables_and_raw_lags_remain_as_they_are(config):
     rows = windows()
-    found = Lags(config, Columns.of(rows.x, ()), Number.of(rows.y), keeps_levels=True)
+    found = Lags(config, Columns.of(rows.x, ()), keeps_levels=True)
     assert found.of(rows) is rows
     assert found.columns(rows.x) is rows.x
     assert found.forecasts(rows.y, rows.x) is rows.y

@@ -1,0 +1,126 @@
+"""What a series' windows, sets and folds may know of its future, and digits that float32 lacks."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from processes import invoke
+from user_models import trained
+
+from automl.continual.new_data import TooFewNew, read_new
+from automl.data.datasets.registry import load_data
+from automl.data.ingest.encoder import load_encoder
+from automl.data.ingest.folds import N_FOLDS
+from automl.data.ingest.prepare import FOLDS, MOMENTS, OVERLAPS, prepare
+from automl.data.ingest.request import Request
+from automl.data.targets import Number
+from automl.errors import UserError
+from automl.tasks.cross_validated import cross_validated
+
+N = 400
+
+
+def series(values, **columns):
+    return pd.DataFrame({"t": np.arange(len(values)), "v": values, **columns})
+
+
+def prepared(frame, folder, **options):
+    frame.to_csv(folder / "series.csv", index=False)
+    request = Request(str(folder / "series.csv"), "v", time="t", **{"horizon": 1, **options})
+    return request, prepare(request, folder / "data")
+
+
+def splits_of(folder):
+    return load_data(str(folder / "data" / "windows"), None)
+
+
+@pytest.mark.parametrize("horizon", [1, 7])
+def test_no_set_or_fold_is_forecast_by_models_that_know_what_comes_after_the_origin(horizon, tmp_path):
+    """The values count the steps, so that a window's newest value is its origin."""
+    both = pd.concat([series(np.arange(N)).assign(shop=shop) for shop in "ab"])
+    _, report = prepared(both, tmp_path, horizon=horizon, group="shop")
+    splits = splits_of(tmp_path)
+    for earlier, later in (("train", "valid"), ("valid", "test")):
+        labels, origins = getattr(splits, f"y_{earlier}"), getattr(splits, f"x_{later}")[:, 0, -1]
+        assert labels.max() == origins.min(), "all that is known there is used"
+    left_out = 2 * 2 * (horizon - 1)
+    assert (f"{left_out:,} rows before the sets are left out" in report.facts["split"]) == (horizon > 1)
+    folds, overlaps = (np.load(tmp_path / "data" / name) for name in (FOLDS, OVERLAPS))
+    origins = np.concatenate([splits.x_train, splits.x_valid])[:, 0, -1]
+    labels = np.concatenate([splits.y_train, splits.y_valid])
+    for fold in range(N_FOLDS):
+        assert labels[overlaps < fold].max() <= origins[folds == fold].min()
+        assert (overlaps < fold).sum() >= (folds < fold).sum() - 2 * (horizon - 1)
+    task = cross_validated(tmp_path / "data", N_FOLDS // 2, None, None)
+    assert (task.overlaps() >= task.folds()).all()
+    assert ((task.overlaps() > task.folds()).sum() > 0) == (horizon > 1)
+
+
+def test_too_far_a_horizon_is_answered(tmp_path):
+    with pytest.raises(UserError, match=r"too few rows for this --horizon: .* give more rows or a smaller --horizon"):
+        prepared(series(np.sin(np.arange(N))), tmp_path, horizon=150)
+
+
+def test_a_high_level_costs_no_digits(tmp_path):
+    rng = np.random.default_rng(0)
+    values = 1e12 + np.cumsum(rng.normal(size=N)).round(3)
+    other = 5e8 + rng.normal(size=N).round(3)
+    prepared(series(values, other=other), tmp_path)
+    splits, window = splits_of(tmp_path), splits_of(tmp_path).shape[-1]
+    assert splits.y_test.astype(float) + splits.target.offset == pytest.approx(values[-len(splits.y_test) :], abs=1e-3)
+    steps = np.diff(values)[-len(splits.y_test) :]
+    assert splits.y_test - splits.x_test[:, 0, -1] == pytest.approx(steps, abs=1e-4)
+    _, predictor = trained(tmp_path / "data", "linear", tmp_path, 1)
+    forecasts = predictor.predict(series(values, other=other))
+    assert np.abs(forecasts[:-1] - values[window:]).mean() < 2.0
+
+
+def test_a_step_without_a_value_of_its_own_has_no_forecast(tmp_path):
+    values = np.sin(np.arange(N)).round(4)
+    prepared(series(values), tmp_path)
+    trained(tmp_path / "data", "linear", tmp_path, 1)
+    (tmp_path / "linear-model").rename(tmp_path / "model")
+    future = series(np.concatenate([values[-100:-12], np.full(12, np.nan)]))
+    future.to_csv(tmp_path / "future.csv", index=False)
+    out = invoke("predict", tmp_path, "--data", tmp_path / "future.csv", "--out", tmp_path / "o.csv")
+    assert "12 examples without a value of 'v' have no prediction; the first is time 88" in " ".join(out.split()), out
+    found = pd.read_csv(tmp_path / "o.csv")
+    assert found["v"].isna().sum() == 12
+    assert found["v"].notna().sum() == 88 - splits_of(tmp_path).shape[-1] + 1
+
+
+def test_a_file_that_the_run_has_is_known_although_most_of_its_windows_are_alike(tmp_path):
+    rng = np.random.default_rng(0)
+    rare = (rng.random(N + 60) < 0.03).astype(float)
+    request, _ = prepared(series(rare[:N]), tmp_path, horizon=2)
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    target = splits_of(tmp_path).target
+    assert isinstance(target, Number)
+    with pytest.raises(TooFewNew, match="no new examples"):
+        read_new(encoder, request, target, tmp_path / "data")
+    series(rare).to_csv(tmp_path / "grown.csv", index=False)
+    grown = Request(str(tmp_path / "grown.csv"), "v", time="t", horizon=2)
+    new = read_new(encoder, grown, target, tmp_path / "data")
+    assert len(new.y) == 60
+    assert len(np.load(tmp_path / "data" / MOMENTS)) == len(new.moments) - 60
+
+
+def test_classes_are_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(UserError, match="a time series is forecast as numbers: leave --kind classification out"):
+        prepared(series(np.arange(N) % 2), tmp_path, kind="series,classification")
+
+
+def test_columns_that_start_late_are_named(tmp_path):
+    late = np.where(np.arange(N) < 300, np.nan, 1.0)
+    _, report = prepared(series(np.sin(np.arange(N)), promo=late), tmp_path)
+    assert any("not every column has a value yet (with gaps: promo)" in note for note in report.notes)
+    with pytest.raises(UserError, match=r"the series is too short: .*with gaps: promo"):
+        prepared(series(np.sin(np.arange(N)), promo=np.where(np.arange(N) < 350, np.nan, 1.0)), tmp_path / "..")
+
+
+def test_the_encoder_is_the_same_after_it_was_written(tmp_path):
+    prepared(series(1e9 + np.arange(N) % 7), tmp_path)
+    content = json.loads((tmp_path / "data" / "encoder" / "encoder.json").read_text())
+    assert content["offsets"] == {"v": pytest.approx(1e9, abs=10)}
+    assert load_encoder(tmp_path / "data" / "encoder")[0].layout.horizon == 1
