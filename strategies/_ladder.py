@@ -21,9 +21,9 @@ MIN_CORRELATION = 0.3  # and the minimum rank correlation of the better half of 
 MIN_KNOWN = 3  # configs at two rungs needed to convert losses from one to the other
 
 
-def rungs(max_epochs: int, eta: int = ETA, n_rungs: int = N_RUNGS) -> list[int]:
+def rungs(max_epochs: int) -> list[int]:
     """Epochs at which trials are compared, in ascending order; the last one is max_epochs."""
-    levels = {max(1, round(max_epochs / eta**k)) for k in range(n_rungs)}
+    levels = {max(1, round(max_epochs / ETA**k)) for k in range(N_RUNGS)}
     return sorted(levels)
 
 

@@ -66,7 +66,7 @@ def search_curve(study: Study, summary: Mapping[str, Any]) -> Figure:
     ended = [trial for trial in ordered(study) if trial.at is not None]
     good = [trial for trial in ended if value(trial, metric) is not None]
     limits = shown_range(values(good, metric), maximize, _default(summary))
-    curves = [*_points(good, ended, study, summary, limits), *_lines(good, ended, study, summary, limits)]
+    curves = [*_points(good, ended, study, summary, limits), *_lines(good, ended, summary, limits)]
     few = 1 if len(ended) <= 12 else None  # whole trial numbers only; with more trials, Plotly decides
     buttons = [
         {
@@ -91,7 +91,7 @@ def search_curve(study: Study, summary: Mapping[str, Any]) -> Figure:
 
 
 def _lines(
-    good: list[Trial], ended: list[Trial], study: Study, summary: Mapping[str, Any], limits: tuple[float, float]
+    good: list[Trial], ended: list[Trial], summary: Mapping[str, Any], limits: tuple[float, float]
 ) -> Iterator[CurveTrace]:
     """The default as a dashed line and the incumbent as steps, over seconds in the order in which trials ended."""
     metric = summary["metric"]

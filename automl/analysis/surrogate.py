@@ -19,6 +19,7 @@ from strategies.types import Config
 
 N_BACKGROUND = 256  # points of the space that an effect is averaged over
 N_BACKGROUND_OF_GRIDS = 64  # the first of them, used when each is evaluated along a grid
+N_VALUES, N_VALUES_OF_PAIRS = 24, 6  # of a hyperparameter in an effect, and of each in an interaction
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,13 @@ class Surrogate:
         """Whether hyperparameter i is active anywhere in the background, so that its effect can be estimated."""
         return len(self._where_active(i)) > 0
 
-    def effect(self, i: int, n_values: int = 24) -> Effect:
+    def effect(self, i: int) -> Effect:
         """Partial dependence on hyperparameter i (J. Friedman, 2001), with its standard deviation.
 
         This is the standard deviation of the mean over the background, whose points are correlated under the process.
         """
         points = self._where_active(i)[:N_BACKGROUND_OF_GRIDS]
-        grid = self.grid(i, n_values)
+        grid = self.grid(i, N_VALUES)
         means, deviations = [], []
         for u in grid:
             moved = points.copy()
@@ -119,13 +120,13 @@ class Surrogate:
             deviations.append(self.scale * np.sqrt(max(variance, 0.0)))
         return Effect(grid, np.array(means), np.array(deviations))
 
-    def interaction(self, i: int, j: int, n_values: int = 6) -> float:
+    def interaction(self, i: int, j: int) -> float:
         """The share of the variance due to the interaction of i and j: 0 if their effects are additive.
 
         The partial dependence on both minus that on each: the second-order index of I. Sobol', Sensitivity estimates
         (1993).
         """
-        surface = self.surface(i, j, n_values)
+        surface = self.surface(i, j, N_VALUES_OF_PAIRS)
         own = surface - surface.mean(axis=0) - surface.mean(axis=1, keepdims=True) + surface.mean()
         variance = float(self.predict(self.background.points).var())
         return float((own**2).mean()) / variance if variance > 0 else 0.0

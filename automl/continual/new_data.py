@@ -135,7 +135,7 @@ def _not_in(folder: Path, arrays: Mapping[str, Array], y: NDArray[Any]) -> NDArr
 
     All, if most of the run's own examples are duplicates of each other.
     """
-    view = sorted(set(Facts.read(folder).views.values()))[0]
+    view = Facts.read(folder).views.names[0]
     splits = read_prepared(folder / view)
     old = [
         _digest(row, label)
@@ -193,9 +193,8 @@ def unite(old: Path, new: NewData, out: Path, *, fits_valid: bool = False) -> in
     the old training examples in the training set, which keeps all of them, as in the fit of a cross-validated model.
     """
     facts = Facts.read(old)
-    views = sorted(set(facts.views.values()))
     before: dict[str, tuple[str, ...]] = {part: (part,) for part in PARTS}  # the old sets in each set
-    first = read_prepared(old / views[0])
+    first = read_prepared(old / facts.views.names[0])
     most = {"train": KEPT, "valid": KEPT // 2, "test": KEPT // 2}
     if fits_valid:
         before |= {"train": ("train", "valid"), "valid": ()}
@@ -203,10 +202,12 @@ def unite(old: Path, new: NewData, out: Path, *, fits_valid: bool = False) -> in
     kept = {part: _thinned(_joined(first, "y", before[part]), most[part]) for part in PARTS}
     rows = dict(zip(PARTS, new.parts, strict=True))
     judges = [part for part in ("valid", "test") if before[part]]
-    seen = {_key(row) for part in judges for row in getattr(first, f"x_{part}")}
-    fresh = np.array([_key(row) not in seen for row in new.arrays[views[0]][rows["train"]]], dtype=bool)
+    fresh = np.ones(len(rows["train"]), bool)
+    if new.moments is None:  # else they were recognised by their times
+        seen = {_key(row) for part in judges for row in getattr(first, f"x_{part}")}
+        fresh = np.array([_key(row) not in seen for row in new.arrays[facts.views.names[0]][rows["train"]]], dtype=bool)
     rows["train"] = rows["train"][fresh]
-    for view in views:
+    for view in facts.views.names:
         splits = read_prepared(old / view)
         joined = {}
         for part in PARTS:

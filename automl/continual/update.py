@@ -217,8 +217,8 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
     family = task.space["model"].default_value
     by_family = splits_by_family(task)
     splits = by_family(family)
-    found = drifts(splits.inputs, splits.x_train, new.arrays[views[family]], before.encoder.names)
-    on_old, on_new = before.deciding(lambda f: by_family(f).x_test), before.deciding(lambda f: new.arrays[views[f]])
+    found = drifts(splits.inputs, splits.x_train, new.arrays[views.of(family)], before.encoder.names)
+    on_old, on_new = before.deciding(lambda f: by_family(f).x_test), before.deciding(lambda f: new.arrays[views.of(f)])
     old_truth, new_truth = truth_of(task, "test"), Truth(new.y, new.weights, levels_of(splits.target))
     scored = score(task.metric, new_truth, on_new)
     known, worse, compared = None, False, "the run has no test set to compare with"

@@ -52,10 +52,10 @@ def fingerprints(molecules: Sequence[Any], *, bits: int = BITS) -> NDArray[np.ui
     return np.array([of(molecule) for molecule in molecules], np.uint8).reshape(-1, bits)
 
 
-def substructures(molecules: Sequence[Any], *, columns: int = BITS) -> NDArray[np.float32]:
-    """How often each substructure of up to RADIUS bonds occurs, in hashed columns, (n, columns)."""
-    of = _morgan(columns).GetCountFingerprintAsNumPy
-    return np.array([of(molecule) for molecule in molecules], np.float32).reshape(-1, columns)
+def substructures(molecules: Sequence[Any]) -> NDArray[np.float32]:
+    """How often each substructure of up to RADIUS bonds occurs, in BITS hashed columns, (n, BITS)."""
+    of = _morgan(BITS).GetCountFingerprintAsNumPy
+    return np.array([of(molecule) for molecule in molecules], np.float32).reshape(-1, BITS)
 
 
 def _morgan(size: int) -> Any:

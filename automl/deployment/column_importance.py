@@ -53,7 +53,7 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
     metric = "log_loss" if METRICS[metric].decides else metric
     if not (data / FACTS).is_file():
         return ColumnImportances(metric, reason="the run's folder no longer has its data")
-    splits = read_prepared(data / next(iter(Facts.read(data).views.values())))
+    splits = read_prepared(data / Facts.read(data).views.usual)
     n_test = len(splits.y_test)
     if n_test < LEAST_ROWS:
         what = f"the test set has {n_test} rows, {LEAST_ROWS} are needed" if n_test else "the run kept no test set"

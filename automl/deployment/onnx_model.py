@@ -59,7 +59,7 @@ def inputs_of(predictor: Predictor) -> dict[str, Inputs]:
 
 def _input_name(predictor: Predictor, family: str) -> str:
     """The encoder's name for a family's input: columns, tokens, pixels, ...; for a built-in task, examples."""
-    return predictor.encoder.views[family] if isinstance(predictor.encoder, Encoder) else "examples"
+    return predictor.encoder.views.of(family) if isinstance(predictor.encoder, Encoder) else "examples"
 
 
 def as_onnx(predictor: Predictor) -> onnx.ModelProto:

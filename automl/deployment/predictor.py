@@ -201,7 +201,7 @@ class Predictor:
             return self._written(as_texts(frame, self.encoder.to_json()["source"]))
         assert isinstance(self.encoder, Encoder)
         arrays, views = self.encoder.encode(frame), self.encoder.views
-        found = self.whole(self.judge(lambda family: arrays[views[family]]))
+        found = self.whole(self.judge(lambda family: arrays[views.of(family)]))
         lacks = self.encoder.without_prediction(frame)
         if lacks.any():
             found[lacks] = np.nan

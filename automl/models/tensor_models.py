@@ -116,9 +116,12 @@ def rebuilt(tensors: Mapping[str, Tensor], config: Mapping[str, Any], fields: Ma
     rules = Preprocessing.from_json(fields)
     if rules.model in ESTIMATORS:
         return TrainedEstimator(skops_format.estimator_from(tensors["estimator"].numpy().tobytes()), config, rules)
-    prefix = "model."
-    weights = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    return TrainedNetwork.rebuild(weights, config, rules)
+    return TrainedNetwork.rebuild(weights_in(tensors), config, rules)
+
+
+def weights_in(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The module's weights among the tensors of a checkpoint."""
+    return {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
 
 
 def as_tensor(content: bytes) -> Tensor:

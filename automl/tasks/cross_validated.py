@@ -7,7 +7,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ from strategies.fidelity import Fidelity
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
+    from automl.data.ingest.encoder import Views
+
 
 @dataclass(frozen=True)
 class CrossValidated:
@@ -50,14 +52,13 @@ class CrossValidated:
     max_epochs: int  # the number of folds; 1: the validation set is the only one
     metric: str
     folds_how: str  # random, group, duplicates or time; empty if there is only the validation set
-    view: str  # of the first family
+    views: Views  # subfolders of the data
     most_seconds: float | None = None  # limit for all folds of a configuration; slower ones fail
     leaves_one: bool = True  # the time limit waits for the first configuration, so that there is a model
     epochs_are: str = "folds"
     keeps_files: bool = True  # the ensemble may use the predictions of every trial
     resumable: bool = True
     train_size: None = None
-    views: Mapping[str, str] = field(default_factory=dict)  # for families that read other arrays than the first
     kind: str = "table"  # of the data
     seconds_left: float | None = None  # of the search, when a training begins or resumes
     gives_up: bool = False  # whether a training that cannot end in time is aborted
@@ -67,8 +68,8 @@ class CrossValidated:
         return METRICS[self.metric].best is not None
 
     def data_of(self, family: str) -> str:
-        """The folder of the arrays that a family reads."""
-        return str(Path(self.data) / self.views.get(family, self.view))
+        """The folder of the arrays that a family reads; of the usual ones for none."""
+        return str(Path(self.data) / self.views.of(family))
 
     def family(self, config: Mapping[str, Any]) -> str:
         """The model family of a config."""
@@ -189,8 +190,11 @@ class CrossValidated:
         from automl.training.fold_learners import NETWORKS
         from automl.training.folds import train
 
-        if self.family(config) in NETWORKS:
-            _warm_up(device)
+        if self.family(config) in NETWORKS:  # so that the first fold is not timed with a card's libraries
+            from automl.models.device import find_device
+            from automl.training.device import warm_up
+
+            warm_up(find_device(device))
         if checkpoint is None:
             with tempfile.TemporaryDirectory() as folder:
                 yield from train(self, config, seed=seed, epochs=epochs, folder=Path(folder), device=device)
@@ -221,14 +225,6 @@ class CrossValidated:
             score = measure(self.metric, y, predicted, weights=None if counts is None else counts[known], levels=levels)
             found = {"name": name, "score": score, "split": scored_on(self.max_epochs)}
         return found | {"seconds": time.perf_counter() - start}
-
-
-def _warm_up(device: str) -> None:
-    """Load a card's libraries, so that the first fold is not timed with it."""
-    from automl.models.device import find_device
-    from automl.training.device import warm_up
-
-    warm_up(find_device(device))
 
 
 @functools.cache
@@ -270,10 +266,10 @@ def cross_validated(
         of_training = seconds
         if time_limit is not None:
             of_training = field_plans.seconds_for_networks(max(0.0, time_limit - OVERHEAD), n_workers or 1)
-        arrays = {family: load_data(str(folder / facts.views[family]), None) for family in families}
+        arrays = {family: load_data(str(folder / facts.views.of(family)), None) for family in families}
         form = field_plans.space_of(facts.kind, families, facts, arrays, of_training, cheaper=cheaper)
     else:
-        splits = load_data(str(folder / facts.views[families[0]]), None)
+        splits = load_data(str(folder / facts.views.of(families[0])), None)
         inputs, is_table = splits.inputs, facts.kind == "table"
         form = space_of(
             families,
@@ -282,13 +278,10 @@ def cross_validated(
             of_series=not is_table,
             long_tailed=is_table and facts.target_kind == "number" and is_long_tailed(splits.y_train),
         )
-    view = facts.views[families[0]]
-    # Of all families: the space of a run may have others, as those chosen here depend on the number of workers.
-    views = {family: other for family, other in facts.views.items() if other != view}
     most = None if time_limit is None else seconds_of_a_trial(time_limit)
     return CrossValidated(
-        facts.name, str(folder), load_space(form), n_folds, facts.metric(metric), facts.folds, view, most,
-        views=views, kind=facts.kind,
+        facts.name, str(folder), load_space(form), n_folds, facts.metric(metric), facts.folds, facts.views, most,
+        kind=facts.kind,
     )  # fmt: skip
 
 

@@ -96,5 +96,5 @@ def _first(facts: Facts, folder: Path, model: str | None) -> tuple[str, Splits]:
     """The first of the families that were asked for, and the examples by which its time is estimated: a network's own,
     otherwise those of the first family for this kind of data."""
     family = chosen_families(facts, model)[0]
-    view = facts.views[family if family in NETWORKS else FAMILIES[facts.kind][0]]
+    view = facts.views.of(family if family in NETWORKS else FAMILIES[facts.kind][0])
     return family, load_data(str(folder / view), None)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from automl.data.datasets.registry import load_data
 from automl.data.splits import check_train_size
@@ -16,6 +16,9 @@ from automl.errors import UserError
 from automl.metrics import METRICS, is_defined
 from automl.tasks.supervised import Supervised
 from automl.tasks.user_pairs import OwnPairs, own_pairs
+
+if TYPE_CHECKING:
+    from automl.data.ingest.encoder import Views
 
 SCALES = ((100_000, 5), (20_000, 10), (0, 20))  # minimum number of training examples, epochs of a full training
 
@@ -36,23 +39,24 @@ NETWORKS = ("cnn", "rnn", "transformer", "mlp", "backbone")
 class OwnData(Supervised):
     """Data in a folder, in one view or several: molecules are tokens for a network and fingerprints for a forest."""
 
-    views: Mapping[str, str] | None = None  # family -> subfolder of the data; None: all families read the folder itself
+    views: Views | None = None  # subfolders of the data; None: the folder itself
     n_train: int = 0  # size of the training set
 
     def prepared(self, train_size: int | None) -> Self:
         if train_size is not None:
-            splits = load_data(self.data_of(next(iter(self.views or {}), "")), None)
+            splits = load_data(self.data_of(""), None)
             check_train_size(train_size, splits.n_classes, len(splits.y_train))
         return replace(self, train_size=train_size)
 
     def check_metric(self) -> None:
         """UserError if the metric is undefined on the validation or test set."""
         if METRICS[self.metric].is_relative:
-            splits = load_data(self.data_of(next(iter(self.views or {}), "")), self.train_size)
+            splits = load_data(self.data_of(""), self.train_size)
             check_is_defined(self.metric, {"validation set": splits.y_valid, "test set": splits.y_test})
 
     def data_of(self, family: str) -> str:
-        return str(Path(self.data) / self.views[family]) if self.views else self.data
+        """The folder of the arrays that a family reads; of the usual ones for none."""
+        return str(Path(self.data) / self.views.of(family)) if self.views else self.data
 
     def examples_per_epoch(self, config: Mapping[str, Any]) -> int:
         return self.train_size or self.n_train
@@ -65,7 +69,7 @@ class OwnData(Supervised):
         from automl.tasks.baselines.constant import score_without_model
 
         start = time.perf_counter()
-        splits = load_data(self.data_of(next(iter(self.views or {}), "")), self.train_size)
+        splits = load_data(self.data_of(""), self.train_size)
         found = score_without_model(splits, Path(self.data), self.metric, "train")
         return found | {"seconds": time.perf_counter() - start}
 
@@ -100,7 +104,7 @@ def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData | O
     form = space_of_families(
         families,
         classes=facts.target_kind == "classes",
-        tokens=tuple(family for family, view in facts.views.items() if view == "tokens"),
+        tokens=tuple(family for family in families if facts.views.of(family) == "tokens"),
         length=facts.length,
         imbalanced=facts.imbalanced,
         ragged=facts.ragged,

@@ -14,11 +14,12 @@ from automl.data.vocabularies import Symbols
 from automl.metrics import measure
 from automl.models.causal_transformer import CausalTransformer
 from automl.models.device import autocast, find_device, isolated
+from automl.models.tensor_models import weights_in
 from automl.models.trained_language import TrainedLanguageModel
 from automl.training.base import Training
 from automl.training.checkpoint import read_checkpoint
 from automl.training.device import Part, home_of
-from automl.training.optimizer import Batch, Descent, weights_in
+from automl.training.optimizer import Batch, Descent
 from automl.training.spec import LanguageTask
 
 

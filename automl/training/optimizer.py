@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from automl.data.batches import shuffled
+from automl.models.tensor_models import weights_in
 
 
 class Batch(NamedTuple):
@@ -80,11 +81,6 @@ class Descent:
                 state.setdefault(int(index), {})[part] = tensor
         self.module.load_state_dict(weights_in(tensors))
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-
-
-def weights_in(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The module's weights among the tensors of a checkpoint."""
-    return {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
 
 
 def make_optimizer(module: nn.Module, config: Mapping[str, Any]) -> torch.optim.Optimizer:

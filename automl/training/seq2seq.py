@@ -12,11 +12,12 @@ from automl.data.pairs import Pairs
 from automl.data.tokens import PADDING
 from automl.metrics import METRICS, measure, names_of
 from automl.models.device import autocast, find_device, isolated
+from automl.models.tensor_models import weights_in
 from automl.models.trained_seq2seq import BEAM, Translator, build_translator, filled_only, lengths
 from automl.training.base import Training
 from automl.training.checkpoint import read_checkpoint
 from automl.training.device import home_of
-from automl.training.optimizer import Batch, Descent, weights_in
+from automl.training.optimizer import Batch, Descent
 from automl.training.spec import TranslationTask
 
 

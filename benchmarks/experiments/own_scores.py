@@ -48,7 +48,7 @@ class UntunedBaseline:
 def splits_of(task: LiveTask, with_valid: bool = False) -> Splits:
     """The arrays for the first model family. ``with_valid``: the training set includes the validation set."""
     own = own_data(task)
-    return load_data(own.data_of(next(iter(own.views or {}), "")), None, with_valid)
+    return load_data(own.data_of(""), None, with_valid)
 
 
 def own_data(task: LiveTask) -> OwnData:

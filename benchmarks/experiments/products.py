@@ -173,7 +173,7 @@ def prepared(file: UsersFile, csv: Path, folder: Path) -> tuple[Splits, str]:
 
     prepare(Request(str(csv), **file.options).checked(), folder)
     facts = Facts.read(folder)
-    return read_prepared(folder / next(iter(facts.views.values()))), facts.metric(None)
+    return read_prepared(folder / facts.views.usual), facts.metric(None)
 
 
 def _ours(
@@ -193,7 +193,7 @@ def _ours(
     wall = time.perf_counter() - start
     views = Facts.read(run / "data").views
     predictor = load_predictor(model_folder(run))
-    return predictor.judge(lambda family: read_prepared(run / "data" / views[family]).x_test), wall
+    return predictor.judge(lambda family: read_prepared(run / "data" / views.of(family)).x_test), wall
 
 
 def _practitioners(file: UsersFile, splits: Splits, with_valid: Splits) -> tuple[NDArray[Any], float]:

@@ -36,7 +36,7 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
     "bo~no-search": (NoSearch, "takes the best of the 1,344 candidates without further maximisation"),
     "bo~no-ceiling": (NoCeiling, "no noise bound from tied losses"),
     "bo~no-doubt": (NoDoubt, "lengthscales as fitted, even without improvement"),
-    "bo~credulous": (NoCeilingNoDoubt, "neither of these two: the earlier version of `bo`"),
+    "bo~credulous": (NoCeilingNoDoubt, "neither of these two"),
     "bo~exact": (Exact, "expected improvement averaged over the model and one without noise"),
     "bo~box-in-turns": (BoxInTurns, "a trust region at every second ask"),
     "bo~box": (Box, "a trust region in every space, as in TuRBO"),

@@ -35,6 +35,21 @@ ENCODERS = {  # kind of data -> module in this package with read(request), and t
 ENCODER = "encoder.json"
 
 
+@dataclass(frozen=True)
+class Views:
+    """The names of the arrays that model families read: the usual one, and others by family."""
+
+    usual: str
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, family: str) -> str:
+        return self.others.get(family, self.usual)
+
+    @property
+    def names(self) -> list[str]:
+        return sorted({self.usual, *self.others.values()})
+
+
 @dataclass
 class LabelledRows:
     """Examples as read, before anything is fitted to them."""
@@ -58,7 +73,6 @@ class Reader(ABC):
     """Reads new examples for a model; stored with the model, as JSON."""
 
     kind: ClassVar[str]
-    views: ClassVar[Mapping[str, str]] = {}  # model family -> the arrays that it reads; empty: the same for all
     id_columns: ClassVar[tuple[str, ...]] = ()  # columns that identify an example in a frame; empty: the row number
     prediction_id_columns: ClassVar[tuple[str, ...]] = ()  # those that identify a prediction, if not one per record
 
@@ -118,6 +132,8 @@ class Reader(ABC):
 
 class Encoder(Reader):
     """Encodes raw examples as arrays; fitted to the training set."""
+
+    views: ClassVar[Views]
 
     @classmethod
     @abstractmethod

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +43,7 @@ class ImagesEncoder(encoder.Encoder):
 
     kind = "images"
     id_columns = ("file",)
-    views: ClassVar = dict.fromkeys(
-        ("cnn", "mlp", "random_forest", "backbone", "lightgbm", "linear", "extra_trees"), "pixels"
-    )
+    views = encoder.Views("pixels")
 
     def __init__(self, side: int, mode: str) -> None:
         self.side, self.mode = side, mode

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,11 @@ class MoleculesEncoder(StringEncoder):
 
     kind = "molecules"
     role = "smiles"
-    views: ClassVar = {
-        **dict.fromkeys(("random_forest", "lightgbm", "extra_trees", "linear"), "features"),
-        **dict.fromkeys(("gradient_boosting", "mlp"), "fingerprints"),
-        **dict.fromkeys(("cnn", "rnn", "transformer"), "tokens"),
-    }
+    views = encoder.Views(
+        "features",
+        dict.fromkeys(("gradient_boosting", "mlp"), "fingerprints")
+        | dict.fromkeys(("cnn", "rnn", "transformer"), "tokens"),
+    )
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:

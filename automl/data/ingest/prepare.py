@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.column_checks import WORDS_OF_TEXT
 from automl.data.ingest.data_report import Report, inspect, write_report
-from automl.data.ingest.encoder import Encoder, LabelledRows, encoder_class, kind_module, n_different
+from automl.data.ingest.encoder import Encoder, LabelledRows, Views, encoder_class, kind_module, n_different
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.folds import NEVER, copy_folds, first_varied, group_folds, random_folds, time_folds
 from automl.data.ingest.number_formats import number_of
@@ -64,7 +64,7 @@ class Facts:
     kind: str
     target_kind: str  # classes, number, quantiles or sentences
     n_train: int
-    views: dict[str, str]  # model family -> folder of arrays
+    views: Views  # the folders of arrays
     imbalanced: bool
     length: int  # of the longest text or sequence; 0 if examples have no length
     ragged: bool  # whether examples differ in length
@@ -81,7 +81,8 @@ class Facts:
                 f"the prepared data of the run are missing: there is no {FACTS} in {str(folder)!r}; copy the folder "
                 "back, or start a new run"
             ) from None
-        return cls(**json.loads(content))
+        given = json.loads(content)
+        return cls(**given | {"views": Views(**given["views"])})
 
     def metric(self, asked: str | None) -> str:
         """The requested metric, or the default. UserError if it does not fit the target."""
@@ -146,7 +147,7 @@ def prepare(request: Request, folder: Path) -> Report:
     if "moments" in rows.details:
         np.save(folder / MOMENTS, rows.details["moments"])
     goal = "quantiles" if request.quantiles else labelled.kind
-    facts = Facts(kind, goal, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name, how)
+    facts = Facts(kind, goal, len(parts.train), encoder.views, report.imbalanced, length, ragged, name, how)
     (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
     write_report(report, folder)
     return report

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,7 @@ class SequencesEncoder(encoder.Encoder):
     """Encodes sequences as one array; shorter ones are padded with NaN."""
 
     kind = "sequences"
-    views: ClassVar = dict.fromkeys(
-        ("cnn", "rnn", "transformer", "random_forest", "lightgbm", "linear", "extra_trees"), "steps"
-    )
+    views = encoder.Views("steps")
 
     def __init__(self, channels: int, length: int, same_length: bool) -> None:
         self.channels, self.length, self.same_length = channels, length, same_length

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,10 +62,7 @@ class SeriesEncoder(encoder.Encoder):
 
     kind = "series"
     id_columns = prediction_id_columns = ("series", "time")
-    views: ClassVar = dict.fromkeys(
-        ("linear", "gradient_boosting", "mlp", "random_forest", "cnn", "rnn", "transformer", "lightgbm", "extra_trees"),
-        "windows",
-    )
+    views = encoder.Views("windows")
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout

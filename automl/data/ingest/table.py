@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -31,10 +31,7 @@ class TableEncoder(encoder.Encoder):
     """Encodes the columns of a table with a ``ColumnsEncoder``."""
 
     kind = "table"
-    views: ClassVar = dict.fromkeys(
-        ("gradient_boosting", "random_forest", "mlp", "linear", "lightgbm", "catboost", "extra_trees", "realmlp"),
-        "columns",
-    )
+    views = encoder.Views("columns")
 
     def __init__(self, table: ColumnsEncoder) -> None:
         self.table = table

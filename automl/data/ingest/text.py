@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -27,9 +27,7 @@ class TextEncoder(StringEncoder):
 
     kind = "text"
     role = "text"
-    views: ClassVar = dict.fromkeys(("linear", "cnn", "rnn", "transformer"), "tokens") | dict.fromkeys(
-        ("tfidf", "lsa_lightgbm"), "texts"
-    )
+    views = encoder.Views("tokens", dict.fromkeys(("tfidf", "lsa_lightgbm"), "texts"))
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:

@@ -2,11 +2,7 @@
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
-from typing import Any
 
-from automl.data.inputs import Columns
-from automl.data.targets import Target
 from automl.models.learners.base import Learner
 
 LEARNERS = {  # family -> module in this package, class
@@ -33,8 +29,3 @@ def learner_class(family: str) -> type[Learner]:
     module, name = LEARNERS[family].split(":")
     found: type[Learner] = getattr(importlib.import_module(f"automl.models.learners.{module}"), name)
     return found
-
-
-def build_learner(family: str, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> Learner:
-    """An unfitted learner. ``config``: with the family's own names, see ``automl.models.own_config``."""
-    return learner_class(family)(config, inputs, target, seed)

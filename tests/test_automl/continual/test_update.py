@@ -431,7 +431,7 @@ def test_an_update_of_weighted_rows_scores_them_by_their_weights(tmp_path):
     listed = set(re.findall(r"^\| `([a-z._]+)/?` \|", card, re.MULTILINE))
     assert listed == {path.name for path in (run / "model").iterdir()} - {"README.md"}
     data = Versions(RunFolder(run)).data
-    splits = read_prepared(data / Facts.read(data).views["linear"])
+    splits = read_prepared(data / Facts.read(data).views.of("linear"))
     errors = splits.y_test - np.average(splits.y_train, weights=weights_of(data, "train"))
     baseline = np.sqrt(np.average(errors**2, weights=weights_of(data, "test")))
     assert facts["baseline"]["all"] == pytest.approx(baseline, rel=1e-4)
@@ -467,7 +467,7 @@ def test_what_a_cross_validated_model_was_fitted_to_is_kept_in_every_update(tmp_
     delays(300, 0).to_csv(tmp_path / "old.csv", index=False)
     request = Request(str(tmp_path / "old.csv"), "delay", weight="counts", kind="table")
     run, card = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
-    folder, view = Versions(RunFolder(run)), Facts.read(run / "data").views["linear"]
+    folder, view = Versions(RunFolder(run)), Facts.read(run / "data").views.of("linear")
     fitted = card["data"]["train"] + card["data"]["valid"]
     for version, seed in ((2, 1), (3, 2)):
         delays(200, seed, shift=0.5).to_csv(tmp_path / "new.csv", index=False)

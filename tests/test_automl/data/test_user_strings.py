@@ -119,9 +119,9 @@ def test_molecules_are_split_by_scaffold_and_read_in_two_ways(compounds, tmp_pat
         for n in report.notes
     )
     facts = Facts.read(tmp_path / "data")
-    assert facts.views["random_forest"] == "features"
-    assert facts.views["mlp"] == "fingerprints"
-    assert facts.views["rnn"] == "tokens"
+    assert facts.views.of("random_forest") == "features"
+    assert facts.views.of("mlp") == "fingerprints"
+    assert facts.views.of("rnn") == "tokens"
     bits, tokens = (load_data(str(tmp_path / "data" / view), None) for view in ("fingerprints", "tokens"))
     assert set(np.unique(bits.x_train)) == {0, 1}
     assert np.array_equal(bits.y_test, tokens.y_test)

@@ -6,7 +6,7 @@ import pytest
 from automl.data.inputs import Columns
 from automl.data.targets import Number, Quantiles
 from automl.metrics import measure
-from automl.models.learners import build_learner, lags, learner_class
+from automl.models.learners import lags, learner_class
 from automl.models.learners.base import Rows
 from automl.models.learners.lags import Lags
 
@@ -36,7 +36,7 @@ def forecaster(family, train, how, target=None):
         | (LINEAR if family == "linear" else {})
     )
     inputs = Columns.of(train.x, (), STEPS)
-    learner = build_learner(family, config, inputs, target or Number.of(train.y), 0)
+    learner = learner_class(family)(config, inputs, target or Number.of(train.y), 0)
     n_models = 1 if target is None else target.n_outputs
     learner.fit(train, rounds=(100,) * n_models)
     return learner

@@ -6,7 +6,7 @@ import pytest
 from automl.data.inputs import Columns, channel_statistics
 from automl.data.targets import Classes, Number, Quantiles
 from automl.metrics import measure
-from automl.models.learners import LEARNERS, build_learner, forests, learner_class, long_tail
+from automl.models.learners import LEARNERS, forests, learner_class, long_tail
 from automl.models.learners.base import Rows, mean_rounds
 from automl.models.learners.early_stopping import USEFUL_ROUNDS
 from automl.models.learners.fit_watch import FitWatch
@@ -40,7 +40,7 @@ def learner_for(family, train, target, seed=0):
     inputs = Columns.of(train.x, (4, 80))
     space = learner_class(family).space(classes=isinstance(target, Classes), with_levels=True)
     config = {name: entry["default"] for name, entry in space.items()} | QUICK.get(family, {})
-    return build_learner(family, config, inputs, target, seed)
+    return learner_class(family)(config, inputs, target, seed)
 
 
 def target_of(train, kind):
@@ -189,7 +189,7 @@ def test_learning_the_logarithm_suits_a_long_tail_in_any_unit(family, name, plai
             each: entry["default"]
             for each, entry in learner_class(family).space(classes=False, with_levels=True).items()
         }
-        learner = build_learner(family, config | QUICK.get(family, {}) | {name: value}, inputs, target, 0)
+        learner = learner_class(family)(config | QUICK.get(family, {}) | {name: value}, inputs, target, 0)
         learner.fit(Rows(known.x, unit * known.y), Rows(new.x, unit * new.y))
         folder = tmp_path / f"{value}-{unit:g}"
         folder.mkdir()

@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Number
-from automl.models.learners import build_learner, learner_class, realmlp_training
+from automl.models.learners import learner_class, realmlp_training
 from automl.models.learners.base import Rows
 from automl.models.learners.realmlp_encoding import Encoding
 from automl.models.learners.realmlp_network import Network, Sizes, dropout_masks
@@ -37,7 +37,7 @@ def mixed_table(n, seed=0):
 
 def learner(rows, target=None, seed=0, cardinalities=(), **change):
     inputs = Columns.of(rows.x, cardinalities)
-    return build_learner("realmlp", CONFIG | change, inputs, target or Number.of(rows.y), seed)
+    return learner_class("realmlp")(CONFIG | change, inputs, target or Number.of(rows.y), seed)
 
 
 def parts(rows, n):
@@ -295,13 +295,13 @@ import sys
 import numpy as np
 from automl.data.inputs import Columns
 from automl.data.targets import Number
-from automl.models.learners import build_learner
+from automl.models.learners import learner_class
 from automl.models.learners.base import Rows
 rng = np.random.default_rng(0)
 x = rng.normal(size=(60, 2)).astype(np.float32)
 rows = Rows(x, x[:, 0] + x[:, 1])
 config = {"width": 16, "epochs": 8, "lr": 0.04, "dropout": 0.15, "weight_decay": 0.02}
-learner = build_learner("realmlp", config, Columns.of(x, ()), Number.of(rows.y), 0)
+learner = learner_class("realmlp")(config, Columns.of(x, ()), Number.of(rows.y), 0)
 learner.most_seconds = 0.4
 assert "torch" not in sys.modules
 learner.fit(Rows(x[:40], rows.y[:40]), Rows(x[40:], rows.y[40:]))

@@ -159,7 +159,7 @@ def test_presets_of_texts_lie_in_their_space(texts):
     task = cross_validated(place / "run/data", 2, None, None)
     found = presets(task.space, "text")
     assert len(found) == sum(preset["model"] in ("tfidf", "lsa_lightgbm") for preset in field_plans.PRESETS["text"])
-    assert Facts.read(place / "run/data").views["tfidf"] == "texts"
+    assert Facts.read(place / "run/data").views.of("tfidf") == "texts"
     assert suits("text", "tfidf,cnn")
     assert not suits("text", "linear")
 

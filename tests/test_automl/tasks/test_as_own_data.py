@@ -35,7 +35,7 @@ def test_the_test_set_and_the_metric_are_those_of_the_task(name, kind, tmp_path)
     facts = Facts.read(tmp_path / "data")
     assert facts.kind == kind
     assert facts.metric(metric) == task.metric
-    own = read_prepared(tmp_path / "data" / next(iter(facts.views.values())))
+    own = read_prepared(tmp_path / "data" / facts.views.usual)
     given = load_data(task.data, None)
     assert len(own.y_test) == len(given.y_test)
     if not given.n_classes:

@@ -187,6 +187,7 @@ def test_preprocessing_is_that_of_the_training_part(trained, tmp_path):
     assert kept == {
         "task": "digits-cnn",
         "model": "cnn",
+        "inputs": "dense",
         "shape": [1, 8, 8],
         "classes": list("0123456789"),
         "mean": list(splits.inputs.mean),
