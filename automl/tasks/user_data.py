@@ -5,20 +5,18 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from automl.data.datasets.registry import load_data
+from automl.data.ingest.encoder import Views
 from automl.data.splits import check_train_size
 from automl.data.targets import Labels
 from automl.errors import UserError
 from automl.metrics import METRICS, is_defined
 from automl.tasks.supervised import Supervised
 from automl.tasks.user_pairs import OwnPairs, own_pairs
-
-if TYPE_CHECKING:
-    from automl.data.ingest.encoder import Views
 
 SCALES = ((100_000, 5), (20_000, 10), (0, 20))  # minimum number of training examples, epochs of a full training
 
@@ -39,7 +37,7 @@ NETWORKS = ("cnn", "rnn", "transformer", "mlp", "backbone")
 class OwnData(Supervised):
     """Data in a folder, in one view or several: molecules are tokens for a network and fingerprints for a forest."""
 
-    views: Views | None = None  # subfolders of the data; None: the folder itself
+    views: Views = field(default_factory=Views)  # of the data
     n_train: int = 0  # size of the training set
 
     def prepared(self, train_size: int | None) -> Self:
@@ -56,7 +54,7 @@ class OwnData(Supervised):
 
     def data_of(self, family: str) -> str:
         """The folder of the arrays that a family reads; of the usual ones for none."""
-        return str(Path(self.data) / self.views.of(family)) if self.views else self.data
+        return str(Path(self.data) / self.views.of(family))
 
     def examples_per_epoch(self, config: Mapping[str, Any]) -> int:
         return self.train_size or self.n_train

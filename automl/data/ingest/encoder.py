@@ -37,10 +37,10 @@ ENCODER = "encoder.json"
 
 @dataclass(frozen=True)
 class Views:
-    """The names of the arrays that model families read: the usual one, and others by family."""
+    """The folders of the arrays that model families read, within that of the data, which is meant by an empty name."""
 
-    usual: str
-    others: Mapping[str, str] = field(default_factory=dict)
+    usual: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)  # by family
 
     def of(self, family: str) -> str:
         return self.others.get(family, self.usual)
@@ -73,6 +73,7 @@ class Reader(ABC):
     """Reads new examples for a model; stored with the model, as JSON."""
 
     kind: ClassVar[str]
+    views: ClassVar[Views] = Views()
     id_columns: ClassVar[tuple[str, ...]] = ()  # columns that identify an example in a frame; empty: the row number
     prediction_id_columns: ClassVar[tuple[str, ...]] = ()  # those that identify a prediction, if not one per record
 
@@ -132,8 +133,6 @@ class Reader(ABC):
 
 class Encoder(Reader):
     """Encodes raw examples as arrays; fitted to the training set."""
-
-    views: ClassVar[Views]
 
     @classmethod
     @abstractmethod

@@ -32,7 +32,7 @@ from automl.deployment.predictor import Member, Predictor
 from automl.deployment.several_targets import JointPredictor
 from automl.errors import UserError
 from automl.models import FAMILIES, build_for
-from automl.models.learners import build_learner, learner_class
+from automl.models.learners import learner_class
 from automl.models.learners.base import Rows
 from automl.models.tensor_models import TrainedNetwork
 from automl.models.trained import Preprocessing, TrainedLearner
@@ -271,7 +271,7 @@ def learnt(family, kind, n_classes=3, with_levels=True, more=MappingProxyType({}
     space = learner_class(family).space(classes=kind == "classes", with_levels=with_levels)
     config = {name: entry["default"] for name, entry in space.items()}
     config |= ({"min_rows_per_level": 5} if family == "lightgbm" and with_levels else {}) | more
-    learner = build_learner(family, config, inputs, target, 0)
+    learner = learner_class(family)(config, inputs, target, 0)
     valid = None if family == "catboost" else Rows(x[400:500], y[400:500])  # which would take thousands of trees
     learner.fit(Rows(x[:400], y[:400]), valid, rounds=(100,))
     model = TrainedLearner(learner, config, Preprocessing("shops", family, inputs, target))
@@ -318,7 +318,7 @@ def test_forecasts_of_changes_are_the_same_in_onnx(family, quantiles):
     }
     config |= {"lags": "relative"}
     inputs = Columns.of(x, (), 3)
-    learner = build_learner(family, config, inputs, target, 0)
+    learner = learner_class(family)(config, inputs, target, 0)
     learner.fit(Rows(x[:400], y[:400]), rounds=(50,) * target.n_outputs)
     predictor = Predictor(
         [Member(TrainedLearner(learner, config, Preprocessing("walk", family, inputs, target)))], None, {}

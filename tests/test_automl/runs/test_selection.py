@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from automl.analysis.formatting import at_resolution
 from automl.data.datasets.registry import load_data
+from automl.data.ingest.encoder import Views
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.data.inputs import Columns
@@ -46,7 +47,7 @@ class Numbers:
         )
         write_prepared(splits, self.folder / "columns")
         np.save(self.folder / "folds.npy", (np.arange(400) % 8).astype(np.int8))
-        return CrossValidated("numbers", str(self.folder), None, 8, self.metric, "random", "columns")
+        return CrossValidated("numbers", str(self.folder), None, 8, self.metric, "random", Views("columns"))
 
     def candidate(self, number, error, seconds=1.0):
         trial = Trial(number, {"model": "lightgbm"})

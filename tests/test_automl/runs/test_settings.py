@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 
+from automl.data.ingest.encoder import Views
 from automl.data.ingest.prepare import FACTS, Facts, prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
@@ -133,7 +134,7 @@ def test_settings_that_make_no_sense(options, rule):
     ],
 )
 def test_what_only_the_default_plan_can_do_is_refused_by_name(tmp_path, kind, options, message):
-    facts = Facts(kind, "number", 100, {}, imbalanced=False, length=0, ragged=False, name="shops")
+    facts = Facts(kind, "number", 100, Views(), imbalanced=False, length=0, ragged=False, name="shops")
     (tmp_path / FACTS).write_text(json.dumps(asdict(facts)))
     asked = Settings(data=asdict(Request("shops.csv", "price", weight="area")), **options)
     with pytest.raises(UserError) as error:
