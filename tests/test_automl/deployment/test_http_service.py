@@ -646,7 +646,7 @@ def test_numbers_that_a_network_would_look_up_are_checked():
 
     assert _array([[1, 4, 0]], Tokens(3, 5)).tolist() == [[1, 4, 0]]
     assert np.isnan(_array([[[1, None]]], Padded((1, 2), (0.0,), (1.0,)))[0, 0, 1])
-    columns = Columns((0.0,), (1.0,), (3,))
+    columns = Columns((0.0,), (1.0,), (3,), (True,))
     assert _array([[None, 2]], columns)[0, 1] == 2
     for records, inputs in (([[1, 5, 0]], Tokens(3, 5)), ([[1, 0.5, 0]], Tokens(3, 5)), ([[1, 3]], columns)):
         with pytest.raises(UserError, match="must have an integer from 0 to"):
