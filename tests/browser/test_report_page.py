@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from automl.api import tune
+from automl.study.facts import Objective, facts_of_search
 from automl.study.snapshot import read_run
-from strategies.encoding import Encoding
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -41,31 +41,15 @@ def training(config):
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("page") / "run"
     result = tune(training, SPACE, strategy="tpe", n_trials=20, max_epochs=4, study=folder)
-    best, default = (
-        {"trial": trial.number, "config": trial.config, "loss": trial.loss, "metrics": {}}
-        for trial in (result.best, next(t for t in result.trials if t.config == Encoding(result.study.space).default))
-    )
-    summary = {
-        "task": EVIL,
-        "strategy": "tpe",
-        "seed": 0,
-        "metric": "loss",
-        "maximize": False,
-        "stop_reason": result.stop_reason,
-        "n_trials": len(result.trials),
-        "n_failed": sum(trial.state == "failed" for trial in result.trials),
-        "max_epochs": 4,
-        "epochs_trained": 80,
-        "budget_epochs": 80,
-        "started": time.time(),
-        "seconds": result.seconds,
-        "strategy_seconds": 0.1,
-        "best": best,
-        "default": default,
-        "final": {"metric": "loss", "split": "test", "chosen": [0.1, 0.1, 0.2], "default": [0.3, 0.2, 0.3]},
-        "versions": {},
-        "commit": None,
-    }
+    final = {
+        "metric": "loss", "split": "test", "chosen": [0.1, 0.1, 0.2], "default": [0.3, 0.2, 0.3], "kept": "chosen",
+        "baseline": None, "seeds": [1, 2, 3], "any_seed": [], "errors": [], "contenders": [],
+    }  # fmt: skip
+    summary = facts_of_search(
+        result.study, Objective(EVIL, "loss", False), strategy="tpe", seed=0, stop_reason=result.stop_reason,
+        seconds=result.seconds,
+    )  # fmt: skip
+    summary |= {"budget_epochs": 80, "started": time.time(), "final": final, "versions": {}, "commit": None}
     (folder / "summary.json").write_text(json.dumps(summary))
     subprocess.run(
         [sys.executable, "-m", "automl", "report", str(folder)], check=True, capture_output=True, timeout=120
