@@ -73,6 +73,7 @@ class FoldsTraining:
         self._own = own_config(self._family, config)
         self._splits = task.rows(self._family)
         self._folds, self._weights = task.folds(), task.weights()
+        self._overlaps = task.overlaps() if task.folds_how == "time" else self._folds
         self._kind = learner_class(self._family)
         self._out_of_bag: NDArray[Any] | None = None
         self.losses: list[float] = []
@@ -124,7 +125,7 @@ class FoldsTraining:
         """A model fitted to the rows of all folds but this one. ``rounds``: of the same fit before, which is repeated
         without a time limit."""
         held = self._folds == fold
-        before = np.flatnonzero(self.task.overlaps() < fold if self.task.folds_how == "time" else ~held)
+        before = np.flatnonzero(self._overlaps < fold if self.task.folds_how == "time" else ~held)
         stopping = np.flatnonzero(held)
         if self._kind.keeps_best:
             # Choosing the best epoch on the fold itself would make its predictions optimistic.

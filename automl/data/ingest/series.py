@@ -233,7 +233,10 @@ def _moments(used: pd.DataFrame) -> NDArray[Any]:
     """A hash of each row's series and time, by which an update recognises rows that it knows."""
     import pandas as pd
 
-    found: NDArray[Any] = pd.util.hash_pandas_object(used[["series", "time"]].astype(str), index=False).to_numpy()
+    # Not dates as strings, which have a time of day only if some row has one.
+    when = used["time"].astype("datetime64[us]") if used["time"].dtype.kind == "M" else used["time"].astype(float)
+    rows = used[["series"]].astype(str).assign(time=when)
+    found: NDArray[Any] = pd.util.hash_pandas_object(rows, index=False).to_numpy()
     return found
 
 

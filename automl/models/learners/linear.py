@@ -55,6 +55,7 @@ class Linear(Learner):
         from sklearn.pipeline import make_pipeline
 
         train = self._lags.of(train)
+        train = train._replace(x=self._exact(train.x))
         if isinstance(self.target, Quantiles) and len(train.y) > MOST_ROWS_OF_QUANTILES:
             places = np.random.default_rng(self.seed).permutation(len(train.y))[:MOST_ROWS_OF_QUANTILES]
             train = Rows(*(None if part is None else part[places] for part in train))  # type: ignore[arg-type]
@@ -70,6 +71,10 @@ class Linear(Learner):
         if self._logarithm is not None:
             (ridge,) = self._models
             self._logarithm = self._logarithm.corrected(y - ridge.predict(train.x), train.weights)
+
+    def _exact(self, x: NDArray[Any]) -> NDArray[Any]:
+        """In float64 if the columns are the steps of a series, which are too collinear for a fit in float32."""
+        return x if self.inputs.steps is None else x.astype(np.float64)
 
     def _unfitted(self, n: int) -> list[Any]:
         from sklearn.linear_model import LogisticRegression, QuantileRegressor, Ridge
@@ -123,7 +128,7 @@ class Linear(Learner):
             probabilities = np.zeros((len(x), self.target.n_outputs))
             probabilities[:, model.classes_.astype(int)] = model.predict_proba(x)
             return probabilities
-        rows = self._lags.columns(x)
+        rows = self._exact(self._lags.columns(x))
         found = [np.asarray(model.predict(rows), np.float64).reshape(-1) for model in self._models]
         if self._logarithm is not None:
             return self._logarithm.inverse(found[0])

@@ -1,5 +1,6 @@
 """What a series' windows, sets and folds may know of its future, and digits that float32 lacks."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -104,6 +105,19 @@ def test_a_file_that_the_run_has_is_known_although_most_of_its_windows_are_alike
     new = read_new(encoder, grown, target, tmp_path / "data")
     assert len(new.y) == 60
     assert len(np.load(tmp_path / "data" / MOMENTS)) == len(new.moments) - 60
+
+
+def test_a_date_is_known_although_a_later_one_has_a_time_of_day(tmp_path):
+    days = pd.date_range("2020-01-01", periods=200)
+    later = days[-1] + pd.to_timedelta(np.arange(1, 61), "h")
+    values = np.sin(np.arange(260)).round(4)
+    prepared(pd.DataFrame({"t": days.strftime("%Y-%m-%d"), "v": values[:200]}), tmp_path)
+    when = [*days.strftime("%Y-%m-%dT%H:%M:%S"), *later.strftime("%Y-%m-%dT%H:%M:%S")]
+    pd.DataFrame({"t": pd.to_datetime(when), "v": values}).to_csv(tmp_path / "grown.csv", index=False)
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    grown = Request(str(tmp_path / "grown.csv"), "v", time="t", horizon=1)
+    encoder.layout = dataclasses.replace(encoder.layout, form=None)  # the dates are written in another way
+    assert len(read_new(encoder, grown, splits_of(tmp_path).target, tmp_path / "data").y) == 60
 
 
 def test_classes_are_refused_before_anything_is_trained(tmp_path):

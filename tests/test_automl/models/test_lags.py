@@ -62,6 +62,18 @@ def test_a_linear_model_of_changes_knows_no_level():
     assert learner.predict(higher.x) == pytest.approx(learner.predict(later.x) + 50.0, abs=1e-4)
 
 
+@pytest.mark.parametrize("how", ["raw", "relative"])
+def test_collinear_steps_are_fitted_without_a_warning(how):
+    steps, rng = 64, np.random.default_rng(0)
+    smooth = 1_000.0 + np.cumsum(np.cumsum(rng.normal(size=600))) * 1e-3
+    x = np.lib.stride_tricks.sliding_window_view(smooth[:-1], steps).astype(np.float32)
+    rows = Rows(x, smooth[steps:])
+    config = {"c": 1e3, "numbers": "standard", "lags": how}
+    learner = learner_class("linear")(config, Columns.of(x, (), steps), Number.of(rows.y), 0)
+    learner.fit(rows)
+    assert np.abs(learner.predict(x) - rows.y).mean() < 0.05
+
+
 @pytest.mark.parametrize("family", ["linear", "lightgbm"])
 def test_quantiles_of_changes_lie_around_later_values(family):
     train, later = parts(windows())
