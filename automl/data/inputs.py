@@ -77,6 +77,33 @@ class Padded(Dense):
 
 
 @dataclass(frozen=True)
+class Windows(Dense):
+    """Windows of a series: (n, channels, steps), the newest step last. The first channel is the target's own."""
+
+    kind: ClassVar = "windows"
+    horizon: int  # steps from the newest one to the target
+    spread: tuple[float, ...]  # of each channel: the root mean square of its values relative to the newest
+    change: float  # the root mean square of the target's change over the horizon
+
+    @classmethod
+    def of_series(cls, x: Array, horizon: int) -> Self:
+        """With the statistics of the training examples. Over a horizon longer than the window, the change is that of
+        the whole window."""
+        relative = x.astype(np.float64) - x[:, :, -1:]
+        ahead = relative[:, :1, max(0, x.shape[2] - 1 - horizon)]
+        return cls(x.shape[1:], *channel_statistics(x), horizon, _root_mean_square(relative), *_root_mean_square(ahead))
+
+    def refitted(self, x: Array) -> Self:
+        return type(self).of_series(x, self.horizon)
+
+
+def _root_mean_square(x: Array) -> tuple[float, ...]:
+    """Of each channel of (n, channels, ...); 1 if it is always 0."""
+    sizes = np.sqrt((x**2).mean((0, *range(2, x.ndim))))
+    return tuple(map(float, np.where(sizes > 0, sizes, 1.0)))
+
+
+@dataclass(frozen=True)
 class Tokens:
     """Texts, molecules as SMILES: token ids (n, length), padded with 0."""
 
@@ -198,8 +225,8 @@ def constants(values: tuple[float, ...], device: torch.device) -> Tensor:
         return torch.tensor(values, device=device)
 
 
-Inputs = Dense | Padded | Tokens | Columns | Texts
-KINDS: dict[str, Any] = {kind.kind: kind for kind in (Dense, Padded, Tokens, Columns, Texts)}
+Inputs = Dense | Padded | Windows | Tokens | Columns | Texts
+KINDS: dict[str, Any] = {kind.kind: kind for kind in (Dense, Padded, Windows, Tokens, Columns, Texts)}
 
 
 def inputs_to_json(inputs: Inputs) -> dict[str, Any]:

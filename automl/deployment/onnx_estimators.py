@@ -14,22 +14,25 @@ from numpy.typing import NDArray
 from automl.data.inputs import Columns, Tokens
 from automl.data.targets import Classes
 from automl.deployment.onnx_graph import Graph
+from automl.models.lags import Lags
+from automl.models.tensor_models import TrainedEstimator
 from automl.models.trained import Preprocessing
 
 LEAST = 1e-7  # smallest probability, as in outputs_of
 ML = "ai.onnx.ml"
 
 
-def estimator_nodes(graph: Graph, estimator: Any, rules: Preprocessing, examples: str) -> str:
+def estimator_nodes(graph: Graph, model: TrainedEstimator, examples: str) -> str:
     """Add an estimator that reads raw examples; returns log probabilities (n, n_classes), or numbers (n, 1)."""
+    estimator, rules = model.estimator, model.preprocessing
     if isinstance(rules.inputs, Tokens):
-        *features, model = (step for _, step in estimator.steps)
-        found = _linear(graph, model, _tfidf(graph, features[0], examples), rules)
+        *features, last = (step for _, step in estimator.steps)
+        found = _linear(graph, last, _tfidf(graph, features[0], examples), rules)
     else:
-        rows = graph("Flatten", examples, axis=1)
+        rows = changes(graph, model.lags, graph("Flatten", examples, axis=1))
         if rules.model == "linear":
-            features, model = (step for _, step in estimator.steps)
-            found = _linear(graph, model, _columns(graph, features, rows, rules), rules)
+            features, last = (step for _, step in estimator.steps)
+            found = _linear(graph, last, _columns(graph, features, rows, rules), rules)
         elif rules.model == "random_forest":
             found = _forest(graph, estimator, rows)
         else:
@@ -40,6 +43,25 @@ def estimator_nodes(graph: Graph, estimator: Any, rules: Preprocessing, examples
     places[np.arange(len(estimator.classes_)), estimator.classes_] = 1
     probabilities = graph("MatMul", graph.cast(found, np.float32), graph.constant(places))
     return graph("Log", graph("Max", probabilities, graph.constant(LEAST)))
+
+
+# --- series -----------------------------------------------------------------------------------------------------------
+
+
+def changes(graph: Graph, lags: Lags, rows: str) -> str:
+    """As ``Lags.columns``."""
+    if not lags.is_relative:
+        return rows
+    newest = graph("Gather", rows, graph.constant(lags.newest, np.int64), axis=1)
+    return graph("Sub", rows, graph("Mul", newest, graph.constant(lags.changes)))
+
+
+def forecasts(graph: Graph, lags: Lags, found: str, rows: str) -> str:
+    """As ``Lags.forecasts``, for (n, 1 or n_levels)."""
+    if not lags.is_relative:
+        return found
+    levels = graph.cast(graph("Gather", rows, graph.constant(lags.newest[:1], np.int64), axis=1), np.float64)
+    return graph("Add", graph.cast(found, np.float64), levels)
 
 
 # --- trees ------------------------------------------------------------------------------------------------------------

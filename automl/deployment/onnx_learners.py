@@ -8,11 +8,10 @@ import numpy as np
 
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Quantiles
-from automl.deployment.onnx_estimators import Trees, cut, probabilities
+from automl.deployment.onnx_estimators import Trees, changes, cut, forecasts, probabilities
 from automl.deployment.onnx_graph import Graph
 from automl.models.learners.catboost import CatBoost
 from automl.models.learners.forests import Forest
-from automl.models.learners.lags import Lags
 from automl.models.learners.levels import ManyLevels
 from automl.models.learners.lightgbm import LightGBM
 from automl.models.trained import TrainedLearner
@@ -37,14 +36,14 @@ def learner_nodes(graph: Graph, model: TrainedLearner, examples: str) -> str:
         found = _symmetric(graph, learner, examples, rules.target)
         return _ascending(graph, found, rules.target.n_outputs) if isinstance(rules.target, Quantiles) else found
     assert isinstance(learner, Forest | LightGBM)
-    rows = _with_levels(graph, learner.levels, rules.inputs, _changes(graph, learner.lags, examples))
+    rows = _with_levels(graph, learner.levels, rules.inputs, changes(graph, learner.lags, examples))
     if isinstance(learner, Forest):
-        return _forecasts(graph, learner.lags, _forest(graph, learner, rows, rules.target), examples)
+        return forecasts(graph, learner.lags, _forest(graph, learner, rows, rules.target), examples)
     each = [_boosting(graph, dump, learner, rules.inputs, rows, rules.target) for dump in learner.dumps]
     found = graph("Concat", *each, axis=1) if len(each) > 1 else each[0]
     if isinstance(rules.target, Quantiles):
         found = _ascending(graph, found, rules.target.n_outputs)
-    return _forecasts(graph, learner.lags, found, examples)
+    return forecasts(graph, learner.lags, found, examples)
 
 
 def _filled(graph: Graph, inputs: Columns, rows: str) -> str:
@@ -54,22 +53,6 @@ def _filled(graph: Graph, inputs: Columns, rows: str) -> str:
     others = [0] * len(inputs.cardinalities)
     gaps = graph("And", graph("IsNaN", rows), graph.constant([*inputs.complete, *others], np.bool_))
     return graph("Where", gaps, graph.constant([*inputs.mean, *others]), rows)
-
-
-def _changes(graph: Graph, lags: Lags, rows: str) -> str:
-    """As ``Lags.columns``."""
-    if not lags.is_relative:
-        return rows
-    newest = graph("Gather", rows, graph.constant(lags.newest, np.int64), axis=1)
-    return graph("Sub", rows, graph("Mul", newest, graph.constant(lags.changes)))
-
-
-def _forecasts(graph: Graph, lags: Lags, found: str, rows: str) -> str:
-    """As ``Lags.forecasts``, for (n, 1 or n_levels)."""
-    if not lags.is_relative:
-        return found
-    levels = graph.cast(graph("Gather", rows, graph.constant(lags.newest[:1], np.int64), axis=1), np.float64)
-    return graph("Add", graph.cast(found, np.float64), levels)
 
 
 def _ascending(graph: Graph, quantiles: str, n: int) -> str:

@@ -23,7 +23,7 @@ from automl.data.ingest.encoder import Encoder
 from automl.data.inputs import Columns, Dense, Inputs, Tokens
 from automl.data.targets import Classes, Quantiles
 from automl.deployment.calibration import LEAST
-from automl.deployment.onnx_estimators import estimator_nodes
+from automl.deployment.onnx_estimators import estimator_nodes, forecasts
 from automl.deployment.onnx_graph import OPSETS, Graph
 from automl.deployment.onnx_learners import EXPORTED, has_nodes, learner_nodes
 from automl.deployment.predictor import Predictor
@@ -127,12 +127,16 @@ def _predictions(graph: Graph, model: TrainedModel, examples: str) -> str:
         outputs = graph.add(_traced(model), examples)
     else:
         assert isinstance(model, TrainedEstimator)
-        outputs = estimator_nodes(graph, model.estimator, model.preprocessing, examples)
+        outputs = estimator_nodes(graph, model, examples)
     if isinstance(target, Classes):
         return graph("Softmax", outputs, axis=1)
-    numbers = graph("Squeeze", graph.cast(outputs, np.float64), graph.constant([1], np.int64))
     std, mean = (graph.constant(value, np.float64) for value in (target.std, target.mean))
-    return graph("Add", graph("Mul", numbers, std), mean)
+    found = graph("Mul", graph.cast(outputs, np.float64), std)
+    if isinstance(model, TrainedEstimator) and model.lags.is_relative:
+        found = forecasts(graph, model.lags, found, graph("Flatten", examples, axis=1))
+    else:
+        found = graph("Add", found, mean)
+    return graph("Squeeze", found, graph.constant([1], np.int64))
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------

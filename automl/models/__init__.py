@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from automl.data.inputs import Inputs
+    from automl.data.targets import Target
 
 FAMILIES = {  # name -> module in this package, class
     "cnn": "cnn:CNN",
@@ -31,14 +32,23 @@ def build_model(family: str, config: Mapping[str, Any], shape: tuple[int, ...], 
     return cast("nn.Module", network(config, shape, n_outputs))
 
 
-def build_for(inputs: "Inputs", family: str, config: Mapping[str, Any], n_outputs: int) -> "nn.Module":
-    """The network of a family for any kind of inputs: tokens and categories are embedded first."""
+def build_for(inputs: "Inputs", family: str, config: Mapping[str, Any], target: "Target") -> "nn.Module":
+    """The network of a family for any kind of inputs: tokens and categories are embedded first, and the windows of a
+    series become changes if the config says so."""
+    if config.get("lags") == "relative":
+        from automl.data.inputs import Windows
+        from automl.data.targets import Classes
+        from automl.models.changes import Changes
+
+        assert isinstance(inputs, Windows)
+        assert not isinstance(target, Classes)
+        return Changes(build_model(family, config, inputs.shape, target.n_outputs), inputs, target)
     if inputs.kind not in ("tokens", "columns"):
-        return build_model(family, config, inputs.shape, n_outputs)
+        return build_model(family, config, inputs.shape, target.n_outputs)
     from automl.models.embeddings import Embedded, build_embedding
 
     embedding = build_embedding(inputs, config)
-    return Embedded(embedding, build_model(family, config, embedding.shape, n_outputs))
+    return Embedded(embedding, build_model(family, config, embedding.shape, target.n_outputs))
 
 
 def own_config(family: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from automl.models.changes import Changes
 from automl.models.cnn import CNN
 from automl.models.embeddings import CategoryEmbedding, Embedded
 from automl.models.lane_layers import Standardise, attended, convolved, dropped, halved, linear, scaled, spread
@@ -41,6 +42,8 @@ def layers_of(module: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]
     if isinstance(module, Embedded):
         if not isinstance(module.embedding, CategoryEmbedding) or len(module.embedding.vectors):
             return None
+        return layers_of(module.network, f"{prefix}network.")
+    if isinstance(module, Changes):
         return layers_of(module.network, f"{prefix}network.")
     if isinstance(module, MLP):
         return [(f"{prefix}layers.{name}", layer) for name, layer in module.layers.named_children()]
@@ -96,8 +99,14 @@ class Lanes:
 
     def __call__(self, x: Tensor, generators: Sequence[torch.Generator] = ()) -> Tensor:
         """``generators``: one per lane, to draw dropout from in training."""
+        first = self.modules[0]
+        if isinstance(first, Changes):  # whose constants are those of the data, equal in all lanes
+            return first.forecasts(self._outputs(first.changes(x), generators), x)
+        return self._outputs(x, generators)
+
+    def _outputs(self, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         match self.layers[0][0][1]:
-            case nn.Conv1d() | nn.Conv2d():
+            case nn.Conv1d() | nn.Conv2d() | nn.Flatten():
                 x = x.movedim(2, -1)  # channels last
             case nn.GRU():
                 x = x.movedim(3, 2).flatten(3)  # step by step; for an image, row by row

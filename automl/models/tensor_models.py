@@ -15,7 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from automl.data.batches import by_length
+from automl.data.targets import Classes
 from automl.models import ESTIMATORS, build_for, own_config, skops_format
+from automl.models.lags import Lags
 from automl.models.sklearn_estimators import features, outputs_of
 from automl.models.trained import Preprocessing, TrainedModel
 
@@ -64,7 +66,7 @@ class TrainedNetwork(TensorModel):
             []
         ):  # initial weights are drawn, then overwritten: keep the caller's generator state
             own = own_config(rules.model, config)
-            module = build_for(rules.inputs, rules.model, own, rules.target.n_outputs)
+            module = build_for(rules.inputs, rules.model, own, rules.target)
         module.load_state_dict(weights)
         return cls(module, config, rules)
 
@@ -95,10 +97,35 @@ class TrainedEstimator(TensorModel):
     config: Mapping[str, Any]
     preprocessing: Preprocessing
 
-    def __call__(self, x: Tensor) -> Tensor:
+    @property
+    def lags(self) -> Lags:
+        """What the estimator reads of the windows of a series."""
         rules = self.preprocessing
-        rows = features(rules.model, rules.inputs, x.cpu().numpy())
-        return torch.from_numpy(outputs_of(self.estimator, rules.target, rows))
+        return Lags(self.config, rules.inputs, keeps_levels=rules.model != "linear")
+
+    def features(self, x: NDArray[Any]) -> Any:
+        """What the estimator reads of raw examples."""
+        rules = self.preprocessing
+        return self.lags.columns(features(rules.model, rules.inputs, x))
+
+    def labels(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+        """What the estimator predicts for raw examples: the classes, or the number, standardised."""
+        target = self.preprocessing.target
+        return y if isinstance(target, Classes) else (y - self._levels(x)) / target.std
+
+    def __call__(self, x: Tensor) -> Tensor:
+        target, examples = self.preprocessing.target, x.cpu().numpy()
+        outputs = outputs_of(self.estimator, target, self.features(examples))
+        if self.lags.is_relative:
+            assert not isinstance(target, Classes)
+            outputs += (self._levels(examples)[:, None] - target.mean) / target.std
+        return torch.from_numpy(outputs)
+
+    def _levels(self, x: NDArray[Any]) -> Any:
+        """What is subtracted from the labels of raw examples."""
+        target = self.preprocessing.target
+        assert not isinstance(target, Classes)
+        return self.lags.levels(x.reshape(len(x), -1)) if self.lags.is_relative else target.mean
 
     def save_weights(self, folder: Path) -> None:
         (folder / skops_format.FILE).write_bytes(skops_format.estimator_bytes(self.estimator))

@@ -144,7 +144,8 @@ def space_of(
     ``with_levels``: whether the table has categories. ``of_series``: whether its columns are past values of a series.
     ``long_tailed``: whether ``long_tail.is_long_tailed`` of the target.
     """
-    from automl.models.learners import lags, learner_class, long_tail
+    from automl.models import lags
+    from automl.models.learners import learner_class, long_tail
 
     form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
     for family in families:

@@ -15,6 +15,7 @@ from automl.data.splits import check_train_size
 from automl.data.targets import Labels
 from automl.errors import UserError
 from automl.metrics import METRICS, is_defined
+from automl.models.lags import LAGS
 from automl.tasks.supervised import Supervised
 from automl.tasks.user_pairs import OwnPairs, own_pairs
 
@@ -107,6 +108,7 @@ def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData | O
         imbalanced=facts.imbalanced,
         ragged=facts.ragged,
         pictures=facts.kind == "images",
+        of_series=facts.kind == "series",
     )
     return OwnData(
         facts.name,
@@ -168,11 +170,13 @@ def space_of_families(
     imbalanced: bool = False,
     ragged: bool = False,
     pictures: bool = False,
+    of_series: bool = False,
 ) -> dict[str, Any]:
     """One conditional space, in the short form: `model`, and the hyperparameters of each family conditional on it.
 
     ``tokens``: the families that read tokens. ``length``: of the longest sequence or text. ``imbalanced``: include
-    class weights. ``ragged``: examples differ in length. ``pictures``: include image augmentation.
+    class weights. ``ragged``: examples differ in length. ``pictures``: include image augmentation. ``of_series``:
+    examples are windows of a series.
     """
     form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
 
@@ -192,6 +196,8 @@ def space_of_families(
         add(NETWORKS, {"augment": {"float": [0.0, 1.0], "default": 0.2}})
     if classes and imbalanced:
         add(families, {"class_weight": {"float": [0.0, 1.0], "default": 0.0}})
+    if of_series:
+        add(families, LAGS)
     for family in families:
         own = dict(OF_FAMILY[family])
         if family == "backbone":

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from automl.data.targets import Classes, Number
-from automl.models.sklearn_estimators import build_estimator, features, fit_further
+from automl.data.targets import Classes
+from automl.models.sklearn_estimators import build_estimator, fit_further
 from automl.models.skops_format import estimator_bytes, estimator_from
 from automl.models.tensor_models import TrainedEstimator, as_tensor
 from automl.training.base import SupervisedTraining
@@ -22,16 +21,13 @@ class EstimatorTraining(SupervisedTraining):
 
     def __init__(self, task: SupervisedTask, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
-        rules, y = self.rules, self.splits.y_train
+        rules, x, y = self.rules, self.splits.x_train, self.splits.y_train
         estimator = build_estimator(self.family, self.own, rules.inputs, rules.target, seed % 2**32)
         self.model = TrainedEstimator(estimator, self.config, rules)
-        self.x = features(self.family, rules.inputs, self.splits.x_train)
+        self.x, self.y = self.model.features(x), self.model.labels(x, y)
         self.weights = None  # of the examples
-        if isinstance(rules.target, Number):
-            y = (y - rules.target.mean) / rules.target.std
-        elif self.own.get("class_weight") and isinstance(rules.target, Classes):
+        if self.own.get("class_weight") and isinstance(rules.target, Classes):
             self.weights = rules.target.weights(y, self.own["class_weight"])[y]
-        self.y = np.asarray(y)
 
     def train_epoch(self) -> dict[str, float]:
         share = (self.epoch + 1) / self.task.max_epochs

@@ -22,7 +22,7 @@ from torch import Tensor
 from automl.data.augmentation import augment
 from automl.data.datasets.registry import load_data
 from automl.data.inputs import Inputs
-from automl.data.targets import Classes, Number
+from automl.data.targets import Classes, Number, Target
 from automl.models import build_for, own_config
 from automl.models.device import find_device, isolated
 from automl.models.lanes import Lanes, layers_of
@@ -63,14 +63,14 @@ def lane_key(task: SupervisedTask, config: Mapping[str, Any]) -> Hashable | None
     if own.get("class_weight") or data.inputs.kind in ("padded", "tokens"):
         return None
     shape = shape_of(task, config)
-    return (family, shape) if _pays(data.inputs, family, shape, data.target.n_outputs) else None
+    return (family, shape) if _pays(data.inputs, family, shape, data.target) else None
 
 
 @functools.lru_cache(maxsize=1000)
-def _pays(inputs: Inputs, family: str, shape: tuple[tuple[str, Any], ...], n_outputs: int) -> bool:
+def _pays(inputs: Inputs, family: str, shape: tuple[tuple[str, Any], ...], target: Target) -> bool:
     """Whether several networks of a shape are trained faster in one program than one after the other."""
     with torch.device("meta"):
-        module = build_for(inputs, family, {**dict(shape), "dropout": 0.0}, n_outputs)
+        module = build_for(inputs, family, {**dict(shape), "dropout": 0.0}, target)
     most = MOST_OF_IMAGES if family == "cnn" and len(inputs.shape) == 3 else MOST_WEIGHTS[family]
     return sum(parameter.numel() for parameter in module.parameters()) <= most and layers_of(module) is not None
 

@@ -27,7 +27,7 @@ class NetworkTraining(SupervisedTraining):
     def __init__(self, task: SupervisedTask, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
         with isolated(device, seed, 0):
-            module = build_for(self.rules.inputs, self.family, self.own, self.rules.target.n_outputs)
+            module = build_for(self.rules.inputs, self.family, self.own, self.rules.target)
         self.take_first_weights(module)
         module.to(device)
         self.model = TrainedNetwork(module, self.config, self.rules)

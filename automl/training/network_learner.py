@@ -95,7 +95,7 @@ class NetworkLearner(Learner):
         config, epochs = FIXED | dict(self.config), int(self.config["epochs"])
         device = find_device(self.device)
         with isolated(device, self.seed), memory_errors(device, "in a fold"):
-            module = build_for(self.inputs, self.family, config, self.target.n_outputs)
+            module = build_for(self.inputs, self.family, config, self.target)
             if isinstance(module, Backbone):
                 module.start_from_disk()
             self.model = TrainedNetwork(module.to(device), dict(self.config), self._rules())

@@ -1,5 +1,6 @@
 """Optimizer steps over random batches with a learning-rate schedule, and their state for checkpoints."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -9,6 +10,28 @@ from torch import Tensor, nn
 
 from automl.data.batches import shuffled
 from automl.models.tensor_models import weights_in
+
+
+class _Eager(torch.optim.Optimizer):
+    """An optimizer without torch's compiler, which the methods of torch's import in order not to be compiled: half of
+    the time that a process needs before its first step."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+
+
+class AdamW(_Eager, torch.optim.AdamW):
+    """``torch.optim.AdamW``."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+class SGD(_Eager, torch.optim.SGD):
+    """``torch.optim.SGD``."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
 
 
 class Batch(NamedTuple):
@@ -92,10 +115,10 @@ def make_optimizer(module: nn.Module, config: Mapping[str, Any]) -> torch.optim.
     device = next(module.parameters()).device
     rate = torch.tensor(config["lr"], dtype=torch.float32 if device.type == "cuda" else torch.float64, device=device)
     if config["optimizer"] == "adamw":
-        return torch.optim.AdamW(groups, lr=rate, fused=True)
+        return AdamW(groups, lr=rate, fused=True)
     momentum = config["momentum"]
     nesterov = config.get("nesterov", False) and momentum > 0  # torch rejects it without momentum
-    return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
+    return SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
 
 
 def schedule(config: Mapping[str, Any], progress: float) -> float:

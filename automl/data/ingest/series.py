@@ -24,7 +24,7 @@ from automl.data.ingest.read_table import check_is_frame, check_there, column_na
 from automl.data.ingest.request import Request, column, listed, spelled_group
 from automl.data.ingest.split import LEAST_ROWS, by_time
 from automl.data.ingest.split_columns import about_dates, check_split, group_names, moments
-from automl.data.inputs import Array, Dense, Inputs
+from automl.data.inputs import Array, Inputs, Windows
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class SeriesEncoder(encoder.Encoder):
         return self.channels
 
     def inputs(self, view: str, x: Array) -> Inputs:
-        return Dense.of(x)
+        return Windows.of_series(x, self.layout.horizon)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self.layout)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Target
+from automl.models.lags import Lags
 from automl.models.learners.base import Learner, Rounds, Rows
-from automl.models.learners.lags import Lags
 from automl.models.learners.levels import ManyLevels
 from automl.models.skops_format import FILE, estimator_bytes, estimator_from
 

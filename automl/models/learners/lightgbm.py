@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Number, Quantiles, Target
+from automl.models.lags import Lags
 from automl.models.learners import long_tail
 from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
-from automl.models.learners.lags import Lags
 from automl.models.learners.levels import ManyLevels
 
 # The hyperparameters and ranges of TabArena (N. Erickson et al., TabArena: A Living Benchmark for Machine Learning on

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Quantiles, Target
+from automl.models.lags import Lags
 from automl.models.learners.base import Learner, Rounds, Rows
-from automl.models.learners.lags import Lags
 from automl.models.learners.long_tail import Logarithm
 from automl.models.sklearn_settings import usual_settings
 from automl.models.skops_format import FILE, estimator_bytes, estimator_from

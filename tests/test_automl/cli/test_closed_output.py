@@ -80,7 +80,7 @@ def arguments(folder, name, port):
         "watch": [run],
         "dashboard": [run, "--port", port],
         "select": ["--task", "digits-cnn"],
-        "baseline": ["letter"],
+        "baseline": ["digits"],
         "doctor": [],
         "data": ["list"],
     }[name]

@@ -625,7 +625,7 @@ def test_arrays_of_built_in_tasks_are_nested_lists(tmp_path):
     splits = load_data("digits", None)
     rules = Preprocessing("digits", "mlp", splits.inputs, splits.target)
     config = {"width": 16, "layers": 1, "dropout": 0.0}
-    TrainedNetwork(build_for(rules.inputs, "mlp", config, 10), config, rules).save(tmp_path / "model")
+    TrainedNetwork(build_for(rules.inputs, "mlp", config, rules.target), config, rules).save(tmp_path / "model")
     predictor = automl.load(tmp_path / "model")
     x = splits.x_test[:20]
     with served(predictor) as url:

@@ -134,7 +134,7 @@ def test_models_of_sequences(ragged, tmp_path):
 
 def test_models_of_series_and_of_molecules(tmp_path):
     frame = small_models.sales(tmp_path / "run")
-    for family in ("linear", "gradient_boosting", "rnn"):
+    for family in ("linear", "gradient_boosting", "random_forest", "rnn", "cnn"):
         run = small_models.trained(tmp_path / "run", family, epochs=1)
         check(run, frame, "windows", small_models.TEMPERATURE, tmp_path)
     frame = small_models.molecules(tmp_path / "molecules")
@@ -154,7 +154,7 @@ def test_models_of_built_in_tasks(family, tmp_path):
     config |= {"width": 16, "layers": 1, "dropout": 0.0, "patch": 2}
     splits = load_data("digits", None)
     rules = Preprocessing("digits", family, splits.inputs, splits.target)
-    module = build_for(rules.inputs, family, config, 10)
+    module = build_for(rules.inputs, family, config, rules.target)
     TrainedNetwork(module, config, rules).save(tmp_path / "model")
     small_models.card(tmp_path / "model", task)
     write_onnx(tmp_path / "model", tmp_path / "digits.onnx")

@@ -6,9 +6,10 @@ import pytest
 from automl.data.inputs import Columns
 from automl.data.targets import Number, Quantiles
 from automl.metrics import measure
-from automl.models.learners import lags, learner_class
+from automl.models import lags
+from automl.models.lags import Lags
+from automl.models.learners import learner_class
 from automl.models.learners.base import Rows
-from automl.models.learners.lags import Lags
 
 FAMILIES = tuple(lags.SPACES)
 STEPS = 6

@@ -11,11 +11,11 @@ import torch
 from ConfigSpace.util import deactivate_inactive_hyperparameters
 
 from automl.data.datasets.registry import load_data
-from automl.data.inputs import Columns, Dense, Padded, Tokens, inputs_from_json, inputs_to_json
+from automl.data.inputs import Columns, Dense, Padded, Tokens, Windows, inputs_from_json, inputs_to_json
 from automl.data.memory_map import write_prepared
 from automl.data.splits import Splits
 from automl.data.targets import Classes, Number
-from automl.metrics import METRICS, check_metric
+from automl.metrics import METRICS, check_metric, measure
 from automl.models import build_for
 from automl.models.loading import load_model
 from automl.space.parse import load_space
@@ -29,6 +29,7 @@ FAMILIES = {  # by kind of inputs
     "padded": ("cnn", "rnn", "transformer", "gradient_boosting", "random_forest"),
     "tokens": ("cnn", "rnn", "transformer", "linear"),
     "columns": ("mlp", "gradient_boosting", "random_forest", "linear"),
+    "windows": ("linear", "gradient_boosting", "random_forest", "mlp", "cnn", "rnn", "transformer"),
 }
 
 
@@ -47,6 +48,9 @@ def examples(kind):
     x = rng.normal(size=(2 * N, 2, 12)).astype(np.float32)
     x[:, 0] += rng.normal(size=(2 * N, 1)).astype(np.float32)
     value = x[:, 0].mean(1)
+    if kind == "windows":  # every test level is beyond those of training
+        x += np.sort(rng.uniform(0, 200, 2 * N)).astype(np.float32)[:, None, None]
+        return x, 2 * x[:, 0].mean(1) - x[:, 0, -1], Windows.of_series(x[:N], 3)
     if kind == "padded":
         x[np.broadcast_to(np.arange(12) >= rng.integers(6, 13, 2 * N)[:, None, None], x.shape)] = np.nan
         return x, value, Padded.of(x[:N])
@@ -60,7 +64,7 @@ def make(tmp_path_factory):
     def made(kind, target, metric=None):
         folder = tmp_path_factory.getbasetemp() / f"{kind}-{target}"
         x, value, inputs = examples(kind)
-        y = (value > np.median(value)).astype(np.int64) if target == "classes" else (value * 30).astype(np.float32)
+        y = (value > np.median(value)).astype(np.int64) if target == "classes" else value.astype(np.float32)
         goal = Classes(("no", "yes")) if target == "classes" else Number.of(y[:N])
         if not folder.exists():
             splits = Splits(x[:N], y[:N], x[N:-99], y[N:-99], x[-99:], y[-99:], inputs, goal)
@@ -68,7 +72,14 @@ def make(tmp_path_factory):
             (folder / "encoder").mkdir()
         families = FAMILIES[kind]
         tokens = families if kind == "tokens" else ()
-        form = space_of_families(families, classes=target == "classes", tokens=tokens, length=16, imbalanced=True)
+        form = space_of_families(
+            families,
+            classes=target == "classes",
+            tokens=tokens,
+            length=16,
+            imbalanced=True,
+            of_series=kind == "windows",
+        )
         metric = metric or ("accuracy" if target == "classes" else "rmse")
         return OwnData("mine", str(folder), None, load_space(form), 8, metric)
 
@@ -88,7 +99,13 @@ def run(task, config, epochs=8, checkpoint=None, seed=0):
     return list(task.train(config, seed=seed, epochs=epochs, checkpoint=checkpoint, device="cpu"))
 
 
-CASES = [(kind, target, family) for kind in FAMILIES for target in ("classes", "number") for family in FAMILIES[kind]]
+CASES = [
+    (kind, target, family)
+    for kind in FAMILIES
+    for target in ("classes", "number")
+    for family in FAMILIES[kind]
+    if (kind, target) != ("windows", "classes")
+]
 
 
 @pytest.mark.parametrize(("kind", "target", "family"), CASES)
@@ -152,7 +169,7 @@ def test_what_lies_behind_the_end_of_an_example_does_not_count(family, inputs):
         "cell": "gru", "bidirectional": True, "summary": "last", "heads": 2,
     }  # fmt: skip
     torch.manual_seed(0)
-    model = build_for(inputs, family, config, 3).eval()
+    model = build_for(inputs, family, config, Classes(("a", "b", "c"))).eval()
     x = torch.randint(1, 9, (2, 12)) if inputs.kind == "tokens" else torch.randn(2, 2, 12)
     x[0, ..., 7:] = 0 if inputs.kind == "tokens" else torch.nan
     together = model(inputs(x), inputs.mask(x))[:1]
@@ -160,6 +177,22 @@ def test_what_lies_behind_the_end_of_an_example_does_not_count(family, inputs):
     assert torch.allclose(together, alone, atol=1e-5)
     nothing = torch.full_like(x[:1], 0 if inputs.kind == "tokens" else torch.nan)
     assert model(inputs(nothing), inputs.mask(nothing)).isfinite().all()
+
+
+@pytest.mark.parametrize("family", FAMILIES["windows"])
+def test_models_of_changes_follow_a_series_to_levels_they_have_not_seen(family, make, tmp_path):
+    task = make("windows", "number")
+    splits = load_data(task.data, None)
+    naive = measure("rmse", splits.y_test, splits.x_test[:, 0, -1])
+    rmse = {}
+    for lags in ("relative", "raw"):
+        config = config_of(task, family) | {"lags": lags}
+        config |= {"lr": 0.01, "batch_size": 16} if "lr" in config else {}
+        run(task, config, 8, tmp_path / lags)
+        rmse[lags] = task.test(tmp_path / lags, "cpu")["rmse"]
+    assert rmse["relative"] < 0.8 * naive
+    if family != "linear":
+        assert rmse["relative"] < 0.7 * rmse["raw"]
 
 
 def test_class_weights_move_a_model_towards_the_rare_class(make):

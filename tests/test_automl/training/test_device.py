@@ -120,7 +120,7 @@ def test_a_step_of_a_fold_never_waits_for_the_device(data, family, target, kept_
     config = {name: entry.get("default", entry.get("constant")) for name, entry in space.items()}
     config |= {"digits": {"augment": 0.5}, "newsgroups": {"embedding": 16}}.get(data, {})
     learner = build_learner(family, config, splits.inputs, target, 0)
-    module = build_for(splits.inputs, family, config, target.n_outputs).to(META)
+    module = build_for(splits.inputs, family, config, target).to(META)
     learner.model = TrainedNetwork(module, config, Preprocessing("", family, splits.inputs, target))
     x, y = torch.from_numpy(splits.x_train), torch.zeros(len(splits.x_train), device=META)
     y = y if isinstance(target, Quantiles) else y.long()

@@ -5,6 +5,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import small_models
 import torch
 from stand_ins import all_put
 
@@ -13,6 +14,7 @@ from automl.task import OutOfMemory, TrainingFailed
 from automl.tasks.registry import load_task
 from automl.tasks.supervised import Supervised
 from automl.tasks.training_space import SCHEDULES
+from automl.tasks.user_data import own_task
 from automl.training import lanes
 from automl.training.base import trained_model
 from automl.training.checkpoint import read_checkpoint
@@ -33,12 +35,14 @@ MIXED = [
     | (STOCHASTIC if i % 2 else {})
     for i, (optimizer, schedule) in enumerate(product((ADAMW, SGD, NESTEROV), SCHEDULES))
 ]
+PERCEPTRONS = {"mnist1d-mlp": "mnist1d-cnn", "digits-mlp": "digits-cnn"}  # tasks of these tests, on the data of another
 SHAPES = [
     *(("mnist1d-cnn", {"norm": norm}) for norm in ("batch", "group", "none")),
     ("mnist1d-cnn", {"downsample": "max", "kernel_size": 3, "layers": 4, "width": 12, "batch_size": 32}),
     ("osuleaf-cnn", {"pooling": "max", "width": 16, "kernel_size": 9}),
     ("osuleaf-cnn", {"pooling": "mean", "width": 16, "norm": "group", "downsample": "stride"}),
     *(("mnist1d-mlp", {"norm": norm, "layers": layers}) for norm, layers in (("batch", 2), ("none", 3))),
+    ("digits-mlp", {"norm": "none", "layers": 1}),
     *(("letter-mlp", {"norm": norm, "width": 32}) for norm in ("batch", "none")),
     ("chembl234-mlp", {"norm": "none", "width": 64}),
     *(("digits-cnn", {"norm": norm}) for norm in ("batch", "group", "none")),
@@ -61,14 +65,14 @@ def small_data(tmp_path_factory):
 
 
 def task_of(name):
-    if name != "mnist1d-mlp":
+    if name not in PERCEPTRONS:
         return load_task(name, train_size=100 if name.startswith(("mnist1d", "digits")) else None)
     space = load_space({"width": {"constant": 32}, "layers": {"int": [1, 3]}, "norm": {"choice": ["batch", "none"]}})
-    return replace(load_task("mnist1d-cnn", train_size=100), name=name, model="mlp", space=space)
+    return replace(load_task(PERCEPTRONS[name], train_size=100), name=name, model="mlp", space=space)
 
 
 def config_of(name, shape):
-    default = Encoding(load_task("mnist1d-cnn" if name == "mnist1d-mlp" else name).space).default
+    default = Encoding(load_task(PERCEPTRONS.get(name, name)).space).default
     return {"width": 32, "batch_size": 16} | {k: v for k, v in default.items() if k != "batch_size"} | shape
 
 
@@ -129,6 +133,30 @@ def test_a_lane_has_the_weights_of_a_training_alone(name, shape):
         expected, found = state(one), state(other)
         assert expected.keys() == found.keys()
         assert all(torch.allclose(found[part], expected[part], rtol=0, atol=tolerance) for part in expected)
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory):
+    run = tmp_path_factory.mktemp("series") / "run"
+    small_models.sales(run)
+    return own_task(run / "data", None, "rmse")
+
+
+@pytest.mark.parametrize("family", ["mlp", "cnn", "rnn", "transformer"])
+def test_lanes_of_the_changes_of_a_series_have_the_weights_of_trainings_alone(family, series):
+    encoding = Encoding(series.space)
+    default = encoding.build(lambda dim: {"model": family, "batch_size": 32}.get(dim.name, dim.default))
+    rates = (1e-2, 1e-3)
+    alone, together = (
+        [in_double(series.begin(default | {"lr": lr}, seed, CPU)) for seed, lr in enumerate(rates)] for _ in range(2)
+    )
+    assert default["lags"] == "relative"
+    assert all(can_share(training) for training in together)
+    losses = [training.next_epoch().loss for training in alone]
+    assert [epoch.loss for epoch in next_epochs(together)] == pytest.approx(losses, abs=1e-9)
+    for one, other in zip(alone, together, strict=True):
+        expected, found = state(one), state(other)
+        assert all(torch.allclose(found[part], expected[part], rtol=0, atol=1e-9) for part in expected)
 
 
 @pytest.mark.parametrize(("name", "shape"), SHAPES)

@@ -18,7 +18,7 @@ from automl.tasks.registry import load_task
 from automl.training.base import export_model, trained_model
 from automl.training.checkpoint import CHECKPOINT, CheckpointError, read_checkpoint
 from automl.training.device import memory_errors
-from automl.training.optimizer import schedule
+from automl.training.optimizer import make_optimizer, schedule
 
 REPOSITORY = Path(__file__).parents[3]
 DIGITS = dict(load_task("digits-cnn").space.get_default_configuration())
@@ -61,13 +61,14 @@ def test_continued_in_another_process_equals_uninterrupted_bit_for_bit(task, cha
     whole = run(config, 4, tmp_path / "whole", task=task)
     start = run(config, 2, tmp_path / "paused", task=task)
     code = f"""
-import json
+import json, sys
 from pathlib import Path
 from automl.tasks.registry import load_task
 task = load_task({task!r}, train_size=200)
 folder = Path({str(tmp_path / "paused")!r})
 epochs = task.train({config!r}, seed=3, epochs=4, checkpoint=folder, device="cpu")
 print(json.dumps([[epoch.epoch, epoch.loss, epoch.metrics] for epoch in epochs]))
+assert "torch._dynamo" not in sys.modules, "it takes longer to import than all else"
 """
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
     continued = json.loads(shown.stdout)
@@ -77,6 +78,22 @@ print(json.dumps([[epoch.epoch, epoch.loss, epoch.metrics] for epoch in epochs])
     assert one.keys() == other.keys()
     assert any(name.startswith("optimizer.") for name in one)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("change", [{}, SGD])
+def test_optimizers_step_as_those_of_torch(change):
+    theirs = torch.optim.SGD if change else torch.optim.AdamW
+    ours, copy = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    copy.load_state_dict(ours.state_dict())
+    mine = make_optimizer(ours, DIGITS | {"lr": 0.1, "weight_decay": 0.0} | change)
+    options = {name: change[name] for name in ("momentum", "nesterov") if change}
+    other = theirs(copy.parameters(), lr=0.1, weight_decay=0.0, **options)
+    for _ in range(3):
+        for module, optimizer in ((ours, mine), (copy, other)):
+            optimizer.zero_grad()
+            (module(torch.ones(4, 3)) ** 2).mean().backward()
+            optimizer.step()
+    assert torch.allclose(ours.weight, copy.weight, atol=1e-6)
 
 
 def test_a_training_left_early_keeps_the_last_checkpoint(trained, tmp_path):

@@ -7,13 +7,14 @@ in A. Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.inputs import Array, Columns
+from automl.data.inputs import Array, Columns, Inputs
 from automl.models.learners.base import Rows
 
 LAGS: dict[str, Any] = {"lags": {"choice": ["relative", "raw"], "default": "relative"}}
@@ -21,26 +22,27 @@ SPACES = dict.fromkeys(("linear", "lightgbm", "extra_trees", "random_forest"), L
 
 
 class Lags:
-    """What a learner reads of the windows of a series, (n, channels * steps), whose first channel is the target.
+    """What a model reads of the windows of a series, (n, channels * steps), whose first channel is the target.
 
     Without ``lags`` in the config, or if they are raw, nothing is changed.
     """
 
-    def __init__(self, config: Mapping[str, Any], inputs: Columns, *, keeps_levels: bool) -> None:
+    def __init__(self, config: Mapping[str, Any], inputs: Inputs, *, keeps_levels: bool) -> None:
         """``keeps_levels``: whether the newest value of each channel remains as it is; relative to itself, it is 0."""
         self.is_relative = config.get("lags") == "relative"
         if not self.is_relative:
             return
-        assert inputs.steps is not None
-        places = np.arange(inputs.n_numbers)
-        self.newest = places // inputs.steps * inputs.steps + inputs.steps - 1
+        steps = inputs.steps if isinstance(inputs, Columns) else inputs.shape[-1]
+        assert steps is not None
+        places = np.arange(math.prod(inputs.shape))
+        self.newest = places // steps * steps + steps - 1
         """The column with the newest value of each column's channel."""
         self.changes = ~(keeps_levels & (places == self.newest))
         """Whether a column becomes relative."""
 
     def of(self, rows: Rows) -> Rows:
         """The rows and labels to learn from."""
-        return rows._replace(x=self.columns(rows.x), y=rows.y - self._levels(rows.x)) if self.is_relative else rows
+        return rows._replace(x=self.columns(rows.x), y=rows.y - self.levels(rows.x)) if self.is_relative else rows
 
     def columns(self, x: Array) -> Array:
         """The columns to predict from."""
@@ -50,9 +52,9 @@ class Lags:
         """The inverse of the labels' change: the numbers (n,), or quantiles (n, n_levels). ``x``: the raw columns."""
         if not self.is_relative:
             return predicted
-        levels = self._levels(x)
+        levels = self.levels(x)
         return predicted + (levels if predicted.ndim == 1 else levels[:, None])
 
-    def _levels(self, x: Array) -> NDArray[np.float64]:
-        """The newest value of the target, without its offset, as the labels."""
+    def levels(self, x: Array) -> NDArray[np.float64]:
+        """The newest value of the target, (n,), without its offset, as the labels."""
         return np.asarray(x[:, self.newest[0]], np.float64)

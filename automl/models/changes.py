@@ -1,0 +1,44 @@
+"""A network on the changes of a series, as ``automl.models.lags`` has them for learners and estimators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from automl.data.inputs import Windows
+    from automl.data.targets import Number, Quantiles
+
+
+class Changes(nn.Module):
+    """Reads each channel relative to its newest value, and adds the target's newest value to the outputs.
+
+    Input: standardised windows (batch, channels, steps), the target's channel first. Output: the standardised target.
+    """
+
+    spread: Tensor
+    scale: Tensor
+    level: Tensor
+
+    def __init__(self, network: nn.Module, inputs: Windows, target: Number | Quantiles) -> None:
+        super().__init__()
+        self.network = network
+        mean, std = inputs.mean[0], inputs.std[0]
+        spread = [[spread / std] for spread, std in zip(inputs.spread, inputs.std, strict=True)]
+        self.register_buffer("spread", torch.tensor(spread))
+        self.register_buffer("scale", torch.tensor(inputs.change / target.std))
+        # The newest value is standardised as an input, the outputs as the target.
+        self.register_buffer("level", torch.tensor([std / target.std, (mean - target.mean) / target.std]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forecasts(self.network(self.changes(x)), x)
+
+    def changes(self, x: Tensor) -> Tensor:
+        """The network's inputs, of about unit size."""
+        return (x - x[..., -1:]) / self.spread
+
+    def forecasts(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """The network's outputs (..., n_outputs) for the windows x, as forecasts."""
+        return outputs * self.scale + (x[..., 0, -1:] * self.level[0] + self.level[1])
