@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from automl.data.batches import by_length
+from automl.data.inputs import Windows
 from automl.data.targets import Classes
 from automl.models import ESTIMATORS, build_for, own_config, skops_format
 from automl.models.lags import Lags
@@ -106,7 +107,9 @@ class TrainedEstimator(TensorModel):
     def features(self, x: NDArray[Any]) -> Any:
         """What the estimator reads of raw examples."""
         rules = self.preprocessing
-        return self.lags.columns(features(rules.model, rules.inputs, x))
+        found = self.lags.columns(features(rules.model, rules.inputs, x))
+        exact = rules.model == "linear" and isinstance(rules.inputs, Windows)  # the steps of a window are collinear
+        return found.astype(np.float64) if exact else found
 
     def labels(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         """What the estimator predicts for raw examples: the classes, or the number, standardised."""

@@ -1,5 +1,6 @@
 """Training for every kind of input, target and model family, on small data with a known pattern."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -193,6 +194,20 @@ def test_models_of_changes_follow_a_series_to_levels_they_have_not_seen(family, 
     assert rmse["relative"] < 0.8 * naive
     if family != "linear":
         assert rmse["relative"] < 0.7 * rmse["raw"]
+
+
+@pytest.mark.parametrize("lags", ["raw", "relative"])
+def test_collinear_steps_are_fitted_without_a_warning(lags, tmp_path):
+    steps, rng = 64, np.random.default_rng(0)
+    smooth = 1_000.0 + np.cumsum(np.cumsum(rng.normal(size=700))) * 1e-3
+    x, y = np.lib.stride_tricks.sliding_window_view(smooth[:-1], steps)[:, None].astype(np.float32), smooth[steps:]
+    parts = [(x[part], y[part]) for part in (slice(400), slice(400, 500), slice(500, None))]
+    splits = Splits(*itertools.chain(*parts), Windows.of_series(x[:400], 1), Number.of(y[:400]))
+    write_prepared(splits, tmp_path)
+    space = load_space(space_of_families(("linear",), classes=False, of_series=True))
+    task = OwnData("smooth", str(tmp_path), None, space, 1, "rmse")
+    [epoch] = run(task, {"model": "linear", "linear_c": 1e3, "lags": lags}, 1)
+    assert epoch.loss < 0.1
 
 
 def test_class_weights_move_a_model_towards_the_rare_class(make):
