@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from automl.data.targets import Classes
-from automl.models import FAMILIES
+from automl.models import NETWORKS
 from automl.models.loading import load_model
 from automl.models.tensor_models import TrainedNetwork
 from automl.models.trained import Preprocessing
 from automl.tasks.user_data import OwnData
+from automl.training.examples import Examples
 from automl.training.network import NetworkTraining
 from automl.training.optimizer import Descent
 
@@ -46,7 +47,7 @@ def continued(task: OwnData, model: Path, n_old: int, replay: float = 1.0) -> Co
 
 def can_continue(family: str) -> bool:
     """Whether models of the family can be fine-tuned."""
-    return family in FAMILIES
+    return family in NETWORKS
 
 
 def seen_a_time(task: ContinuedData, n_train: int) -> float:
@@ -74,6 +75,7 @@ class ContinuedTraining(NetworkTraining):
         module = self.model.module
         take_over(module, before.module.state_dict())
         self.model = TrainedNetwork(module.to(device), self.config, self.rules)
+        self.examples = Examples(self.model, *self.train_data)
         self.descent = Descent(module, {**self.own, "lr": self.own["lr"] * SLOWER})
 
     def take_first_weights(self, module: nn.Module) -> None:

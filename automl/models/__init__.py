@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from automl.data.inputs import Inputs
     from automl.data.targets import Target
 
-FAMILIES = {  # name -> module in this package, class
+NETWORKS = {  # name -> module in this package, class
     "cnn": "cnn:CNN",
     "rnn": "rnn:RNN",
     "transformer": "transformer:Transformer",
@@ -27,7 +27,7 @@ ESTIMATORS = ("gradient_boosting", "random_forest", "linear")  # see automl.mode
 
 def build_model(family: str, config: Mapping[str, Any], shape: tuple[int, ...], n_outputs: int) -> "nn.Module":
     """The network of a family for dense examples."""
-    module, name = FAMILIES[family].split(":")
+    module, name = NETWORKS[family].split(":")
     network = getattr(importlib.import_module(f"automl.models.{module}"), name)
     return cast("nn.Module", network(config, shape, n_outputs))
 

@@ -34,7 +34,7 @@ class Preprocessing:
     """The preprocessing that a model was trained with, and the meaning of its outputs."""
 
     task: str
-    model: str  # one of automl.models.FAMILIES or ESTIMATORS
+    model: str  # one of automl.models.NETWORKS or ESTIMATORS
     inputs: Inputs
     target: Target
 

@@ -187,7 +187,7 @@ class CrossValidated:
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
     ) -> Iterator[Epoch]:
-        from automl.training.fold_learners import NETWORKS
+        from automl.models import NETWORKS
         from automl.training.folds import train
 
         if self.family(config) in NETWORKS:  # so that the first fold is not timed with a card's libraries

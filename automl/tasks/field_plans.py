@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.data.inputs import Array, Tokens
+from automl.models import NETWORKS
 from automl.tasks.user_data import pretrained
-from automl.training.fold_learners import NETWORKS, learner_class
+from automl.training.fold_learners import learner_class
 
 if TYPE_CHECKING:
     from automl.data.ingest.prepare import Facts

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Supervised(BuiltIn):
-    """``model``: one of automl.models.FAMILIES or ESTIMATORS."""
+    """``model``: one of automl.models.NETWORKS or ESTIMATORS."""
 
     with_valid: bool = False  # train on the validation set too; validation scores are then meaningless
 

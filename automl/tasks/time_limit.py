@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.data.datasets.registry import load_data
+from automl.models import NETWORKS
 from automl.tasks import field_plans
 from automl.tasks.families import FAMILIES, chosen_families
-from automl.training.fold_learners import NETWORKS
 
 if TYPE_CHECKING:
     from automl.data.ingest.prepare import Facts

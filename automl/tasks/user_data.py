@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +15,7 @@ from automl.data.splits import check_train_size
 from automl.data.targets import Labels
 from automl.errors import UserError
 from automl.metrics import METRICS, is_defined
+from automl.models import NETWORKS
 from automl.models.lags import LAGS
 from automl.tasks.supervised import Supervised
 from automl.tasks.user_pairs import OwnPairs, own_pairs
@@ -31,7 +32,6 @@ CHOICES = {
     "pairs": ("transformer", "rnn"),
     "series": ("linear", "gradient_boosting", "random_forest", "mlp", "cnn", "rnn", "transformer"),
 }
-NETWORKS = ("cnn", "rnn", "transformer", "mlp", "backbone")
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def space_of_families(
     """
     form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
 
-    def add(members: tuple[str, ...], entries: Mapping[str, Any], prefix: str = "") -> None:
+    def add(members: Collection[str], entries: Mapping[str, Any], prefix: str = "") -> None:
         active = [family for family in families if family in members]
         for name, entry in entries.items() if active else ():
             parents = {f"{prefix}{parent}": value for parent, value in entry.get("when", {}).items()}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.models import own_config
+from automl.models import NETWORKS, own_config
 from automl.models.learners import LEARNERS
 from automl.models.learners import learner_class as without_network
 from automl.models.learners.base import Learner
@@ -16,19 +16,14 @@ if TYPE_CHECKING:
     from automl.data.targets import Target
     from automl.models.trained import Preprocessing, TrainedModel
 
-NETWORKS = {  # family -> class in automl.training.network_learner, which imports torch
-    "cnn": "CNN", "rnn": "RNN", "transformer": "Transformer", "mlp": "MLP", "backbone": "PretrainedBackbone",
-}  # fmt: skip
-
 
 def learner_class(family: str) -> type[Learner]:
     """The class of a family."""
     if family in LEARNERS:
         return without_network(family)
-    from automl.training import network_learner
+    from automl.training.network_learner import OF_NETWORKS
 
-    found: type[Learner] = getattr(network_learner, NETWORKS[family])
-    return found
+    return OF_NETWORKS[family]
 
 
 def build_learner(

@@ -7,14 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from automl.data.augmentation import augment
-from automl.data.inputs import Inputs
 from automl.data.targets import Classes
 from automl.models import build_for
 from automl.models.backbone import Backbone
-from automl.models.device import autocast, isolated
-from automl.models.tensor_models import SCORING_BATCH, TrainedNetwork
+from automl.models.device import isolated
+from automl.models.tensor_models import TrainedNetwork
 from automl.training.base import SupervisedTraining
+from automl.training.examples import Examples
 from automl.training.optimizer import Batch, Descent
 from automl.training.spec import SupervisedTask
 
@@ -32,11 +31,7 @@ class NetworkTraining(SupervisedTraining):
         module.to(device)
         self.model = TrainedNetwork(module, self.config, self.rules)
         self.descent = Descent(module, self.own)
-        x, _ = self.train_data
-        lengths = self.rules.inputs.lengths(x)
-        self.lengths = None if lengths is None else lengths.to(device)
-        # Counting the steps of a batch's mask is free on a CPU, but would wait for the device on a GPU.
-        self.steps = None if device.type == "cpu" else steps_of(self.rules.inputs, x)
+        self.examples = Examples(self.model, *self.train_data)
         self.weights: Tensor | None = None  # of the classes
         if self.own.get("class_weight") and isinstance(self.rules.target, Classes):
             weights = self.rules.target.weights(self.splits.y_train, self.own["class_weight"])
@@ -55,22 +50,14 @@ class NetworkTraining(SupervisedTraining):
             partial(self.loss_of, tally=tally),
             epoch=self.epoch,
             max_epochs=self.task.max_epochs,
-            lengths=self.lengths,
+            lengths=self.examples.lengths,
         )
         return self.rules.target.of_training(loss, tally.item(), n)
 
     def loss_of(self, batch: Batch, tally: Tensor) -> Tensor:
-        """The loss of a batch, whose outputs are added to ``tally``. Nothing in it waits for the device."""
-        x, y = self.train_data
-        raw, wanted = x[batch.on(x.device)].to(self.device), y[batch.chosen]
-        mask = self.rules.inputs.mask(raw)
-        inputs = augment(self.rules(raw), self.own.get("augment", 0.0))
-        steps = None if self.steps is None else self.steps[batch.on_host]
-        module, target = self.model.module, self.rules.target
-        with autocast(self.device):
-            outputs = module(inputs) if mask is None else module(inputs, mask, steps)
-            loss = target.loss(outputs, wanted, self.own, self.weights)
-        tally.add_(target.tally(outputs.detach(), wanted))
+        """The loss of a batch, whose outputs are added to ``tally``."""
+        loss, outputs, wanted = self.examples.loss(batch, self.own, self.weights)
+        tally.add_(self.rules.target.tally(outputs.detach(), wanted))
         return loss
 
     def order(self) -> Tensor:
@@ -82,10 +69,3 @@ class NetworkTraining(SupervisedTraining):
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         self.descent.load(tensors)
-
-
-def steps_of(inputs: Inputs, x: Tensor) -> Tensor | None:
-    """The number of valid steps of raw examples, (n,) on the CPU; None if all steps are valid."""
-    masks = [inputs.mask(part) for part in torch.split(x, SCORING_BATCH)]
-    counts = [mask.sum(1).cpu() for mask in masks if mask is not None]
-    return torch.cat(counts) if counts else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -12,22 +11,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch import Tensor
 
-from automl.data.augmentation import augment
 from automl.data.inputs import Array, Inputs
 from automl.data.targets import Target
 from automl.models import build_for
 from automl.models.backbone import Backbone
-from automl.models.device import autocast, find_device, isolated
+from automl.models.device import find_device, isolated
 from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.fit_watch import FitWatch
 from automl.models.tensor_models import TrainedNetwork
 from automl.models.trained import Preprocessing
 from automl.task import TrainingFailed
 from automl.training.device import home_of, memory_errors
-from automl.training.network import steps_of
-from automl.training.optimizer import Batch, Descent
+from automl.training.examples import Examples
+from automl.training.optimizer import Descent
 
 FIXED = {"optimizer": "adamw", "schedule": "one-cycle", "clip_norm": 1.0}
 COMMON: dict[str, Any] = {
@@ -102,30 +99,21 @@ class NetworkLearner(Learner):
             descent = Descent(module, config)
             x = torch.from_numpy(np.ascontiguousarray(train.x)).to(home_of(train.x, device))
             y = torch.from_numpy(np.ascontiguousarray(train.y)).to(device)
-            lengths = self.inputs.lengths(x)
-            lengths = None if lengths is None else lengths.to(device)
-            # Counting steps is free on a CPU, but would wait for the device on a GPU.
-            steps = None if device.type == "cpu" else steps_of(self.inputs, x)
-            loss_of = partial(self._loss, x, y, steps, config)
+            examples = Examples(self.model, x, y)
             watch = FitWatch(epochs, self.most_seconds, "epochs")
             for epoch in range(epochs):
                 order = torch.randperm(len(y), device=device)
-                loss, _ = descent.epoch(order, loss_of, epoch=epoch, max_epochs=epochs, lengths=lengths)
+                loss, _ = descent.epoch(
+                    order,
+                    lambda batch: examples.loss(batch, config)[0],
+                    epoch=epoch,
+                    max_epochs=epochs,
+                    lengths=examples.lengths,
+                )
                 if not math.isfinite(loss):
                     raise TrainingFailed(f"diverged: training loss is {loss} at epoch {epoch + 1}")
                 watch.done(epoch + 1)
         self.model.to(torch.device("cpu"))
-
-    def _loss(self, x: Tensor, y: Tensor, steps: Tensor | None, config: Mapping[str, Any], batch: Batch) -> Tensor:
-        """The loss of a batch. ``steps``: of each example, where they are known. Nothing in it waits for the device."""
-        raw, wanted = x[batch.on(x.device)].to(y.device), y[batch.chosen]
-        mask = self.inputs.mask(raw)
-        inputs = augment(self.inputs(raw), config.get("augment", 0.0), mirrored=config.get("mirror", True))
-        of_batch = None if steps is None else steps[batch.on_host]
-        module = self.model.module
-        with autocast(y.device):
-            outputs = module(inputs) if mask is None else module(inputs, mask, of_batch)
-            return self.target.loss(outputs, wanted, config, None)
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
         with isolated(torch.device("cpu")):
@@ -174,3 +162,6 @@ class PretrainedBackbone(NetworkLearner):
 
     family = "backbone"
     is_bagged = False
+
+
+OF_NETWORKS = {learner.family: learner for learner in (CNN, RNN, Transformer, MLP, PretrainedBackbone)}

@@ -31,7 +31,7 @@ from automl.deployment.onnx_model import TOLERANCE, as_onnx, largest_difference
 from automl.deployment.predictor import Member, Predictor
 from automl.deployment.several_targets import JointPredictor
 from automl.errors import UserError
-from automl.models import FAMILIES, build_for
+from automl.models import NETWORKS, build_for
 from automl.models.learners import learner_class
 from automl.models.learners.base import Rows
 from automl.models.tensor_models import TrainedNetwork
@@ -143,7 +143,7 @@ def test_models_of_series_and_of_molecules(tmp_path):
         check(run, frame, name, small_models.TEMPERATURE, tmp_path)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", NETWORKS)
 def test_models_of_built_in_tasks(family, tmp_path):
     task = load_task("digits-cnn")
     config = {"architecture": "mobilenet_v3_small", "side": 32, "tuned": "head"}  # what a backbone needs

@@ -6,6 +6,7 @@ import pytest
 from automl.data.inputs import Columns, channel_statistics
 from automl.data.targets import Classes, Number, Quantiles
 from automl.metrics import measure
+from automl.models import NETWORKS
 from automl.models.learners import LEARNERS, forests, learner_class, long_tail
 from automl.models.learners.base import Rows, mean_rounds
 from automl.models.learners.early_stopping import USEFUL_ROUNDS
@@ -15,7 +16,6 @@ from automl.models.learners.long_tail import Logarithm
 from automl.models.trained import Preprocessing, TrainedLearner
 from automl.task import TooSlow, TrainingFailed
 from automl.tasks.families import FAMILIES as BY_KIND
-from automl.training.fold_learners import NETWORKS
 
 FAMILIES = BY_KIND["table"]
 CLASSES = Classes(("a", "b", "c"))

@@ -22,8 +22,8 @@ from automl.task import OutOfMemory, TrainingFailed
 from automl.tasks.registry import load_task
 from automl.training import device as training_device
 from automl.training.device import home_of, memory_errors
+from automl.training.examples import Examples, steps_of
 from automl.training.fold_learners import build_learner, learner_class
-from automl.training.network import steps_of
 from automl.training.optimizer import Batch, make_optimizer
 from strategies.encoding import Encoding
 
@@ -45,8 +45,16 @@ def on_meta(batch):
     return Batch(batch.to(META), batch)
 
 
+def examples_on_meta(model, x, y, kept_on):
+    """Examples whose labels, and those themselves if ``kept_on`` says so, are on a device that cannot be waited for."""
+    found = Examples(model, x, y)
+    found.steps = steps_of(model.preprocessing.inputs, x)  # as for a device that is not the CPU
+    found.x, found.y = x.to(kept_on), y.to(META)
+    return found
+
+
 def no_autocast(monkeypatch):
-    for module in ("network", "network_learner", "seq2seq", "language_model"):
+    for module in ("examples", "seq2seq", "language_model"):
         monkeypatch.setattr(f"automl.training.{module}.autocast", lambda device: nullcontext())
 
 
@@ -69,10 +77,8 @@ def no_autocast(monkeypatch):
 )
 def test_a_step_of_a_network_never_waits_for_the_device(name, change, kept_on, small_data, monkeypatch):
     training = load_task(name).begin(default(name) | change, 0, CPU)
-    training.steps = steps_of(training.rules.inputs, training.train_data[0])
+    training.examples = examples_on_meta(training.model, *training.train_data, kept_on)
     training.model.module.to(META)
-    x, y = training.train_data
-    training.device, training.train_data = META, (x.to(kept_on), y.to(META))
     no_autocast(monkeypatch)
     loss = training.loss_of(on_meta(torch.arange(8)), torch.zeros((), dtype=torch.double, device=META))
     loss.backward()
@@ -122,10 +128,10 @@ def test_a_step_of_a_fold_never_waits_for_the_device(data, family, target, kept_
     learner = build_learner(family, config, splits.inputs, target, 0)
     module = build_for(splits.inputs, family, config, target).to(META)
     learner.model = TrainedNetwork(module, config, Preprocessing("", family, splits.inputs, target))
-    x, y = torch.from_numpy(splits.x_train), torch.zeros(len(splits.x_train), device=META)
+    x, y = torch.from_numpy(splits.x_train), torch.zeros(len(splits.x_train))
     y = y if isinstance(target, Quantiles) else y.long()
     no_autocast(monkeypatch)
-    loss = learner._loss(x.to(kept_on), y, steps_of(splits.inputs, x), config, on_meta(torch.arange(8)))
+    loss, _, _ = examples_on_meta(learner.model, x, y, kept_on).loss(on_meta(torch.arange(8)), config)
     loss.backward()
     assert loss.device == META
 
