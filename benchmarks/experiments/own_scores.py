@@ -168,6 +168,7 @@ def predictions(task: LiveTask, config: Mapping[str, Any], seed: int) -> Predict
                 pass
             model = trained_model(place)
         x, _ = device_data(own.data_of(own.family(config)), None, device, "test")
+        file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, model.predict(x.numpy()))
     found: Predictions = np.load(file)
     return found
