@@ -34,9 +34,12 @@ DAYS = (
     "%d.%m.%Y", "%d.%m.%y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y",
     "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y",
 )  # fmt: skip
+QUARTERS = "%Y-Q%q"  # as 1985Q1, 1985-Q1 or Q1 1985; Python's formats have none
+QUARTER = re.compile(r"(?P<year>\d{4})[-:/ ]?Q(?P<q>[1-4])|Q(?P<first_q>[1-4])[-:/ ]?(?P<last_year>\d{4})", re.I)
+LIKE_A_DATE = re.compile(r"\d[-/.: ]|[-/.: ]\d|\dQ[1-4]|Q[1-4]\d", re.I)
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 # in order of preference where several fit all dates of a column
-DATE_FORMATS = ("ISO8601", *(day + clock for clock in CLOCKS for day in DAYS))
+DATE_FORMATS = ("ISO8601", *(day + clock for clock in CLOCKS for day in DAYS), QUARTERS)
 DATE_LIKE = 0.95  # share of the values that must be dates
 LOOKED_AT = 5_000  # distinct values from which a format is inferred
 DATE_PARTS = ("days", "month", "day_of_week", "hour")
@@ -46,8 +49,8 @@ def date_format(values: pd.Series[Any]) -> str | None:
     """The date format of a column of categories; None if it does not hold dates."""
     # The categories are sorted: only an evenly spaced sample includes all days of a month.
     known = values.cat.categories.astype("str").difference(SIGNS)
-    sample = known[np.linspace(0, len(known) - 1, min(len(known), LOOKED_AT)).astype(int)]
-    looks_so = [re.search(r"\d[-/.: ]|[-/.: ]\d", value) is not None for value in sample]
+    sample = known[np.linspace(0, len(known) - 1, min(len(known), LOOKED_AT)).astype(int)].to_series()
+    looks_so = [LIKE_A_DATE.search(value) is not None for value in sample]
     if sum(looks_so) < max(1, DATE_LIKE * len(sample)):
         return None
     counts: dict[str, int] = {}
@@ -59,17 +62,15 @@ def date_format(values: pd.Series[Any]) -> str | None:
     return best if counts[best] >= DATE_LIKE * len(sample) else None
 
 
-def n_dates(values: Any, form: str) -> int:
+def n_dates(values: pd.Series[Any], form: str) -> int:
     """The number of strings that are dates in a format."""
-    import pandas as pd
-
-    return int(np.sum(pd.to_datetime(values, format=form, errors="coerce", utc=True).notna()))
+    return int(np.sum(_read(values, form).notna()))
 
 
 def other_reading(values: pd.Series[Any], form: str) -> str | None:
     """The format with day and month swapped, if it fits all dates of a column too."""
     other = form.translate(str.maketrans("dm", "md"))
-    known = values.cat.categories
+    known = values.cat.categories.to_series()
     return other if other in DATE_FORMATS and other != form and n_dates(known, other) == n_dates(known, form) else None
 
 
@@ -93,12 +94,28 @@ def as_dates(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
 
 def _parsed(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
     """Strings as dates; those that do not match the format are parsed as ISO 8601, which is unambiguous."""
-    import pandas as pd
-
-    dates = pd.to_datetime(values, format=form, errors="coerce", utc=True)
+    dates = _read(values, form)
     if form == "ISO8601" or not dates.isna().any():
         return dates
-    return dates.fillna(pd.to_datetime(values.where(dates.isna()), format="ISO8601", errors="coerce", utc=True))
+    return dates.fillna(_read(values.where(dates.isna()), "ISO8601"))
+
+
+def _read(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
+    """Strings as dates; missing where they do not match the format."""
+    import pandas as pd
+
+    if form == QUARTERS:
+        values, form = values.map(_first_day, na_action="ignore"), "ISO8601"
+    return pd.to_datetime(values, format=form, errors="coerce", utc=True)
+
+
+def _first_day(quarter: str) -> str:
+    """The first day of a quarter in ISO 8601; empty for another string."""
+    found = QUARTER.fullmatch(quarter.strip())
+    if found is None:
+        return ""
+    year, q = (found[name] or found[other] for name, other in (("year", "last_year"), ("q", "first_q")))
+    return f"{year}-{3 * int(q) - 2:02}-01"
 
 
 @dataclass(frozen=True)

@@ -250,18 +250,35 @@ def _window(length: int, season: int | None, horizon: int) -> int:
 
 
 def _season(frame: pd.DataFrame, request: Request, form: str | None) -> int | None:
-    """The steps of a season, by the usual time between dates; None for numbers and for other times."""
+    """The steps of a season, by the usual time between dates; None for other numbers and for other times."""
     import pandas as pd
 
     assert request.time is not None
     when = moments(frame[request.time], request.time, form)
     if when.dtype.kind != "M":
-        return None
+        dates = _written_as_numbers(when)
+        if dates is None:
+            return None
+        when = dates
     names = 0 if request.group is None else group_names(frame[request.group], request.group)
     steps = pd.DataFrame({"series": names, "time": when}).sort_values("time").groupby("series")["time"].diff()
     seconds = steps.dt.total_seconds()
     usual = float(seconds[seconds > 0].median())
     return next((n for step, n in SEASONS if abs(usual / step - 1.0) < SAME_STEP), None)
+
+
+def _written_as_numbers(when: NDArray[np.float64]) -> NDArray[Any] | None:
+    """Dates from numbers like 202503 and 20250331; None for other numbers."""
+    import pandas as pd
+
+    if (when != np.round(when)).any():
+        return None
+    digits = pd.Series(when.astype(np.int64).astype(str))
+    for form, n in (("%Y%m", 6), ("%Y%m%d", 8)):
+        if (digits.str.len() == n).all():
+            dates = pd.to_datetime(digits, format=form, errors="coerce")
+            return None if dates.isna().any() else dates.to_numpy()
+    return None
 
 
 def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.Series[Any], NDArray[Any]]:

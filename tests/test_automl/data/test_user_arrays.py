@@ -352,6 +352,33 @@ def test_a_window_covers_a_season_of_dates(frequency, n, n_steps, tmp_path):
     assert load_data(str(tmp_path / "data" / "windows"), None).shape == (1, n_steps)
 
 
+@pytest.mark.parametrize(
+    ("written", "n_steps"),
+    [
+        ("%Y%m", 13), ("%Y%m01", 13), ("{0.year}Q{0.quarter}", 5), ("Q{0.quarter} {0.year}", 5),
+        ("{0.year}-q{0.quarter}", 5),
+    ],
+)  # fmt: skip
+def test_months_as_whole_numbers_and_quarters_have_a_season_and_their_order(written, n_steps, tmp_path):
+    is_quarter = "{" in written
+    n = 60 if is_quarter else 144
+    when = pd.date_range("1950-01-01", periods=n, freq="QS" if is_quarter else "MS")
+    said = [written.format(each) for each in when] if is_quarter else when.strftime(written).astype(int)
+    frame = pd.DataFrame({"when": said, "sold": np.arange(n, dtype=float)})
+    frame.sample(frac=1, random_state=0).to_csv(tmp_path / "f.csv", index=False)
+    prepare(Request(str(tmp_path / "f.csv"), "sold", time="when", horizon=1), tmp_path / "data")
+    splits = load_data(str(tmp_path / "data" / "windows"), None)
+    assert splits.x_train.shape[2] == n_steps
+    assert (np.diff(splits.x_train[:, 0]) == 1).all()
+
+
+@pytest.mark.parametrize("numbers", [np.arange(100_000, 100_144), np.arange(144) + 0.5])
+def test_other_numbers_are_no_dates(numbers, tmp_path):
+    pd.DataFrame({"when": numbers, "sold": range(144)}).to_csv(tmp_path / "f.csv", index=False)
+    prepare(Request(str(tmp_path / "f.csv"), "sold", time="when", horizon=1), tmp_path / "data")
+    assert load_data(str(tmp_path / "data" / "windows"), None).shape == (1, 7)
+
+
 def test_a_table_of_only_a_target_and_its_time_is_told_how_to_forecast(tmp_path):
     pd.DataFrame({"when": pd.date_range("2020-01-01", periods=90), "sold": range(90)}).to_csv(
         tmp_path / "sales.csv", index=False

@@ -12,7 +12,7 @@ import pytest
 from automl.data.datasets.registry import load_data
 from automl.data.ingest import file_formats
 from automl.data.ingest.column_checks import determines_target
-from automl.data.ingest.columns import ColumnsEncoder, date_format
+from automl.data.ingest.columns import ColumnsEncoder, as_dates, date_format
 from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.number_formats import as_numbers, decimal_sign, number_of
@@ -310,6 +310,12 @@ def test_classes_that_differ_in_capitals_are_reported():
 def test_many_different_dates_are_read_in_their_format(form):
     days = pd.Series(pd.date_range("2001-01-01", periods=3_000).strftime(form)).astype("category")
     assert date_format(days) == ("ISO8601" if form == "%Y-%m-%d" else form)
+
+
+def test_quarters_are_dates_of_a_table_and_other_codes_are_not():
+    quarters = pd.Series([f"{year}Q{q}" for year in range(1990, 2020) for q in range(1, 5)], dtype="category")
+    assert as_dates(quarters, date_format(quarters)).iloc[5] == pd.Timestamp("1991-04-01")
+    assert date_format(pd.Series(["1990Q1", "1990Q2", "1990Q5", "Q1", "19Q1"], dtype="category")) is None
 
 
 def test_dates_that_could_be_meant_otherwise_and_those_that_are_none_are_reported(tmp_path):
