@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.continual.fine_tuning import can_continue, continued, seen_a_time
+from automl.continual.fine_tuning import continued, seen_a_time
 from automl.continual.new_data import n_old
 from automl.data.memory_map import read_prepared
-from automl.errors import UserError
 from automl.runs.settings import Settings
 from automl.study.run_folder import TrialFolders
 from automl.study.study import Study
+from automl.task import fidelity_of
 from automl.tasks.user_data import OwnData
-from automl.tuning.final_evaluation import final_seed, train_once
+from automl.tuning.final_evaluation import train_once
 from automl.tuning.process_executor import ProcessExecutor
-from strategies.base import Outcome, Proposal
+from automl.tuning.tuner import Tuner
+from strategies import make_strategy
+from strategies.base import Outcome, Proposal, Strategy
 from strategies.types import JSON
 
 if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
+    from automl.models.trained import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -35,86 +38,87 @@ class Candidate:
     write: Callable[[Path], list[dict[str, Any]]]  # writes the model to a folder; returns its members if several
 
 
-def _candidate(task: OwnData, what: str, config: Mapping[str, Any], checkpoint: Path, epochs: float) -> Candidate:
-    """The candidate that was trained in a checkpoint folder."""
-    from automl.deployment.predictor import Member, Predictor
-    from automl.training.base import trained_model
+@dataclass
+class Trainer:
+    """Trains candidates on the merged data: the fine-tuned model, its config from scratch, and new configs."""
 
-    def write(out: Path) -> list[dict[str, Any]]:
-        task.export(checkpoint, out)
-        return []
+    task: OwnData
+    folder: Path  # for the trainings
+    seed: int
+    device: str
+    say: Callable[[str], None]
+    candidates: list[Candidate] = field(default_factory=list)
+    spent: float = 0.0  # epochs over all examples, including those of failed and stopped trainings
 
-    return Candidate(what, config, Predictor([Member(trained_model(checkpoint))], None, {}), epochs, write)
+    def fine_tune(self, model: TrainedModel, replay: float) -> None:
+        """Continue the training of a network. ``replay``: old examples per epoch, in multiples of the new ones."""
+        start, family, config = self.folder / "start", model.preprocessing.model, dict(model.config)
+        model.save(start)
+        tuned = continued(self.task, start, n_old(Path(self.task.data))["train"], replay)
+        self.say(
+            f"fine-tuning the model in use: {tuned.max_epochs} epochs over the new examples, with replay of old ones"
+        )
+        n_train = len(read_prepared(Path(self.task.data_of(family))).y_train)
+        self._train(tuned, "continued", config, tuned.max_epochs * seen_a_time(tuned, n_train), "fine-tuning")
 
+    def retrain(self, config: Mapping[str, Any]) -> None:
+        """Train a config from scratch."""
+        n_epochs = self.task.max_epochs
+        self.say(f"retraining its config from scratch on all examples: {n_epochs} epochs")
+        self._train(self.task, "retrained", config, n_epochs, "retraining")
 
-def candidates_for(
-    task: OwnData,
-    before: Predictor,
-    study: Study,
-    kept: Mapping[str, Any] | None,
-    settings: Settings,
-    writing: Path,
-    version: int,
-    n_search: int,
-    replay: float,
-    n_workers: int,
-    say: Callable[[str], None],
-) -> tuple[list[Candidate], float]:
-    """Candidates trained on the merged data: the fine-tuned model, its config from scratch, and new configs.
+    def search(self, study: Study, settings: Settings, n_trials: int, n_workers: int) -> None:
+        """Train new configs, proposed by the run's strategy after the trials of its study."""
+        self.say(f"searching new configs, starting from the old trials: {n_trials} full trainings")
+        strategy = _strategy_after(study, self.task, settings, n_trials)
+        trials, logs = self.folder / "searched" / "trials", self.folder / "searched" / "logs"
+        trials.mkdir(parents=True)
+        with ProcessExecutor(self.task, n_workers, settings.trial_seconds, logs, device=self.device) as executor:
+            result = Tuner(
+                self.task,
+                strategy,
+                Study(self.task.space, self.task.max_epochs),
+                executor,
+                n_trials=n_trials,
+                seed=(settings.seed or 0) + 1,
+                device=self.device,
+                folders=TrialFolders(trials),
+            ).run()
+        for trial in result.trials:
+            checkpoint = trials / f"{trial.number:04d}"
+            if trial.state == "complete" and checkpoint.is_dir():
+                self._add("searched", trial.config, checkpoint, float(trial.epochs))
+        self.spent += float(sum(trial.epochs for trial in result.trials))
 
-    ``kept``: the run's config, used for an ensemble; None if unknown.
-    Also returns the epochs over all examples that were spent, including those of failed and stopped trainings.
-    """
-    work, device = writing / "work", settings.device or "auto"
-    seed = final_seed(settings.seed or 0, version)
-    found: list[Candidate] = []
-    spent = float(task.max_epochs)  # of the retrained config
-    heaviest = max(before.members, key=lambda member: member.weight).model
-    rules = heaviest.preprocessing  # type: ignore[union-attr]
-    config = dict(heaviest.config)
-    if can_continue(rules.model):
-        start = work / "start"
-        heaviest.save(start)
-        tuned = continued(task, start, n_old(Path(task.data))["train"], replay)
-        say(f"fine-tuning the model in use: {tuned.max_epochs} epochs over the new examples, with replay of old ones")
-        training = train_once(tuned, config, work / "continued", seed=seed, device=device)
-        cost = tuned.max_epochs * seen_a_time(tuned, len(read_prepared(Path(task.data_of(rules.model))).y_train))
-        spent += cost
+    def _train(self, task: OwnData, what: str, config: Mapping[str, Any], epochs: float, doing: str) -> None:
+        training = train_once(task, config, self.folder / what, seed=self.seed, device=self.device)
+        self.spent += epochs
         if training.error is None:
-            found.append(_candidate(task, "continued", config, training.folder, cost))
+            self._add(what, config, training.folder, epochs)
         else:
-            say(f"fine-tuning failed: {training.error}")
-    own = {name: value for name, value in config.items() if name in task.space}
-    chosen = kept if kept is not None and len(before.members) > 1 else own
-    say(f"retraining its config from scratch on all examples: {task.max_epochs} epochs")
-    training = train_once(task, chosen, work / "retrained", seed=seed, device=device)
-    if training.error is None:
-        found.append(_candidate(task, "retrained", chosen, training.folder, task.max_epochs))
-    else:
-        say(f"retraining failed: {training.error}")
-    if n_search:
-        say(f"searching new configs, starting from the old trials: {n_search} full trainings")
-        tried, cost = _searched(task, study, settings, work / "searched", n_search, n_workers)
-        found, spent = [*found, *tried], spent + cost
-    if not found:
-        raise UserError("every training of the update failed; the model in use is unchanged")
-    return found, spent
+            self.say(f"{doing} failed: {training.error}")
+
+    def _add(self, what: str, config: Mapping[str, Any], checkpoint: Path, epochs: float) -> None:
+        """Add the candidate that was trained in a checkpoint folder."""
+        from automl.deployment.predictor import Member, Predictor
+        from automl.training.base import trained_model
+
+        def write(out: Path) -> list[dict[str, Any]]:
+            self.task.export(checkpoint, out)
+            return []
+
+        model = Predictor([Member(trained_model(checkpoint))], None, {})
+        self.candidates.append(Candidate(what, config, model, epochs, write))
 
 
-def _searched(
-    task: OwnData, study: Study, settings: Settings, folder: Path, n_trials: int, n_workers: int
-) -> tuple[list[Candidate], float]:
-    """The complete trials of a search warm-started with the old trials, and the epochs of all its trials."""
-    from automl.task import fidelity_of
-    from automl.tuning.tuner import Tuner
-    from strategies import make_strategy
-
+def _strategy_after(study: Study, task: OwnData, settings: Settings, n_trials: int) -> Strategy:
+    """The run's strategy, told of the trials of its study, which cost nothing of its budget."""
     fidelity = fidelity_of(task)
     strategy = make_strategy(
         settings.strategy or "auto",
         task.space,
         seed=(settings.seed or 0) + 1,
-        n_trials=n_trials,  # the old trials cost nothing of this budget
+        n_trials=n_trials,
         max_epochs=task.max_epochs,
         resumable=task.resumable,
         fidelity=fidelity,
@@ -132,21 +136,4 @@ def _searched(
                     trial.error,
                 )
             )
-    (folder / "trials").mkdir(parents=True)
-    logs, device = folder / "logs", settings.device or "auto"
-    with ProcessExecutor(task, n_workers, settings.trial_seconds, logs, device=device) as executor:
-        result = Tuner(
-            task,
-            strategy,
-            Study(task.space, task.max_epochs),
-            executor,
-            n_trials=n_trials,
-            seed=(settings.seed or 0) + 1,
-            device=device,
-            folders=TrialFolders(folder / "trials"),
-        ).run()
-    there = [t for t in result.trials if t.state == "complete" and (folder / "trials" / f"{t.number:04d}").is_dir()]
-    found = [
-        _candidate(task, "searched", t.config, folder / "trials" / f"{t.number:04d}", float(t.epochs)) for t in there
-    ]
-    return found, float(sum(trial.epochs for trial in result.trials))
+    return strategy

@@ -107,11 +107,16 @@ def promote(
     compared = compare(task, chain([(lineage.current, before)], earlier, [(coming, after)]))
     in_use, candidate = (compared["scores"][str(version)] for version in (lineage.current, coming))
     if verdict.promoted:
-        description = f"{LONG[best.what]}; compared with the model before, it {how}"
-        validation = score(metric, truth[unseen], theirs[unseen])
-        card = _write(
-            task, before, best, after, description, compared, writing, coming, validation, seen[usable[place]]
-        )
+        about = {name: before.card.get(name) for name in ("strategy", "seed", "n_trials", "started")}
+        about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": coming}
+        about |= {SAW: seen[usable[place]]}
+        kept = Kept(
+            "updated", f"{LONG[best.what]}; compared with the model before, it {how}", best.write(writing / MODEL),
+            temperature=temperature, threshold=after.threshold, scores=all_metrics(task, after),
+            baseline=_baseline(compared),
+        )  # fmt: skip
+        data = fingerprint(splits(task.space["model"].default_value))
+        card = write_card(writing / MODEL, task, kept, data, about, score(metric, truth[unseen], theirs[unseen]))
         if doubt := not_better_than_baseline(card):
             say(doubt)
     return {
@@ -131,33 +136,13 @@ def promote(
     }
 
 
-def _write(
-    task: OwnData | CrossValidated,
-    before: Predictor,
-    best: Candidate,
-    after: Predictor,
-    description: str,
-    compared: Mapping[str, Any],
-    writing: Path,
-    version: int,
-    validation: float,
-    saw_valid: bool,
-) -> dict[str, Any]:
-    """Write the model of the best candidate, and return its card. ``saw_valid``: see ``saw_validation``."""
+def _baseline(compared: Mapping[str, Any]) -> dict[str, Any]:
+    """The score of the baseline on all test rows, for a model card."""
     n, baseline = compared["n_test"], compared["baseline"]
     rows = f"Both are scored on {n['old']:,} earlier rows and {n['new']:,} new ones"
     if baseline["name"] != LAST_VALUE:
         rows += f"; the baseline is that of the {compared['rows_in_all']['train']:,} training rows, old and new"
-    without = {"name": baseline["name"], "score": baseline["all"], "split": "test", "rows": f"{rows}."}
-    members = best.write(writing / MODEL)
-    kept = Kept(
-        "updated", description, members, temperature=float(after.card["temperature"]), threshold=after.threshold,
-        scores=all_metrics(task, after), baseline=without,
-    )  # fmt: skip
-    about = {name: before.card.get(name) for name in ("strategy", "seed", "n_trials", "started")}
-    about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": version, SAW: saw_valid}
-    data = fingerprint(splits_by_family(task)(task.space["model"].default_value))
-    return write_card(writing / MODEL, task, kept, data, about, validation)
+    return {"name": baseline["name"], "score": baseline["all"], "split": "test", "rows": f"{rows}."}
 
 
 def _chosen(

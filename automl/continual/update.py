@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from automl.analysis.formatting import at_resolution
 from automl.continual import SEARCHED, TOLERANCE
-from automl.continual.candidates import candidates_for
+from automl.continual.candidates import Trainer
 from automl.continual.drift import Drift, drifts
+from automl.continual.fine_tuning import can_continue
 from automl.continual.new_data import NewData, TooFewNew, read_new, request_for, splits_by_family, truth_of, unite
 from automl.continual.paired_bootstrap import Truth, has_fallen, interval, score
 from automl.continual.promotion import promote
@@ -28,12 +29,14 @@ from automl.data.ingest.request import Request
 from automl.data.targets import levels_of
 from automl.errors import UserError
 from automl.metrics import METRICS
+from automl.models.trained import TrainedModel
 from automl.runs.settings import Settings, build_task
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import Seen, look
 from automl.study.study import Study
 from automl.tasks.cross_validated import CrossValidated
 from automl.tasks.user_data import OwnData
+from automl.tuning.final_evaluation import final_seed
 
 if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
@@ -176,12 +179,8 @@ def succeed(arrival: Arrival, writing: Path, effort: Effort, say: Callable[[str]
     if isinstance(task, CrossValidated):
         candidates, spent = [refitted(task, before, settings.seed or 0, settings.device or "auto", say)], None
     else:
-        best = arrival.run.best
-        kept = yaml.safe_load(best.read_text(encoding="utf-8")) if best.exists() else None
-        candidates, spent = candidates_for(
-            task, before, arrival.study, kept, settings, writing, arrival.lineage.coming, effort.n_search,
-            effort.replay, effort.n_workers, say,
-        )  # fmt: skip
+        trainer = _trained(arrival, task, writing / "work", effort, say)
+        candidates, spent = trainer.candidates, trainer.spent
     judging = replace(task, metric=arrival.metric)
     judged = promote(judging, before, arrival.lineage, candidates, writing, effort.tolerance, say)
     shutil.rmtree(writing / "work", ignore_errors=True)
@@ -196,6 +195,27 @@ def succeed(arrival: Arrival, writing: Path, effort: Effort, say: Callable[[str]
         "epochs": _rounded(spent),
         **judged,
     }
+
+
+def _trained(arrival: Arrival, task: OwnData, folder: Path, effort: Effort, say: Callable[[str], None]) -> Trainer:
+    """The candidates on the merged data. UserError if every training fails."""
+    before, settings = arrival.before, arrival.settings
+    seed = final_seed(settings.seed or 0, arrival.lineage.coming)
+    trainer = Trainer(task, folder, seed, settings.device or "auto", say)
+    heaviest = max(before.members, key=lambda member: member.weight).model
+    assert isinstance(heaviest, TrainedModel)
+    if can_continue(heaviest.preprocessing.model):
+        trainer.fine_tune(heaviest, effort.replay)
+    config = {name: value for name, value in heaviest.config.items() if name in task.space}
+    best = arrival.run.best
+    if len(before.members) > 1 and best.exists():  # the config of an ensemble's run is not that of a member
+        config = yaml.safe_load(best.read_text(encoding="utf-8"))
+    trainer.retrain(config)
+    if effort.n_search:
+        trainer.search(arrival.study, settings, effort.n_search, effort.n_workers)
+    if not trainer.candidates:
+        raise UserError("every training of the update failed; the model in use is unchanged")
+    return trainer
 
 
 def _rounded(epochs: float | None) -> float | None:
