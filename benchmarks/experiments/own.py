@@ -63,7 +63,7 @@ def main(
         print(f"{task.name}: scored", flush=True)
     table = pd.DataFrame(lines)
     write_atomic(out, table.to_csv(index=False, float_format="%.5g"))
-    write_atomic(out.with_suffix(".md"), summary(table))
+    write_atomic(out.with_suffix(".md"), summary(pd.read_csv(out)))  # of the digits that the table has
     print(out.with_suffix(".md"))
 
 
