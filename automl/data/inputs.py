@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -82,25 +83,26 @@ class Windows(Dense):
 
     kind: ClassVar = "windows"
     horizon: int  # steps from the newest one to the target
-    spread: tuple[float, ...]  # of each channel: the root mean square of its values relative to the newest
-    change: float  # the root mean square of the target's change over the horizon
+    spread: tuple[float, ...]  # of each channel: the root mean square of its values relative to the newest; or 1
+    change: float  # the root mean square of the target's change over the horizon; may be 0
 
     @classmethod
     def of_series(cls, x: Array, horizon: int) -> Self:
-        """With the statistics of the training examples. Over a horizon longer than the window, the change is that of
-        the whole window."""
-        relative = x.astype(np.float64) - x[:, :, -1:]
-        ahead = relative[:, :1, max(0, x.shape[2] - 1 - horizon)]
-        return cls(x.shape[1:], *channel_statistics(x), horizon, _root_mean_square(relative), *_root_mean_square(ahead))
+        """With the statistics of the training examples. A change over more than a window is estimated from that over a
+        window, as for a random walk."""
+        spread = tuple(_size(channel - channel[:, -1:]) or 1.0 for channel in x.swapaxes(0, 1))
+        n = min(horizon, x.shape[2] - 1)
+        change = _size(x[:, 0, -1] - x[:, 0, -1 - n]) * math.sqrt(horizon / n)
+        return cls(x.shape[1:], *channel_statistics(x), horizon, spread, change)
 
     def refitted(self, x: Array) -> Self:
         return type(self).of_series(x, self.horizon)
 
 
-def _root_mean_square(x: Array) -> tuple[float, ...]:
-    """Of each channel of (n, channels, ...); 1 if it is always 0."""
-    sizes = np.sqrt((x**2).mean((0, *range(2, x.ndim))))
-    return tuple(map(float, np.where(sizes > 0, sizes, 1.0)))
+def _size(x: Array) -> float:
+    """The root mean square."""
+    flat = x.ravel()
+    return math.sqrt(float(np.einsum("i,i->", flat, flat, dtype=np.float64)) / len(flat))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Thresholds are rounded down to float32, which gives the same comparisons for flo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,7 +30,8 @@ def estimator_nodes(graph: Graph, model: TrainedEstimator, examples: str) -> str
         *features, last = (step for _, step in estimator.steps)
         found = _linear(graph, last, _tfidf(graph, features[0], examples), rules)
     else:
-        rows = changes(graph, model.lags, graph("Flatten", examples, axis=1))
+        rows = graph("Flatten", examples, axis=1)
+        rows = changes(graph, model.lags, rows, math.prod(rules.inputs.shape))
         if rules.model == "linear":
             features, last = (step for _, step in estimator.steps)
             found = _linear(graph, last, _columns(graph, features, rows, rules), rules)
@@ -48,20 +50,24 @@ def estimator_nodes(graph: Graph, model: TrainedEstimator, examples: str) -> str
 # --- series -----------------------------------------------------------------------------------------------------------
 
 
-def changes(graph: Graph, lags: Lags, rows: str) -> str:
+def changes(graph: Graph, lags: Lags, rows: str, n_columns: int) -> str:
     """As ``Lags.columns``."""
     if not lags.is_relative:
         return rows
-    newest = graph("Gather", rows, graph.constant(lags.newest, np.int64), axis=1)
-    return graph("Sub", rows, graph("Mul", newest, graph.constant(lags.changes)))
+    places = np.arange(n_columns)
+    newest = places // lags.steps * lags.steps + lags.steps - 1
+    levels = graph("Gather", rows, graph.constant(newest, np.int64), axis=1)
+    if lags.keeps_levels:
+        levels = graph("Mul", levels, graph.constant(places != newest))
+    return graph("Sub", rows, levels)
 
 
 def forecasts(graph: Graph, lags: Lags, found: str, rows: str) -> str:
     """As ``Lags.forecasts``, for (n, 1 or n_levels)."""
     if not lags.is_relative:
         return found
-    levels = graph.cast(graph("Gather", rows, graph.constant(lags.newest[:1], np.int64), axis=1), np.float64)
-    return graph("Add", graph.cast(found, np.float64), levels)
+    newest = graph("Gather", rows, graph.constant([lags.steps - 1], np.int64), axis=1)
+    return graph("Add", graph.cast(found, np.float64), graph.cast(newest, np.float64))
 
 
 # --- trees ------------------------------------------------------------------------------------------------------------

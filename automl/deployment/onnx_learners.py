@@ -36,7 +36,9 @@ def learner_nodes(graph: Graph, model: TrainedLearner, examples: str) -> str:
         found = _symmetric(graph, learner, examples, rules.target)
         return _ascending(graph, found, rules.target.n_outputs) if isinstance(rules.target, Quantiles) else found
     assert isinstance(learner, Forest | LightGBM)
-    rows = _with_levels(graph, learner.levels, rules.inputs, changes(graph, learner.lags, examples))
+    rows = _with_levels(
+        graph, learner.levels, rules.inputs, changes(graph, learner.lags, examples, *rules.inputs.shape)
+    )
     if isinstance(learner, Forest):
         return forecasts(graph, learner.lags, _forest(graph, learner, rows, rules.target), examples)
     each = [_boosting(graph, dump, learner, rules.inputs, rows, rules.target) for dump in learner.dumps]

@@ -37,11 +37,11 @@ def build_for(inputs: "Inputs", family: str, config: Mapping[str, Any], target: 
     series become changes if the config says so."""
     if config.get("lags") == "relative":
         from automl.data.inputs import Windows
-        from automl.data.targets import Classes
+        from automl.data.targets import Number
         from automl.models.changes import Changes
 
         assert isinstance(inputs, Windows)
-        assert not isinstance(target, Classes)
+        assert isinstance(target, Number)
         return Changes(build_model(family, config, inputs.shape, target.n_outputs), inputs, target)
     if inputs.kind not in ("tokens", "columns"):
         return build_model(family, config, inputs.shape, target.n_outputs)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from automl.data.inputs import Windows
-    from automl.data.targets import Number, Quantiles
+    from automl.data.targets import Number
 
 
 class Changes(nn.Module):
@@ -22,13 +22,13 @@ class Changes(nn.Module):
     scale: Tensor
     level: Tensor
 
-    def __init__(self, network: nn.Module, inputs: Windows, target: Number | Quantiles) -> None:
+    def __init__(self, network: nn.Module, inputs: Windows, target: Number) -> None:
         super().__init__()
         self.network = network
         mean, std = inputs.mean[0], inputs.std[0]
         spread = [[spread / std] for spread, std in zip(inputs.spread, inputs.std, strict=True)]
         self.register_buffer("spread", torch.tensor(spread))
-        self.register_buffer("scale", torch.tensor(inputs.change / target.std))
+        self.register_buffer("scale", torch.tensor(inputs.change / target.std or 1.0))
         # The newest value is standardised as an input, the outputs as the target.
         self.register_buffer("level", torch.tensor([std / target.std, (mean - target.mean) / target.std]))
 
@@ -42,3 +42,11 @@ class Changes(nn.Module):
     def forecasts(self, outputs: Tensor, x: Tensor) -> Tensor:
         """The network's outputs (..., n_outputs) for the windows x, as forecasts."""
         return outputs * self.scale + (x[..., 0, -1:] * self.level[0] + self.level[1])
+
+
+def in_its_unit(squared_error: Tensor, module: nn.Module) -> Tensor:
+    """A squared error of the standardised target as a loss: in units of the changes if the network predicts these.
+
+    They may be smaller than the target's spread by orders of magnitude, and the gradients by their squares.
+    """
+    return squared_error / module.scale**2 if isinstance(module, Changes) else squared_error

@@ -7,7 +7,6 @@ in A. Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,11 +33,7 @@ class Lags:
             return
         steps = inputs.steps if isinstance(inputs, Columns) else inputs.shape[-1]
         assert steps is not None
-        places = np.arange(math.prod(inputs.shape))
-        self.newest = places // steps * steps + steps - 1
-        """The column with the newest value of each column's channel."""
-        self.changes = ~(keeps_levels & (places == self.newest))
-        """Whether a column becomes relative."""
+        self.steps, self.keeps_levels = steps, keeps_levels
 
     def of(self, rows: Rows) -> Rows:
         """The rows and labels to learn from."""
@@ -46,7 +41,13 @@ class Lags:
 
     def columns(self, x: Array) -> Array:
         """The columns to predict from."""
-        return x - x[:, self.newest] * self.changes.astype(np.float32) if self.is_relative else x
+        if not self.is_relative:
+            return x
+        windows = x.reshape(len(x), -1, self.steps)
+        found: Array = windows - windows[:, :, -1:]
+        if self.keeps_levels:
+            found[:, :, -1] = windows[:, :, -1]
+        return found.reshape(x.shape)
 
     def forecasts(self, predicted: NDArray[np.float64], x: Array) -> NDArray[np.float64]:
         """The inverse of the labels' change: the numbers (n,), or quantiles (n, n_levels). ``x``: the raw columns."""
@@ -57,4 +58,4 @@ class Lags:
 
     def levels(self, x: Array) -> NDArray[np.float64]:
         """The newest value of the target, (n,), without its offset, as the labels."""
-        return np.asarray(x[:, self.newest[0]], np.float64)
+        return np.asarray(x[:, self.steps - 1], np.float64)

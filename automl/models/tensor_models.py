@@ -112,7 +112,7 @@ class TrainedEstimator(TensorModel):
         return found.astype(np.float64) if exact else found
 
     def labels(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        """What the estimator predicts for raw examples: the classes, or the number, standardised."""
+        """What the estimator predicts for raw examples: classes, or numbers or their changes in units of the spread."""
         target = self.preprocessing.target
         return y if isinstance(target, Classes) else (y - self._levels(x)) / target.std
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from automl.data.augmentation import augment
 from automl.data.inputs import Inputs
+from automl.models.changes import in_its_unit
 from automl.models.device import autocast
 from automl.models.tensor_models import SCORING_BATCH, TrainedNetwork
 from automl.training.optimizer import Batch
@@ -33,14 +34,14 @@ class Examples:
 
         ``config``: augment and mirror, and what the target's loss takes. ``weights``: of the classes.
         """
-        rules, device = self.model.preprocessing, self.y.device
+        rules, module, device = self.model.preprocessing, self.model.module, self.y.device
         raw, wanted = self.x[batch.on(self.x.device)].to(device), self.y[batch.chosen]
         mask = rules.inputs.mask(raw)
         inputs = augment(rules(raw), config.get("augment", 0.0), mirrored=config.get("mirror", True))
         steps = None if self.steps is None else self.steps[batch.on_host]
         with autocast(device):
-            outputs = self.model.module(inputs) if mask is None else self.model.module(inputs, mask, steps)
-            return rules.target.loss(outputs, wanted, config, weights), outputs, wanted
+            outputs = module(inputs) if mask is None else module(inputs, mask, steps)
+            return in_its_unit(rules.target.loss(outputs, wanted, config, weights), module), outputs, wanted
 
 
 def steps_of(inputs: Inputs, x: Tensor) -> Tensor | None:

@@ -24,6 +24,7 @@ from automl.data.datasets.registry import load_data
 from automl.data.inputs import Inputs
 from automl.data.targets import Classes, Number, Target
 from automl.models import build_for, own_config
+from automl.models.changes import in_its_unit
 from automl.models.device import find_device, isolated
 from automl.models.lanes import Lanes, layers_of
 from automl.task import Epoch, OutOfMemory, Task, TrainingFailed, vary
@@ -244,7 +245,8 @@ class Program:
     def _losses(self, outputs: Tensor, wanted: Tensor) -> Tensor:
         """The loss of each lane's batch: those of `automl.data.targets`, which average over one batch."""
         if isinstance(self.target, Number):
-            return ((outputs[..., 0].to(wanted.dtype) - (wanted - self.target.mean) / self.target.std) ** 2).mean(1)
+            errors = outputs[..., 0].to(wanted.dtype) - (wanted - self.target.mean) / self.target.std
+            return in_its_unit((errors**2).mean(1), self.lanes.modules[0])
         assert isinstance(self.target, Classes)
         logs = outputs.log_softmax(2)
         right = -logs.gather(2, wanted[..., None])[..., 0].mean(1)

@@ -299,6 +299,8 @@ def _about_examples(n_rows: int, n: int, window: int, horizon: int) -> str:
 
 def _about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:
     """Notes on rows that give no window."""
+    import pandas as pd
+
     lengths = [len(frame)] if layout.group is None else frame[layout.group].value_counts().tolist()
     n_lost = sum(max(0, n - layout.window + 1) for n in lengths) - len(found)
     if n_lost:
@@ -315,7 +317,10 @@ def _about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Ite
             f"{n_missing:,} values of {target!r} are missing: they are not used as targets, and in windows they are "
             "replaced by the previous value"
         )
-    steps = found.groupby("series")["time"].diff().dropna()
+    times = found["time"]
+    if times.dtype.kind == "f" and (dates := _written_as_numbers(times.to_numpy())) is not None:
+        times = pd.Series(dates)
+    steps = times.groupby(found["series"]).diff().dropna()
     if len(steps) and steps.min() != steps.max():
         shortest, longest = _duration(steps.min()), _duration(steps.max())
         yield f"steps vary in length, from {shortest} to {longest}: a horizon counts rows"

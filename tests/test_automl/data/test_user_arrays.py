@@ -366,7 +366,8 @@ def test_months_as_whole_numbers_and_quarters_have_a_season_and_their_order(writ
     said = [written.format(each) for each in when] if is_quarter else when.strftime(written).astype(int)
     frame = pd.DataFrame({"when": said, "sold": np.arange(n, dtype=float)})
     frame.sample(frac=1, random_state=0).to_csv(tmp_path / "f.csv", index=False)
-    prepare(Request(str(tmp_path / "f.csv"), "sold", time="when", horizon=1), tmp_path / "data")
+    notes = prepare(Request(str(tmp_path / "f.csv"), "sold", time="when", horizon=1), tmp_path / "data").notes
+    assert "89" not in " ".join(note for note in notes if "steps vary" in note)
     splits = load_data(str(tmp_path / "data" / "windows"), None)
     assert splits.x_train.shape[2] == n_steps
     assert (np.diff(splits.x_train[:, 0]) == 1).all()
