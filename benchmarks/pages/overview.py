@@ -23,7 +23,7 @@ COLUMNS = (  # suite, field, in words
 )
 STRATEGIES = "Expected regret (P(best) if at least 0.01). Blank: not run, or not retrained, on all tasks."
 SUBSET = ", subset"
-N_FIRST = 2  # terms before the table of advice: regret and P(best)
+N_FIRST = 3  # terms before the table of advice: regret, P(best) and held-out tasks
 WHERE = "Where another library has a higher P(best)"
 WHERE_HOW = "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (P(best))."
 SORTS = {  # suite -> its tasks
@@ -47,14 +47,14 @@ def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
         ),
         (
             "P(best)",
-            f"the probability that the expected regret on tasks like these is within {MARGIN:g} of the lowest of all "
-            "compared, libraries included. These do not sum to 1.",
+            f"the probability of being among the best on tasks like these: an expected regret within {MARGIN:g} of the "
+            "lowest of all compared, other libraries included.",
+        ),
+        (
+            "Held-out tasks",
+            "were never used to design the strategies, so they decide; development tasks were, and may flatter them.",
         ),
         ("`raw-NAME`", "the library of this name, called directly."),
-        (
-            "Development tasks",
-            "were used to design the strategies, so their results may be optimistic. Held-out ones decide.",
-        ),
         *((kind.capitalize(), f"{words}.") for kind, words in SPACES.items()),
         ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
         ("Subset", "the tasks and seeds on which slow strategies ran too."),

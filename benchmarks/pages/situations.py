@@ -238,6 +238,6 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 
 ADVICE = [
-    "setting", "trainings", "recommended", "P(best)", "regret (80% interval)",
-    "higher P(best): regret", "regret of random search", "measured on", "P(best) on development tasks",
+    "setting", "trainings", "best of automl", "P(best)", "regret (80% interval)",
+    "likelier (P(best)): regret", "regret of random search", "measured on", "P(best) on development tasks",
 ]  # fmt: skip

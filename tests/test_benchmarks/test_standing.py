@@ -109,16 +109,16 @@ def assert_agree(known: list[Record], rows: list[list[str]]) -> None:
     for row in rows:
         cells = dict(zip(ADVICE, row, strict=True))
         found = advice_for(known, cells["setting"], int(cells["trainings"]))
-        assert cells["recommended"].startswith(f"**{found.strategy}**"), row
+        assert cells["best of automl"].startswith(f"**{found.strategy}**"), row
         assert found.basis.budget == int(cells["trainings"])
         assert found.basis.size in cells["measured on"]
         assert cells["P(best)"] == probability(found.basis.chances[found.strategy])
         assert cells["regret (80% interval)"].split(" ")[0] == number(found.basis.regrets[found.strategy])
-        likelier = re.findall(r"`([^`]+)`", cells["higher P(best): regret"])
+        likelier = re.findall(r"`([^`]+)`", cells["likelier (P(best)): regret"])
         assert likelier[:1] == ([found.likelier[0]] if found.likelier else []), row
         if found.likelier:
             name, record = found.likelier
-            assert f"({probability(record.chances[name])})" in cells["higher P(best): regret"]
+            assert f"({probability(record.chances[name])})" in cells["likelier (P(best)): regret"]
 
 
 def test_select_and_the_first_table_of_the_leaderboard_agree():
@@ -142,7 +142,7 @@ def test_select_and_the_first_table_of_the_leaderboard_agree():
     rows = advice_rows(advised(found))
     assert {row[0] for row in rows} == set(SITUATIONS.values()) - {"discrete spaces"}
     assert {row[2].partition(" ")[0] for row in rows} == {"**auto**", "**bo**"}
-    likelier = ADVICE.index("higher P(best): regret")
+    likelier = ADVICE.index("likelier (P(best)): regret")
     assert any(row[likelier].startswith("`raw-nevergrad`") for row in rows)
     assert any(row[likelier].startswith("on 6 tasks, 3 seeds: `raw-slow`") for row in rows)
     assert_agree(as_records(json.loads(standing_json(found))), rows)
