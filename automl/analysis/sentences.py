@@ -129,6 +129,8 @@ def verdict(final: Mapping[str, Any], maximize: bool) -> str:
     if len(gains) == 1 and set(final["any_seed"]) == {"chosen", "default"}:
         than = "Better than" if gains[0] > 0 else "Worse than" if gains[0] < 0 else "No gain over"
         return f"{than} the default; neither training depends on its seed."
+    if len(gains) == 1 == len(final["chosen"]):
+        return "One fresh seed cannot tell whether the chosen config is better than the default."
     if len(gains) < 2:
         return "Too few final trainings succeeded to tell chosen and default apart."
     if all(gain == 0 for gain in gains):

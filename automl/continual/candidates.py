@@ -55,11 +55,12 @@ class Trainer:
         start, family, config = self.folder / "start", model.preprocessing.model, dict(model.config)
         model.save(start)
         tuned = continued(self.task, start, n_old(Path(self.task.data))["train"], replay)
+        n = tuned.max_epochs
         self.say(
-            f"fine-tuning the model in use: {tuned.max_epochs} epochs over the new examples, with replay of old ones"
+            f"fine-tuning the model in use: {n} epoch{'s' * (n != 1)} over the new examples, with replay of old ones"
         )
         n_train = len(read_prepared(Path(self.task.data_of(family))).y_train)
-        self._train(tuned, "continued", config, tuned.max_epochs * seen_a_time(tuned, n_train), "fine-tuning")
+        self._train(tuned, "continued", config, n * seen_a_time(tuned, n_train), "fine-tuning")
 
     def retrain(self, config: Mapping[str, Any]) -> None:
         """Train a config from scratch."""

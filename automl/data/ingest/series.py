@@ -39,6 +39,7 @@ SEASONS = (  # seconds between dates, and the steps of a season, as in M4 (Makri
     (DAY / 96, 96), (DAY / 48, 48), (DAY / 24, 24), (DAY, 7), (7 * DAY, 52), (365.25 / 12 * DAY, 12),
     (365.25 / 4 * DAY, 4),
 )  # fmt: skip
+MANY_TIMES = 30.0  # ratio of the changes of several series above which they are not of one size
 SAME_STEP = 0.05  # months have 28 to 31 days
 NEAR = 30.0  # median in units of the spread from which a channel has an offset: steps are smaller than the spread
 
@@ -188,9 +189,11 @@ def read(request: Request) -> encoder.LabelledRows:
     empty = [name for name in channels if frame[name].isna().all()]
     if request.target in empty:
         raise UserError(f"the target {request.target!r} has no values")
-    if empty:
-        channels = tuple(name for name in channels if name not in empty)
-        notes.append(f"empty columns are left out: {', '.join(empty)}")
+    constant = [name for name in channels[1:] if name not in empty and frame[name].nunique() == 1]
+    channels = tuple(name for name in channels if name not in empty + constant)
+    for what, names_of in (("empty", empty), ("constant", constant)):
+        if names_of:
+            notes.append(f"{what} columns are left out: {', '.join(names_of)}")
     n_series = 1 if request.group is None else frame[request.group].nunique()
     form = date_format(frame[request.time]) if frame[request.time].dtype == "category" else None
     window = _window(len(frame) // n_series, _season(frame, request, form), horizon)
@@ -254,7 +257,7 @@ def _season(frame: pd.DataFrame, request: Request, form: str | None) -> int | No
     import pandas as pd
 
     assert request.time is not None
-    when = moments(frame[request.time], request.time, form)
+    when = _whole(moments(frame[request.time], request.time, form))
     if when.dtype.kind != "M":
         dates = _written_as_numbers(when)
         if dates is None:
@@ -267,13 +270,20 @@ def _season(frame: pd.DataFrame, request: Request, form: str | None) -> int | No
     return next((n for step, n in SEASONS if abs(usual / step - 1.0) < SAME_STEP), None)
 
 
-def _written_as_numbers(when: NDArray[np.float64]) -> NDArray[Any] | None:
+def _whole(when: NDArray[Any]) -> NDArray[Any]:
+    """Times that are whole numbers as such."""
+    if when.dtype.kind != "f" or (when != np.round(when)).any() or np.abs(when).max(initial=0.0) >= 2**53:
+        return when
+    return when.astype(np.int64)
+
+
+def _written_as_numbers(when: NDArray[Any]) -> NDArray[Any] | None:
     """Dates from numbers like 202503 and 20250331; None for other numbers."""
     import pandas as pd
 
-    if (when != np.round(when)).any():
+    if when.dtype.kind != "i":
         return None
-    digits = pd.Series(when.astype(np.int64).astype(str))
+    digits = pd.Series(when.astype(str))
     for form, n in (("%Y%m", 6), ("%Y%m%d", 8)):
         if (digits.str.len() == n).all():
             dates = pd.to_datetime(digits, format=form, errors="coerce")
@@ -318,8 +328,16 @@ def _about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Ite
             "replaced by the previous value"
         )
     times = found["time"]
-    if times.dtype.kind == "f" and (dates := _written_as_numbers(times.to_numpy())) is not None:
+    if times.dtype.kind == "i" and (dates := _written_as_numbers(times.to_numpy())) is not None:
         times = pd.Series(dates)
+    changes = found.groupby("series")["value"].diff().abs().groupby(found["series"]).median()
+    sizes = changes[changes > 0]
+    if len(sizes) and (ratio := sizes.max() / sizes.min()) > MANY_TIMES:
+        yield (
+            f"the series change by amounts that differ by a factor of up to {ratio:,.0f}: the largest ones decide, and "
+            "forecasts of the others may be worse than their last value; a run for each, or a target that is divided "
+            "by a typical value of its series, avoids that"
+        )
     steps = times.groupby(found["series"]).diff().dropna()
     if len(steps) and steps.min() != steps.max():
         shortest, longest = _duration(steps.min()), _duration(steps.max())
@@ -339,7 +357,7 @@ def _about_moments(frame: pd.DataFrame, time: str, group: str | None) -> list[st
 
 
 def _duration(step: Any) -> str:
-    if isinstance(step, float):
+    if isinstance(step, float | np.integer):
         return f"{step:g}"
     return "1 day" if step.days == 1 and step.seconds == 0 else str(step).removesuffix(" 00:00:00")
 
@@ -352,7 +370,7 @@ def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """
     import pandas as pd
 
-    when = moments(frame[layout.time], layout.time, layout.form)
+    when = _whole(moments(frame[layout.time], layout.time, layout.form))
     names = pd.Series(0, index=frame.index)
     if layout.group is not None:
         names = pd.Series(group_names(frame[layout.group], layout.group), index=frame.index)

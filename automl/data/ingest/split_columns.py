@@ -100,8 +100,6 @@ def moments(values: pd.Series[Any], name: str, form: str | None = None) -> NDArr
         times, missing = dates.to_numpy(), dates.isna().to_numpy()
     if missing.any():
         first = int(missing.argmax())
-        raise UserError(
-            f"the time column {name!r} must have a date or a number in every row: row {first + 1:,} has "
-            f"{values.iloc[first]!r}"
-        )
+        what = "is empty" if values.isna().iloc[first] else f"has {values.iloc[first]!r}"
+        raise UserError(f"the time column {name!r} must have a date or a number in every row: row {first + 1:,} {what}")
     return times

@@ -324,6 +324,7 @@ def test_the_default_may_fail_and_the_run_may_end_early(tmp_path):
         ),
         (final_of([0.30, 0.31, 0.32], [0.20, 0.21, 0.22]), "Worse than the default with each", "0.210\xa0±\xa00.010"),
         (final_of([0.1, 0.1], [0.1, 0.1], "validation"), "No gain over the default", "There is no test set."),
+        (final_of([0.1], [0.2]), "One fresh seed cannot tell whether the chosen config is better", "On the test set"),
         (final_of([0.1, None, None], [0.2, 0.2, 0.2]), "Too few final trainings succeeded", "On the test set"),
         (final_of([None, None], [0.2, 0.2]), "The final trainings of the chosen config failed.", ""),
         (final_of([0.1, 0.2], [None, None]), "", "the default config failed there"),

@@ -126,11 +126,11 @@ def test_classes_are_refused_before_anything_is_trained(tmp_path):
 
 
 def test_columns_that_start_late_are_named(tmp_path):
-    late = np.where(np.arange(N) < 300, np.nan, 1.0)
+    late = np.where(np.arange(N) < 300, np.nan, np.arange(N) % 5)
     _, report = prepared(series(np.sin(np.arange(N)), promo=late), tmp_path)
     assert any("not every column has a value yet (with gaps: promo)" in note for note in report.notes)
     with pytest.raises(UserError, match=r"the series is too short: .*with gaps: promo"):
-        prepared(series(np.sin(np.arange(N)), promo=np.where(np.arange(N) < 350, np.nan, 1.0)), tmp_path / "..")
+        prepared(series(np.sin(np.arange(N)), promo=np.where(np.arange(N) < 350, np.nan, np.arange(N) % 5)), tmp_path / "..")
 
 
 def test_the_encoder_is_the_same_after_it_was_written(tmp_path):
@@ -138,3 +138,33 @@ def test_the_encoder_is_the_same_after_it_was_written(tmp_path):
     content = json.loads((tmp_path / "data" / "encoder" / "encoder.json").read_text())
     assert content["offsets"] == {"v": pytest.approx(1e9, abs=10)}
     assert load_encoder(tmp_path / "data" / "encoder")[0].layout.horizon == 1
+
+
+def test_constant_columns_are_left_out_and_said(tmp_path):
+    rng = np.random.default_rng(0)
+    _, report = prepared(series(rng.normal(size=200), fixed=1.0, other=rng.normal(size=200)), tmp_path)
+    assert splits_of(tmp_path).x_train.shape[1] == 2
+    assert any("constant columns are left out: fixed" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1_000.0])
+def test_series_of_very_different_sizes_are_said(factor, tmp_path):
+    values = np.random.default_rng(0).normal(size=200).cumsum()
+    both = pd.concat([series(values).assign(shop="a"), series(values * factor).assign(shop="b")])
+    _, report = prepared(both, tmp_path, group="shop")
+    assert any("by a factor of up to 1,000: the largest ones decide" in note for note in report.notes) == (factor > 1)
+
+
+def test_times_are_whole_numbers_if_they_were(tmp_path):
+    frame = series(np.random.default_rng(0).normal(size=200)).assign(t=np.arange(202_000, 202_200))
+    _, report = prepared(frame, tmp_path)
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    assert encoder.as_frame(frame)["time"].dtype == np.int64
+    assert not any("steps vary" in note for note in report.notes)
+
+
+def test_an_empty_time_is_called_so(tmp_path):
+    frame = series(np.random.default_rng(0).normal(size=200))
+    frame.loc[5, "t"] = np.nan
+    with pytest.raises(UserError, match=r"row 6 is empty$"):
+        prepared(frame, tmp_path)
