@@ -130,7 +130,9 @@ def test_columns_that_start_late_are_named(tmp_path):
     _, report = prepared(series(np.sin(np.arange(N)), promo=late), tmp_path)
     assert any("not every column has a value yet (with gaps: promo)" in note for note in report.notes)
     with pytest.raises(UserError, match=r"the series is too short: .*with gaps: promo"):
-        prepared(series(np.sin(np.arange(N)), promo=np.where(np.arange(N) < 350, np.nan, np.arange(N) % 5)), tmp_path / "..")
+        prepared(
+            series(np.sin(np.arange(N)), promo=np.where(np.arange(N) < 350, np.nan, np.arange(N) % 5)), tmp_path / ".."
+        )
 
 
 def test_the_encoder_is_the_same_after_it_was_written(tmp_path):
