@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,7 +77,9 @@ class Graph:
         import onnx
         from onnx import helper
 
-        graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, self._constants)
+        used = set(_read_by(self._nodes))
+        constants = [each for each in self._constants if each.name in used]  # onnxruntime warns of others
+        graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, constants)
         opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
         made = helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="automl")
         helper.set_model_props(made, metadata)
@@ -86,6 +89,15 @@ class Graph:
     def _name(self, stem: str) -> str:
         self._n += 1
         return f"{stem}_{self._n}"
+
+
+def _read_by(nodes: Iterable[Any]) -> Iterator[str]:
+    """The values that nodes read, also in graphs within them."""
+    for node in nodes:
+        yield from node.input
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _read_by(graph.node)
 
 
 def _described(name: str, kind: Any, shape: tuple[int | str, ...]) -> Any:

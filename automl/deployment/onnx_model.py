@@ -245,7 +245,6 @@ def largest_difference(predictor: Predictor, content: bytes, examples: Arrays) -
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 3  # errors; a warning would be about constants that the graph does not need
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     known = inputs_of(predictor)
     largest = 0.0

@@ -13,8 +13,8 @@ from automl.models.tensor_models import weights_in
 
 
 class _Eager(torch.optim.Optimizer):
-    """An optimizer without torch's compiler, which the methods of torch's import in order not to be compiled: half of
-    the time that a process needs before its first step."""
+    """An optimizer without torch's compiler, whose slow import the methods of torch's optimizers make in order not to
+    be compiled."""
 
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
     load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)

@@ -206,6 +206,7 @@ def read(request: Request) -> encoder.LabelledRows:
     found = windows(frame, layout)
     used, labels, times = _with_targets(found, horizon)
     notes += [_about_examples(len(frame), len(used), window, horizon), *_about_rows(frame, layout, found)]
+    notes += _about_sizes(found)
     if len(used) < LEAST_ROWS:
         why = "".join(f"; {note}" for note in _about_rows(frame, layout, found))
         raise UserError(
@@ -257,12 +258,9 @@ def _season(frame: pd.DataFrame, request: Request, form: str | None) -> int | No
     import pandas as pd
 
     assert request.time is not None
-    when = _whole(moments(frame[request.time], request.time, form))
+    when = _as_dates(_whole(moments(frame[request.time], request.time, form)))
     if when.dtype.kind != "M":
-        dates = _written_as_numbers(when)
-        if dates is None:
-            return None
-        when = dates
+        return None
     names = 0 if request.group is None else group_names(frame[request.group], request.group)
     steps = pd.DataFrame({"series": names, "time": when}).sort_values("time").groupby("series")["time"].diff()
     seconds = steps.dt.total_seconds()
@@ -277,18 +275,16 @@ def _whole(when: NDArray[Any]) -> NDArray[Any]:
     return when.astype(np.int64)
 
 
-def _written_as_numbers(when: NDArray[Any]) -> NDArray[Any] | None:
-    """Dates from numbers like 202503 and 20250331; None for other numbers."""
+def _as_dates(when: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers like 202503 and 20250331 as dates; other times as they are."""
     import pandas as pd
 
     if when.dtype.kind != "i":
-        return None
+        return when
     digits = pd.Series(when.astype(str))
-    for form, n in (("%Y%m", 6), ("%Y%m%d", 8)):
-        if (digits.str.len() == n).all():
-            dates = pd.to_datetime(digits, format=form, errors="coerce")
-            return None if dates.isna().any() else dates.to_numpy()
-    return None
+    form = next((form for form, n in (("%Y%m", 6), ("%Y%m%d", 8)) if (digits.str.len() == n).all()), None)
+    dates = pd.to_datetime(digits, format=form, errors="coerce") if form else None
+    return when if dates is None or dates.isna().any() else dates.to_numpy()
 
 
 def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.Series[Any], NDArray[Any]]:
@@ -308,7 +304,7 @@ def _about_examples(n_rows: int, n: int, window: int, horizon: int) -> str:
 
 
 def _about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:
-    """Notes on rows that give no window."""
+    """Notes on rows that give no window, and on the steps between the others."""
     import pandas as pd
 
     lengths = [len(frame)] if layout.group is None else frame[layout.group].value_counts().tolist()
@@ -327,21 +323,23 @@ def _about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Ite
             f"{n_missing:,} values of {target!r} are missing: they are not used as targets, and in windows they are "
             "replaced by the previous value"
         )
-    times = found["time"]
-    if times.dtype.kind == "i" and (dates := _written_as_numbers(times.to_numpy())) is not None:
-        times = pd.Series(dates)
-    changes = found.groupby("series")["value"].diff().abs().groupby(found["series"]).median()
-    sizes = changes[changes > 0]
+    times = pd.Series(_as_dates(found["time"].to_numpy()))
+    steps = times.groupby(found["series"]).diff().dropna()
+    if len(steps) and steps.min() != steps.max():
+        shortest, longest = _duration(steps.min()), _duration(steps.max())
+        yield f"steps vary in length, from {shortest} to {longest}: a horizon counts rows"
+
+
+def _about_sizes(found: pd.DataFrame) -> Iterator[str]:
+    """A note if several series change by very different amounts."""
+    sizes = found.groupby("series")["value"].agg(lambda values: values.diff().abs().median())
+    sizes = sizes[sizes > 0]
     if len(sizes) and (ratio := sizes.max() / sizes.min()) > MANY_TIMES:
         yield (
             f"the series change by amounts that differ by a factor of up to {ratio:,.0f}: the largest ones decide, and "
             "forecasts of the others may be worse than their last value; a run for each, or a target that is divided "
             "by a typical value of its series, avoids that"
         )
-    steps = times.groupby(found["series"]).diff().dropna()
-    if len(steps) and steps.min() != steps.max():
-        shortest, longest = _duration(steps.min()), _duration(steps.max())
-        yield f"steps vary in length, from {shortest} to {longest}: a horizon counts rows"
 
 
 def _about_moments(frame: pd.DataFrame, time: str, group: str | None) -> list[str]:
