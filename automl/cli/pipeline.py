@@ -156,7 +156,7 @@ def _final(
     elif result.study.best is not None and not tuner.interrupted and session.ends_with_final:
         n_seeds = plan.seeds_within(tuner, settings.time_limit)
         if n_seeds < plan.n_seeds:
-            show_line(console, f"final: {n_seeds} of {plan.n_seeds} seeds, as the time limit leaves no more")
+            show_line(console, f"final: {n_seeds} of {plan.n_seeds} seeds, as more may not fit in the time limit")
         watch = partial(_watch_final, live, tuner)
         settings = replace(settings, n_final=n_seeds)
         final = train_all(task, result, tuner.executor, session.folder, settings, watch, clock, tuner.log.write)

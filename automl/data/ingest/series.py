@@ -95,10 +95,11 @@ class SeriesEncoder(encoder.Encoder):
     def labelled(self, request: Request) -> encoder.LabelledRows:
         assert request.time is not None
         frame, horizon = self._read(request.path), self.layout.horizon
-        used, labels, times = _with_targets(windows(frame, self.layout), horizon)
+        found = windows(frame, self.layout)
+        used, labels, times = _with_targets(found, horizon)
         if request.target != self.channels[0]:
             raise UserError(f"the model forecasts {self.channels[0]!r}, not {request.target!r}")
-        notes = [_about_examples(len(frame), len(used), self.window, horizon)]
+        notes = [_about_examples(len(frame), len(used), self.window, horizon), *_about_rows(frame, self.layout, found)]
         return _rows(used, labels, times, notes, self.layout)
 
     def without_prediction(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
@@ -391,5 +392,9 @@ def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
         ends = {"time": times[now], "value": values[now, 0], "known": known[now]}
         parts.append(pd.DataFrame({"series": name, **ends, "window": list(views)}))
     if not parts:
-        raise UserError(f"no series has {window} rows with a value in every column")
+        empty = [name for name in layout.channels if numbers[name].isna().all()]
+        if empty:
+            raise UserError(f"column {empty[0]!r} has no numbers; write them as in the training data")
+        longest = names.value_counts().max()
+        raise UserError(f"no series has {window} rows with a value in every column; the longest has {longest:,} rows")
     return pd.concat(parts, ignore_index=True)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.request import Request
 from automl.data.ingest.sequences import read_ts
+from automl.data.ingest.series import SeriesEncoder
 from automl.errors import UserError
 from automl.tasks.user_data import own_task
 
@@ -423,3 +425,20 @@ def test_a_short_series_and_a_wrong_target_are_answered(sales, tmp_path):
         prepare(Request(str(tmp_path / "short.csv"), "volume", time="date", horizon=3), tmp_path / "data")
     with pytest.raises(UserError, match="the target 'weather' of a time series must be numeric"):
         prepare(Request(str(tmp_path / "sales.csv"), "weather", time="date", horizon=3), tmp_path / "data")
+
+
+def test_rows_without_a_window_are_explained_when_a_model_reads_them(sales, tmp_path):
+    sales.to_csv(tmp_path / "sales.csv", index=False)
+    request = Request(str(tmp_path / "sales.csv"), "volume", time="date", horizon=1)
+    prepare(request, tmp_path / "data")
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    assert isinstance(encoder, SeriesEncoder)
+    with pytest.raises(UserError, match="column 'volume' has no numbers; write them as in the training data"):
+        encoder.as_frame(sales.assign(volume="a few"))
+    n = encoder.window
+    ordered = sales.assign(when=pd.to_datetime(sales["date"], dayfirst=True)).sort_values("when").drop(columns="when")
+    with pytest.raises(UserError, match=f"no series has {n} rows with a value in every column; the longest has 400"):
+        encoder.as_frame(ordered.assign(price=[None] * (400 - n + 1) + [5.0] * (n - 1)))
+    ordered.assign(price=[None] * 20 + [5.0] * 380).to_csv(tmp_path / "later.csv", index=False)
+    read = encoder.labelled(replace(request, data=str(tmp_path / "later.csv")))
+    assert "20 time steps are left out, as not every column has a value yet (with gaps: price)" in read.notes
