@@ -42,12 +42,14 @@ def predict(
         raise UserError(f"--out must be a file in an existing folder, got {str(out)!r}")
     if out.exists() and out.samefile(data):
         raise UserError(f"--out {str(out)!r} is the file given by --data; choose another")
+    from automl.data.ingest.encoder import NOTES
     from automl.deployment.several_targets import load
 
     console = Console()
     model, n, n_without, first = load(run), 0, 0, ""
     copies = None if keep is None else _copies(keep, data, model)
     strange: Counter[str] = Counter()
+    notes: list[str] = []
     aside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         with (
@@ -55,6 +57,7 @@ def predict(
             console.status("predicting") as status,
         ):
             for part in model.stream(data, strange):
+                notes += part.attrs[NOTES]
                 whole = part if copies is None else _joined(next(copies), part)
                 whole.to_csv(file, index=False, header=n == 0)
                 n += len(part)
@@ -71,6 +74,8 @@ def predict(
     show_line(console, f"{n - n_without:,} {noun} of {model.target!r} in {out}")
     if model.about_predictions is not None:
         show_line(console, model.about_predictions)
+    for note in notes:
+        show_line(console, note)
     if n_without:
         noun, which = "example", f"has no prediction: {first}"
         if n_without > 1:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.ingest.encoder import ENCODER, Encoder, Reader, load_encoder
+from automl.data.ingest.encoder import ENCODER, NOTES, Encoder, Reader, load_encoder
 from automl.data.ingest.string_column import as_texts
 from automl.data.inputs import text_array
 from automl.data.targets import Number, levels_of
@@ -128,7 +128,8 @@ class Predictor:
         ``others``: names of columns that are put beside these. The first columns identify the example: row (from 1),
         file, or series and time, under another name if a target is named so. One named like the target holds the
         prediction, and for classes there is one with the probability of each. Predictions are missing for molecules and
-        images that cannot be read, and for steps of a series at which its own value is missing.
+        images that cannot be read, and for steps of a series at which its own value is missing. ``attrs[NOTES]`` of a
+        chunk has lines about the file.
         """
         import pandas as pd
 
@@ -156,6 +157,7 @@ class Predictor:
                 for name, values in zip(self.columns, columns, strict=True):
                     result[name] = _spread(values, readable)
             n += len(frame)
+            result.attrs[NOTES] = frame.attrs.get(NOTES, [])
             yield result
 
     def judge(self, raw: Callable[[str], NDArray[Any]]) -> NDArray[Any]:

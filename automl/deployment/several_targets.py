@@ -73,7 +73,9 @@ class JointPredictor:
         ]
         for first, *others in zip(*streams, strict=True):
             columns = [chunk[[name]] for name, chunk in zip(self.columns[1:], others, strict=True)]
-            yield pd.concat([first, *columns], axis=1)
+            joined = pd.concat([first, *columns], axis=1)
+            joined.attrs = first.attrs
+            yield joined
         if strange is not None:
             for each in counters:  # the models read nearly the same columns
                 strange.update(each - strange)

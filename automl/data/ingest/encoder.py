@@ -33,6 +33,7 @@ ENCODERS = {  # kind of data -> module in this package with read(request), and t
     "pairs": "pairs:PairsEncoder",
 }
 ENCODER = "encoder.json"
+NOTES = "notes"  # attribute of a frame that was read: lines about its file
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class Reader(ABC):
         """The examples of a file as frames; a file of rows is read in chunks.
 
         ``strange``: incremented, by column, by the number of values that are present but treated as missing.
+        Lines about the file, if there are any, are in ``attrs[NOTES]`` of a frame.
         """
         yield self.as_frame(path)
 

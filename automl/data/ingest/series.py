@@ -115,8 +115,12 @@ class SeriesEncoder(encoder.Encoder):
 
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
         found: Counter[str] = Counter()
-        frame = windows(self._read(path, found), self.layout)
+        rows = self._read(path, found)
+        frame = windows(rows, self.layout)
         strange.update({name: found[name] for name in self.channels})
+        frame.attrs[encoder.NOTES] = [
+            *_repeated(rows, self.time, self.group), *_left_out(rows, self.layout, frame), *_uneven(frame)
+        ]  # fmt: skip
         yield frame
 
     @property
@@ -199,7 +203,8 @@ def read(request: Request) -> encoder.LabelledRows:
     form = date_format(frame[request.time]) if frame[request.time].dtype == "category" else None
     window = _window(len(frame) // n_series, _season(frame, request, form), horizon)
     notes += about_dates(frame, {request.time: form})
-    notes += _about_moments(frame, request.time, request.group)
+    _check_moments(frame, request.time, request.group)
+    notes += _repeated(frame, request.time, request.group)
     decimals = {name: table.decimals.get(name, ".") for name in channels}
     numbers = {name: as_numbers(frame[name], decimals[name]) for name in channels}
     offsets = {name: offset for name in channels if (offset := offset_of(numbers[name], NEAR))}
@@ -305,9 +310,20 @@ def _about_examples(n_rows: int, n: int, window: int, horizon: int) -> str:
 
 
 def _about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:
-    """Notes on rows that give no window, and on the steps between the others."""
-    import pandas as pd
+    """Notes on rows that give no window or no target, and on the steps between the others."""
+    yield from _left_out(frame, layout, found)
+    target = layout.channels[0]
+    n_missing = int(frame[target].isna().sum())
+    if n_missing:
+        yield (
+            f"{n_missing:,} values of {target!r} are missing: they are not used as targets, and in windows they are "
+            "replaced by the previous value"
+        )
+    yield from _uneven(found)
 
+
+def _left_out(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:
+    """Notes on rows that give no window."""
     lengths = [len(frame)] if layout.group is None else frame[layout.group].value_counts().tolist()
     n_lost = sum(max(0, n - layout.window + 1) for n in lengths) - len(found)
     if n_lost:
@@ -316,14 +332,14 @@ def _about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Ite
         yield f"{n_lost:,} time steps are left out, as not every column has a value yet{which}"
     n_short = sum(0 < n < layout.window for n in lengths)
     if n_short:
-        yield f"{n_short:,} series are left out: they have fewer rows than the window of {layout.window} steps"
-    target = layout.channels[0]
-    n_missing = int(frame[target].isna().sum())
-    if n_missing:
-        yield (
-            f"{n_missing:,} values of {target!r} are missing: they are not used as targets, and in windows they are "
-            "replaced by the previous value"
-        )
+        are = "is left out: it has" if n_short == 1 else "are left out: they have"
+        yield f"{n_short:,} series {are} fewer rows than the window of {layout.window} steps"
+
+
+def _uneven(found: pd.DataFrame) -> Iterator[str]:
+    """A note if the steps between windows vary in length."""
+    import pandas as pd
+
     times = pd.Series(_as_dates(found["time"].to_numpy()))
     steps = times.groupby(found["series"]).diff().dropna()
     if len(steps) and steps.min() != steps.max():
@@ -343,16 +359,27 @@ def _about_sizes(found: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _about_moments(frame: pd.DataFrame, time: str, group: str | None) -> list[str]:
-    """A note on repeated times. UserError if they suggest several series without a column that identifies them."""
-    n_double = int(frame.duplicated([time] if group is None else [time, group]).sum())
+def _check_moments(frame: pd.DataFrame, time: str, group: str | None) -> None:
+    """UserError if repeated times suggest several series without a column that identifies them."""
+    n_double = _n_repeated(frame, time, group)
     if n_double >= DOUBLE * len(frame):
         wrong_group = "" if group is None else f", {group!r} does not"
         raise UserError(
             f"{n_double:,} of {len(frame):,} rows share their time with another row: for several series, identify "
             f"them with --group COLUMN{wrong_group}; if the hour is in another column, put it into {time!r}"
         )
-    return [f"{n_double:,} rows share their time with another row"] if n_double else []
+
+
+def _repeated(frame: pd.DataFrame, time: str, group: str | None) -> Iterator[str]:
+    """A note on repeated times."""
+    n_double = _n_repeated(frame, time, group)
+    if n_double:
+        share = "row shares its" if n_double == 1 else "rows share their"
+        yield f"{n_double:,} {share} time with another row"
+
+
+def _n_repeated(frame: pd.DataFrame, time: str, group: str | None) -> int:
+    return int(frame.duplicated([time] if group is None else [time, group]).sum())
 
 
 def _duration(step: Any) -> str:

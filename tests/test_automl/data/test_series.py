@@ -91,6 +91,21 @@ def test_a_step_without_a_value_of_its_own_has_no_forecast(tmp_path):
     assert found["v"].notna().sum() == 88 - splits_of(tmp_path).shape[-1] + 1
 
 
+def test_predictions_name_rows_that_are_repeated_missing_or_too_few(tmp_path):
+    values = np.sin(np.arange(N)).round(4)
+    both = pd.concat([series(values).assign(shop=shop) for shop in ("a", "b")])
+    both.to_csv(tmp_path / "in.csv", index=False)
+    prepare(Request(str(tmp_path / "in.csv"), "v", time="t", horizon=1, group="shop"), tmp_path / "data")
+    trained(tmp_path / "data", "linear", tmp_path, 1)
+    (tmp_path / "linear-model").rename(tmp_path / "model")
+    new = series(values[:90]).assign(shop="a").drop(index=50)
+    pd.concat([new, new[:1], new[:2].assign(shop="c")]).to_csv(tmp_path / "new.csv", index=False)
+    out = " ".join(invoke("predict", tmp_path, "--data", tmp_path / "new.csv", "--out", tmp_path / "o.csv").split())
+    assert "1 row shares its time with another row" in out
+    assert "1 series is left out: it has fewer rows than the window of" in out
+    assert "steps vary in length, from 1 to 2: a horizon counts rows" in out
+
+
 def test_a_file_that_the_run_has_is_known_although_most_of_its_windows_are_alike(tmp_path):
     rng = np.random.default_rng(0)
     rare = (rng.random(N + 60) < 0.03).astype(float)
