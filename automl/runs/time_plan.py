@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 STAGES = ("search", "strategy", "final", "refit", "rest")
 MARGIN = 1.3  # trainings of the final run side by side and score the test set, which trials do not
-RESERVED = 0.75  # maximum share of the time limit, so that the search gets some even if trainings are long
+RESERVED = 0.75  # maximum share of the time limit, so that the search gets some even if trainings are long,
+RESERVED_FOR_SEEDS = 0.5  # and that up to which the final gets more than one seed
 FILES_SECONDS = 3.0  # to write the files, plus FILES_SECONDS_A_TRIAL for each trial
 FILES_SECONDS_A_TRIAL = 0.03
 COLUMNS_SECONDS, COLUMNS_SHARE = 2.0, 0.03  # maximum for column importances, absolute and of the time limit
@@ -66,7 +67,7 @@ class TimePlan:
     way, once for the refit, and twice for making the model, which loads it and scores the test set. Writing the files
     takes FILES_SECONDS, and FILES_SECONDS_A_TRIAL for each trial. Column importances get COLUMNS_SECONDS, or
     COLUMNS_SHARE of the limit if that is less. All of this, and the time before the search, is reserved, but at most a
-    share RESERVED of the limit.
+    share RESERVED of the limit, and for more than one seed at most RESERVED_FOR_SEEDS.
     """
 
     def __init__(
@@ -123,8 +124,11 @@ class TimePlan:
     def reserve(self, tuner: Tuner) -> float:
         """Seconds of the time limit that the search leaves for later stages; passed to a Tuner."""
         assert tuner.time_limit is not None
-        columns = min(COLUMNS_SECONDS, COLUMNS_SHARE * tuner.time_limit) if self._has_columns else 0.0
-        return min(RESERVED * tuner.time_limit, self._before + self.after(tuner) + columns)
+        limit = tuner.time_limit
+        columns = min(COLUMNS_SECONDS, COLUMNS_SHARE * limit) if self._has_columns else 0.0
+        per_seed, rest = self._expected(tuner)
+        least = self._before + per_seed + rest + columns
+        return max(min(RESERVED * limit, least), min(RESERVED_FOR_SEEDS * limit, least + (self.n_seeds - 1) * per_seed))
 
     def after(self, tuner: Tuner) -> float:
         """Expected seconds after the search; 0 as long as no trial has ended."""

@@ -54,12 +54,20 @@ def test_the_search_leaves_the_final_the_refit_and_the_files_their_time():
 
 
 def test_long_trainings_leave_the_search_its_share_and_the_final_fewer_seeds():
-    tuner = Searching(study_of(100.0, 200.0), time_limit=400.0)
-    assert plan().reserve(tuner) == RESERVED * 400
+    tuner = Searching(study_of(100.0, 200.0), time_limit=300.0)
+    assert plan().reserve(tuner) == RESERVED * 300
     per_seed = MARGIN * 200
     assert plan().seeds_within(tuner, None) == 3
     assert plan().seeds_within(tuner, 2.5 * per_seed) == 2
     assert plan().seeds_within(tuner, 0.1 * per_seed) == 1
+
+
+@pytest.mark.parametrize(("limit", "reserved"), [(1000.0, 3), (200.0, None), (120.0, 1)])
+def test_more_seeds_get_no_more_than_half_of_the_limit(limit, reserved):
+    tuner = Searching(study_of(10.0, 20.0, 30.0, 40.0), time_limit=limit)
+    one = MARGIN * (10 + 20 + 30 + 40) / 2
+    files = FILES_SECONDS + 4 * FILES_SECONDS_A_TRIAL + 3
+    assert plan().reserve(tuner) == pytest.approx(limit / 2 if reserved is None else reserved * one + files)
 
 
 def test_what_came_before_the_search_counts():
