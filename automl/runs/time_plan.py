@@ -131,9 +131,10 @@ class TimePlan:
         return max(min(RESERVED * limit, least), min(RESERVED_FOR_SEEDS * limit, least + (self.n_seeds - 1) * per_seed))
 
     def after(self, tuner: Tuner) -> float:
-        """Expected seconds after the search; 0 as long as no trial has ended."""
+        """Expected seconds after the search, no more than it leaves; 0 as long as no trial has ended."""
         per_seed, rest = self._expected(tuner)
-        return self.n_seeds * per_seed + rest
+        expected = self.n_seeds * per_seed + rest
+        return expected if tuner.time_limit is None else min(expected, self.reserve(tuner))
 
     def left_for_refit(self, tuner: Tuner, limit: float | None) -> float:
         """Seconds of the time limit for fits to all rows."""

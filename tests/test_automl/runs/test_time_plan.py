@@ -55,7 +55,7 @@ def test_the_search_leaves_the_final_the_refit_and_the_files_their_time():
 
 def test_long_trainings_leave_the_search_its_share_and_the_final_fewer_seeds():
     tuner = Searching(study_of(100.0, 200.0), time_limit=300.0)
-    assert plan().reserve(tuner) == RESERVED * 300
+    assert plan().reserve(tuner) == plan().after(tuner) == RESERVED * 300
     per_seed = MARGIN * 200
     assert plan().seeds_within(tuner, None) == 3
     assert plan().seeds_within(tuner, 2.5 * per_seed) == 2
