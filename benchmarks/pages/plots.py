@@ -73,7 +73,7 @@ def intervals(standing: Standing, file: Path, title: str) -> None:
     comparison = standing.comparisons[last]
     rows = standing.board[standing.board["budget"] == last].set_index("strategy").loc[comparison.means.index]
     chances = comparison.chances["probability"].to_dict()
-    figure, axes = plt.subplots(figsize=(9, 1.3 + 0.3 * len(rows)), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 1.5 + 0.3 * len(rows)), layout="constrained")
     for i, (name, row) in enumerate(rows.to_dict("index").items()):
         if pd.notna(row["low95"]):
             axes.plot([row["low95"], row["high95"]], [i, i], color=GREY, linewidth=1.5)
@@ -84,7 +84,7 @@ def intervals(standing: Standing, file: Path, title: str) -> None:
             axes.text(1.01, i, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
     few = "too few tasks for intervals"
     ends = f"thick 80%, thin 95% interval over {comparison.size}" if comparison.decided else few
-    axes.set(xlabel=f"expected regret; {ends}; on the right, the probability of being among the best", title=title)
+    axes.set(xlabel=f"expected regret; {ends}\non the right: the probability of being among the best", title=title)
     axes.set_yticks(range(len(rows)), list(rows.index))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="x", alpha=0.25)

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from automl.errors import UserError
-from benchmarks.pages import markdown, page
+from benchmarks.pages import markdown, page, plots
 from benchmarks.pages import tables as cells
 from benchmarks.pages.sentences import Finding, evidence, findings, to_know
 from benchmarks.report import known_constants, main, never_worked, read_runs
@@ -704,6 +705,21 @@ def test_the_command_writes_page_markdown_plots_and_tables(tmp_path):
     )
     assert "](new/leaderboard-own" in text
     assert "old" not in text
+
+
+def test_no_text_of_the_picture_of_intervals_is_cut_off(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "_save", lambda figure, file: drawn.append(figure))
+    tables = [runs(name, quality, TASKS) for name, quality in (("raw-optuna-hyperband", 0.1), ("random", 0.5))]
+    standing = sections(pd.concat(tables), constants(TASKS))[0].standings["trainings"]
+    size = "60 tasks of 12 functions"
+    standing = replace(standing, comparisons={n: replace(c, size=size) for n, c in standing.comparisons.items()})
+    plots.intervals(standing, tmp_path / "a.png", f"synthetic, holdout, subset: {size}, 20 seeds, after 100 trainings")
+    [figure] = drawn
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox()
+    assert box.x0 >= 0.0
+    assert box.x1 <= figure.get_figwidth()
 
 
 def test_a_dot_in_the_output_name_is_kept(tmp_path):
