@@ -134,7 +134,7 @@ class TimePlan:
         """Expected seconds after the search, no more than it leaves; 0 as long as no trial has ended."""
         per_seed, rest = self._expected(tuner)
         expected = self.n_seeds * per_seed + rest
-        return expected if tuner.time_limit is None else min(expected, self.reserve(tuner))
+        return expected if tuner.time_limit is None else min(expected, self.reserve(tuner) - self._before)
 
     def left_for_refit(self, tuner: Tuner, limit: float | None) -> float:
         """Seconds of the time limit for fits to all rows."""

@@ -8,6 +8,7 @@ strategies have these. A strategy with runs given just the budget, on all that a
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,21 +39,29 @@ def main(
     strategy: Annotated[str, typer.Option(help="The strategy to compare with every other.")] = "bo",
     seeds: Annotated[int, typer.Option(min=2, help="Maximum number of seeds per task.")] = 10,
     split: Annotated[str, typer.Option(help="development or holdout tasks.")] = DEVELOPMENT,
+    only: Annotated[str, typer.Option(help="Tasks, separated by commas.", show_default="all")] = "",
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/duels.csv"),
     page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = None,
 ) -> None:
     """Write OUT, and print the duels over all suites."""
-    found = all_duels(runs, strategy, seeds, split)
+    found = all_duels(runs, strategy, seeds, split, only.split(",") if only else ())
     write_atomic(out, found.to_csv(index=False, float_format="%.6f"))
     put(page, BLOCK, as_table(found))
     _show(found)
     print(out)
 
 
-def all_duels(runs: Path, strategy: str, seeds: int, split: str) -> pd.DataFrame:
-    """The rows of ``duels`` for each budget, from the runs in a folder. Raises UserError if the strategy has none."""
+def all_duels(runs: Path, strategy: str, seeds: int, split: str, only: Collection[str] = ()) -> pd.DataFrame:
+    """The rows of ``duels`` for each budget, from the runs in a folder. Raises UserError if the strategy has none.
+
+    ``only``: names of tasks; empty: all.
+    """
     table = read_runs(runs)
     table = table[(table["n_workers"] == 1) & (table["split"] == split) & (table["seed"] < seeds)]
+    if unknown := next((name for name in only if name not in set(table["task"])), None):
+        raise UserError(f"no runs on {split} task {unknown!r} in {str(runs)!r}; leave it out of --only")
+    if only:
+        table = table[table["task"].isin(only)]
     facts = known_constants(table).assign(floor=1.0)
     table = table[pd.MultiIndex.from_frame(table[["suite", "task"]]).isin(facts.index)]
     if strategy not in set(table["strategy"]):

@@ -119,11 +119,12 @@ def _new_bests(frame: pd.DataFrame) -> pd.Series[bool]:
 def read_rows(file: Path) -> pd.DataFrame:
     """Read rows written by ``write_rows``."""
     frame = pd.read_parquet(file)
+    frame = frame.astype({name: float for name in SINGLE if name in frame})
     if {"worth", "loss"} <= set(frame):
         frame["worth"] = frame["worth"].fillna(frame["loss"])
     if "config" in frame and "is_returned" not in frame:
         frame["is_returned"] = frame["config"].notna()
-    return frame.astype({name: float for name in SINGLE if name in frame})
+    return frame
 
 
 def with_provenance(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,11 +1,14 @@
 """Pairwise comparison on common runs, checked against hand-computed numbers."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.experiments.duels import as_table, duels
-from benchmarks.scoring.cohorts import EVERY_SUITE
+from automl.errors import UserError
+from benchmarks.experiments.duels import all_duels, as_table, duels
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
 
 
 def runs(worths):
@@ -77,3 +80,10 @@ def test_the_table_of_a_page_has_a_row_for_each_rival_and_suite_and_no_interval_
     facts = pd.DataFrame({"best": 0.0, "reference": 1.0, "seconds": 1.0, "floor": 1.0}, index=tasks)
     lines = as_table(pd.DataFrame(duels(runs(worths), facts, "bo", 20)))
     assert lines[-1] == "| `tpe` | s, 1 task, 1 seed | 20 | 0.200 | 0.400 | -0.200 |"
+
+
+def test_duels_on_some_tasks():
+    found = all_duels(Path("results/peers"), "auto", 5, DEVELOPMENT, ["mnist1d-cnn"])
+    assert set(found["n_tasks"]) <= {1, 2}  # recorded, and in networks
+    with pytest.raises(UserError, match="no runs on development task 'moon-cnn'"):
+        all_duels(Path("results/peers"), "auto", 5, DEVELOPMENT, ["mnist1d-cnn", "moon-cnn"])

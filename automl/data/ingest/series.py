@@ -119,8 +119,10 @@ class SeriesEncoder(encoder.Encoder):
         frame = windows(rows, self.layout)
         strange.update({name: found[name] for name in self.channels})
         frame.attrs[encoder.NOTES] = [
-            *_repeated(rows, self.time, self.group), *_left_out(rows, self.layout, frame), *_uneven(frame)
-        ]  # fmt: skip
+            *_about_repeated(_n_repeated(rows, self.time, self.group)),
+            *_left_out(rows, self.layout, frame),
+            *_uneven(frame),
+        ]
         yield frame
 
     @property
@@ -203,8 +205,14 @@ def read(request: Request) -> encoder.LabelledRows:
     form = date_format(frame[request.time]) if frame[request.time].dtype == "category" else None
     window = _window(len(frame) // n_series, _season(frame, request, form), horizon)
     notes += about_dates(frame, {request.time: form})
-    _check_moments(frame, request.time, request.group)
-    notes += _repeated(frame, request.time, request.group)
+    n_repeated = _n_repeated(frame, request.time, request.group)
+    if n_repeated >= DOUBLE * len(frame):
+        wrong_group = "" if request.group is None else f", {request.group!r} does not"
+        raise UserError(
+            f"{n_repeated:,} of {len(frame):,} rows share their time with another row: for several series, identify "
+            f"them with --group COLUMN{wrong_group}; if the hour is in another column, put it into {request.time!r}"
+        )
+    notes += _about_repeated(n_repeated)
     decimals = {name: table.decimals.get(name, ".") for name in channels}
     numbers = {name: as_numbers(frame[name], decimals[name]) for name in channels}
     offsets = {name: offset for name in channels if (offset := offset_of(numbers[name], NEAR))}
@@ -359,27 +367,15 @@ def _about_sizes(found: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _check_moments(frame: pd.DataFrame, time: str, group: str | None) -> None:
-    """UserError if repeated times suggest several series without a column that identifies them."""
-    n_double = _n_repeated(frame, time, group)
-    if n_double >= DOUBLE * len(frame):
-        wrong_group = "" if group is None else f", {group!r} does not"
-        raise UserError(
-            f"{n_double:,} of {len(frame):,} rows share their time with another row: for several series, identify "
-            f"them with --group COLUMN{wrong_group}; if the hour is in another column, put it into {time!r}"
-        )
-
-
-def _repeated(frame: pd.DataFrame, time: str, group: str | None) -> Iterator[str]:
-    """A note on repeated times."""
-    n_double = _n_repeated(frame, time, group)
-    if n_double:
-        share = "row shares its" if n_double == 1 else "rows share their"
-        yield f"{n_double:,} {share} time with another row"
-
-
 def _n_repeated(frame: pd.DataFrame, time: str, group: str | None) -> int:
+    """The number of rows with the time of an earlier row of their series."""
     return int(frame.duplicated([time] if group is None else [time, group]).sum())
+
+
+def _about_repeated(n: int) -> Iterator[str]:
+    """A note on rows with the time of another."""
+    if n:
+        yield f"{n:,} {'row shares its' if n == 1 else 'rows share their'} time with another row"
 
 
 def _duration(step: Any) -> str:
