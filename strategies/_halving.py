@@ -79,7 +79,6 @@ class Halving(Asha):
         self._skip = 0
         self._next_trial = 0
         self._short = Tally()  # epochs charged to the budget by short trainings
-        self._default: int | None = None  # the trial of the default config
         stops = any(each.kind == "stop" for each in _fidelities(Encoding(inner.space), fidelity))
         super().__init__(inner, resumable=not stops, levels=levels)
 
@@ -139,19 +138,9 @@ class Halving(Asha):
         ended = {t for t, p in self._asked.items() if (p.schedule or self.max_epochs) < self.max_epochs}
         return (super().abandoned() if len(self.ladder.levels) > 2 else set()) | (ended - self._running)
 
-    def _promotable(self) -> tuple[int, int] | None:
-        default, whole = self._default, len(self.ladder.levels) - 1
-        if default is not None and default in self.ladder.losses and default not in self._running:
-            is_due = bool(self.ladder.ranked[whole]) or not self._in_short_phase()
-            if is_due and default not in self._promoted[whole - 1] and default not in self._failed:
-                return default, whole
-        return super()._promotable()
-
     def _note(self, proposal: Proposal) -> None:
         super()._note(proposal)
         self._next_trial = max(self._next_trial, proposal.trial + 1)
-        if proposal.info.get("from") == "default":
-            self._default = proposal.trial
 
     def _charge(self, trial: int, epochs: int) -> None:
         super()._charge(trial, epochs)
@@ -168,6 +157,9 @@ class Halving(Asha):
             return whole
         long_enough = [rung for rung, level in enumerate(self.ladder.levels) if level >= fidelity.min_epochs]
         return max(self.ladder.lowest, long_enough[0]) if long_enough else whole
+
+    def _is_late(self) -> bool:
+        return not self._in_short_phase()
 
     def _in_short_phase(self) -> bool:
         budget = self._budget() or PHASE / PHASE_SHARE * self.max_epochs

@@ -82,6 +82,7 @@ class Wrapper(Delegate):
         self._resumable = resumable
         self.ladder = RankedLadder(levels or rungs(inner.max_epochs))
         self._asked: dict[int, Proposal] = {}  # the first proposal of each trial
+        self._default: int | None = None  # the trial of the default config, which is never stopped
         self._running: set[int] = set()
         self._failed: set[int] = set()
         self._steps: list[float] = []  # used in the last conversion of losses
@@ -122,4 +123,6 @@ class Wrapper(Delegate):
 
     def _note(self, proposal: Proposal) -> None:
         self._asked.setdefault(proposal.trial, proposal)
+        if proposal.info.get("from") == "default":
+            self._default = proposal.trial
         self._running.add(proposal.trial)

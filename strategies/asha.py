@@ -19,9 +19,15 @@ from strategies._wrapper import Wrapper
 from strategies.base import Outcome, Proposal
 from strategies.types import Config
 
+LATE = 0.7  # share of the budget after which the default config is trained fully, even if no other was
+
 
 class Asha(Wrapper):
-    """Trains a strategy's trials rung by rung; trainings that cannot be resumed are stopped at the rungs instead."""
+    """Trains a strategy's trials rung by rung; trainings that cannot be resumed are stopped at the rungs instead.
+
+    The default config is trained fully, so that the gain over it is known: once another was, since until then it would
+    be the incumbent.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -90,7 +96,7 @@ class Asha(Wrapper):
             n_coming = len(self._running) + affordable  # the last one may exceed the budget
             found.update(ranked.items((n_ranked + n_coming) // ETA))
             found -= self._promoted[rung]
-        return found
+        return found - {self._default}
 
     def _cost(self, rung: int, n: int, n_more: int) -> int:
         """The fewest epochs to bring n_more trials to a rung with n: its best third is promoted before new ones."""
@@ -112,7 +118,7 @@ class Asha(Wrapper):
             if level < proposal.epochs:
                 self._promoted[rung].add(proposal.first)
                 self._waiting[rung].discard(proposal.first)
-        if not self._resumable:
+        if not self._resumable and proposal.trial != self._default:
             rungs = range(self._entry(proposal), len(self.ladder.levels) - 1)
             bars = {self.ladder.levels[rung]: self._bar(self.ladder.ranked[rung]) for rung in rungs}
             self._bars[proposal.trial] = {level: bar for level, bar in bars.items() if bar is not None}
@@ -138,6 +144,9 @@ class Asha(Wrapper):
         """A trial to promote and its next rung; the highest rung that has one comes first (algorithm 2)."""
         if not self._resumable:
             return None
+        if self._default_is_due():
+            assert self._default is not None
+            return self._default, len(self.ladder.levels) - 1
         for share in (ETA, 1) if self._inner.exhausted else (ETA,):  # all are promoted if no new config is left
             for rung in range(len(self.ladder.levels) - 2, -1, -1):
                 ranked = self.ladder.ranked[rung]
@@ -145,3 +154,14 @@ class Asha(Wrapper):
                     if ranked.rank(trial) < len(ranked) // share:
                         return trial, rung + 1
         return None
+
+    def _default_is_due(self) -> bool:
+        trial, whole = self._default, len(self.ladder.levels) - 1
+        if trial not in self.ladder.losses or trial in self._running or trial in self._failed:
+            return False
+        if whole == 0 or trial in self._promoted[whole - 1]:
+            return False
+        return bool(self.ladder.ranked[whole]) or self._is_late()
+
+    def _is_late(self) -> bool:
+        return self.n_trials is not None and self._epochs.total >= LATE * self.n_trials * self.max_epochs

@@ -39,6 +39,8 @@ class Stop(Wrapper):
     def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
         if super().should_stop(proposal, losses):
             return True
+        if proposal.trial == self._default:
+            return False
         known = np.array(self._complete[: self._n_known[proposal.trial]])
         if len(known) < MIN_COMPLETE or not IN_A_ROW <= len(losses) < self.max_epochs:
             return False

@@ -56,6 +56,21 @@ def test_the_best_third_resumes_from_where_it_paused():
         assert n_high <= n_low / 2  # a third, and those whose better ones came later
 
 
+@pytest.mark.parametrize("wrapper", ["asha", "hyperband"])
+def test_the_default_is_trained_fully_after_another_was_whatever_its_rank(wrapper):
+    worst = load_space({"x": {"float": [0, 1], "default": 1.0}, "y": {"float": [0, 1]}})
+    strategy = make_strategy(f"random+{wrapper}", worst, seed=0, n_trials=6, max_epochs=27)
+    whole = [proposal.trial for proposal in run(strategy, 27 * 6) if proposal.epochs == 27]
+    assert whole[1] == 0  # the trial of the default
+    assert whole.count(0) == 1
+
+
+def test_the_default_is_trained_fully_late_if_no_other_was():
+    strategy = make_strategy("random+asha", SPACE, seed=0, n_trials=2, max_epochs=27)
+    whole = [proposal.trial for proposal in run(strategy, 27 * 2) if proposal.epochs == 27]
+    assert 0 in whole
+
+
 def test_it_never_waits():
     strategy = make_strategy("random+asha", SPACE, seed=0, n_trials=20, max_epochs=27)
     proposals = [strategy.ask() for _ in range(12)]
@@ -145,6 +160,7 @@ def test_only_trials_that_can_no_longer_be_promoted_are_abandoned():
         abandoned = strategy.abandoned()
         since.append(len(abandoned))
     paused = {trial for trial, epochs in trained.items() if epochs < 27}
+    assert 0 not in abandoned  # the default
     assert abandoned <= paused
     assert len(abandoned) > 0.8 * len(paused)
     assert 0 < since[len(since) // 2] < since[-1]  # some of them long before the end

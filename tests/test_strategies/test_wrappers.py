@@ -112,6 +112,18 @@ def test_a_stop_decision_uses_only_earlier_outcomes(row):
 
 
 @every_row
+def test_the_default_is_never_stopped(row):
+    strategy = make(f"random+{row}", resumable=False)
+    first = strategy.ask()
+    assert first.info["from"] == "default"
+    for _ in range(12):
+        strategy.tell(trained(strategy, strategy.ask()))
+    strategy.restore(first)  # resumed after a crash: by now others would be stopped
+    hopeless = tuple(100.0 - epoch for epoch in range(MAX_EPOCHS - 1))
+    assert not any(strategy.should_stop(first, hopeless[:n]) for n in range(1, MAX_EPOCHS))
+
+
+@every_row
 def test_a_single_epoch_leaves_nothing_to_stop(row):
     plain = make_strategy("tpe", space("mixed"), seed=0, n_trials=20)
     wrapped = make_strategy(f"tpe+{row}", space("mixed"), seed=0, n_trials=20)
