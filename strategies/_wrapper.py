@@ -10,6 +10,7 @@ from strategies._ladder import RankedLadder, rungs
 from strategies.base import MANY_PENDING, Outcome, Proposal, RegretBound, Strategy
 from strategies.types import Config
 
+NO_CURVES = "trainings report a single loss, not one after each epoch, so none is stopped early"
 CONVERTED_EVERY = 50  # with many pending trials, losses are converted again after n / 50 more of them
 
 
@@ -87,6 +88,12 @@ class Wrapper(Delegate):
         self._failed: set[int] = set()
         self._steps: list[float] = []  # used in the last conversion of losses
         self._n_since = 0  # outcomes since then
+        self._has_curve: bool | None = None  # whether a training of several epochs had several losses; None: none yet
+
+    @property
+    def findings(self) -> list[str]:
+        found = super().findings  # in +asha+stop, the inner wrapper has said it
+        return found if self._has_curve is not False or NO_CURVES in found else [NO_CURVES, *found]
 
     def restore(self, proposal: Proposal) -> None:
         if self._inner.learns_curves or proposal.promotes is None:  # otherwise its first trial is told again
@@ -98,6 +105,8 @@ class Wrapper(Delegate):
         self._running.discard(outcome.proposal.trial)
         if outcome.loss is not None and outcome.proposal.trial >= 0:
             self.ladder.enter(outcome)
+            if outcome.proposal.epochs > 1:
+                self._has_curve = self._has_curve or len(outcome.losses) > 1
             self._failed.discard(trial)  # tried again with more time
         else:  # failed, or trained to the end elsewhere
             self._failed.add(trial)

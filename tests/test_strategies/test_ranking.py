@@ -109,6 +109,8 @@ def test_asha_promotes_the_best_of_all_that_wait(order, has_ties):
 
 
 def naive_promotion(strategy) -> tuple[int, int] | None:
+    if strategy._default_is_due():
+        return 0, len(strategy.ladder.levels) - 1
     for rung in reversed(range(len(strategy.ladder.levels) - 1)):
         losses = {trial: each[rung] for trial, each in strategy.ladder.losses.items() if rung in each}
         ranked = sorted(losses, key=lambda trial: (losses[trial], trial))

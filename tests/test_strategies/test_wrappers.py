@@ -124,6 +124,17 @@ def test_the_default_is_never_stopped(row):
 
 
 @every_row
+def test_it_says_that_trainings_without_a_curve_are_never_stopped(row):
+    flat, curved = (make(f"random+{row}", resumable=False) for _ in range(2))
+    for _ in range(3):
+        proposal = flat.ask()
+        flat.tell(Outcome(proposal, (loss_of(proposal.config),), 1.0))
+        curved.tell(trained(curved, curved.ask()))
+    assert flat.findings == ["trainings report a single loss, not one after each epoch, so none is stopped early"]
+    assert not curved.findings
+
+
+@every_row
 def test_a_single_epoch_leaves_nothing_to_stop(row):
     plain = make_strategy("tpe", space("mixed"), seed=0, n_trials=20)
     wrapped = make_strategy(f"tpe+{row}", space("mixed"), seed=0, n_trials=20)
