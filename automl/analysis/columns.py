@@ -1,4 +1,4 @@
-"""The importance of a table's columns to a model: numbers, words and bars."""
+"""The importance of the columns of a table or a time series to a model: numbers, words and bars."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from automl.analysis import plot_style
 from automl.analysis.formatting import finite, inert, shorten, show
 from automl.analysis.plot_style import CHOSEN, FAINT, INK, Figure
 
+KINDS_WITH_COLUMNS = ("table", "series")  # of data
 Verdict = Literal["matters", "uncertain", "no visible effect"]
 VERDICTS = get_args(Verdict)
 NOISE = 3.0  # standard deviations
@@ -143,9 +144,9 @@ def in_short(found: ColumnImportances | None, run: Path) -> str:
     return next(found.words)
 
 
-def is_of_table(card: Mapping[str, Any] | None) -> bool:
-    """Whether a model uses the columns of a table, according to its card."""
-    return card is not None and card.get("kind") == "table"
+def reads_columns(card: Mapping[str, Any] | None) -> bool:
+    """Whether a model reads the columns of a file, according to its card."""
+    return card is not None and card.get("kind") in KINDS_WITH_COLUMNS
 
 
 def column_bars(found: ColumnImportances) -> Figure:

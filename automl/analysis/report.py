@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
-from automl.analysis.columns import DRAWN, ColumnImportances, column_bars, is_of_table
+from automl.analysis.columns import DRAWN, ColumnImportances, column_bars, reads_columns
 from automl.analysis.ensembles import best_alone, members
 from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
 from automl.analysis.formatting import (
@@ -56,7 +56,7 @@ def write_report(
     """Write the report of a run.
 
     ``summary``: the content of summary.json. ``told``: the explanation, if known. ``history``: of the model, if it was
-    updated; see ``version_table``. ``columns``: the importance of a table's columns to the model, if known.
+    updated; see ``version_table``. ``columns``: the importance of the columns to the model, if known.
     """
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
@@ -91,7 +91,7 @@ def write_report(
             members=members(summary["model"]) if has_folds(summary) and summary.get("model") else [],
             best_alone=best_alone(summary),
             columns=columns,
-            of_table=is_of_table(summary.get("model")),
+            reads_columns=reads_columns(summary.get("model")),
             n_drawn=DRAWN,
             show=show,
             told=told,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 BAR = 10  # characters of a bar of 100%
-SHOWN = 15  # columns of a table; report.html has all
+SHOWN = 15  # columns; report.html has all
 OPTIONAL = ("", "PED-ANOVA", "fANOVA")  # columns to drop on a narrow terminal, in this order; "": the bar
 
 
@@ -48,7 +48,7 @@ def explain(
 def _explain(console: Console, at: Location) -> None:
     """Explain one run, and rewrite its report."""
     from automl.analysis import explanation
-    from automl.analysis.columns import is_of_table
+    from automl.analysis.columns import reads_columns
     from automl.analysis.report import write_report
     from automl.cli.terminal import show_line
     from automl.study.snapshot import read_run
@@ -56,7 +56,7 @@ def _explain(console: Console, at: Location) -> None:
     study, summary = read_run(at)
     explained = explanation.explain(study, summary)
     report, history = report_of(at), history_of(at)
-    columns = _columns(console, at, summary["metric"]) if is_of_table(summary.get("model")) else None
+    columns = _columns(console, at, summary["metric"]) if reads_columns(summary.get("model")) else None
     if columns is not None:
         _show_columns(console, columns, report)
     if history:

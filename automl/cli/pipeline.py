@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from automl.analysis.columns import in_short, is_of_table
+from automl.analysis.columns import in_short, reads_columns
 from automl.analysis.formatting import failed_in_words
 from automl.analysis.sentences import commonest_error
 from automl.cli.live_table import LiveTable
@@ -109,7 +109,7 @@ def run_session(
         if not interrupted:
             shared.end(result.stop_reason)
     _show_end(console, session, result, summary, live, tuner, interrupted=interrupted)
-    if is_of_table(summary["model"]):
+    if reads_columns(summary["model"]):
         show_line(console, f"columns      {in_short(outputs.columns, folder.path)}")
     if settings.learn is not False and not tuner.interrupted:
         _learn(console, result, settings, folder)

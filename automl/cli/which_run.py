@@ -81,7 +81,7 @@ def model_of(folder: RunFolder) -> tuple[Path, Path] | None:
 
 
 def columns_of(at: Location) -> ColumnImportances | None:
-    """The known importance of a table's columns to the model in use."""
+    """The known importance of the columns to the model in use."""
     from automl.deployment.column_importance import kept_columns
 
     places = None if at.folder is None else model_of(at.folder)

@@ -1,11 +1,11 @@
-"""Which columns of a table a model relies on: permutation importance on rows that it was not trained on.
+"""Which columns of a table or a series a model relies on: permutation importance on rows that it was not trained on.
 
 The importance of a column is how much worse the run's metric, or the log loss instead of a metric of predicted classes,
 gets on the test set when the column's values are shuffled among the rows (L. Breiman, Random forests, 2001;
 scikit-learn's ``permutation_importance``). Everything that is encoded from a column, such as the parts of a date or the
 components of a text, is shuffled together: the test set is encoded row by row and column by column, so this is
-equivalent to shuffling the raw column. Columns that carry the same information share their importance or hide each
-other's.
+equivalent to shuffling the raw column. Of a series, a column's values in a window are shuffled together, among the
+windows. Columns that carry the same information share their importance or hide each other's.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.analysis.columns import ColumnImportances, ranked
+from automl.data.ingest.encoder import Encoder
 from automl.data.ingest.prepare import FACTS, Facts, weights_of
-from automl.data.ingest.table import TableEncoder
 from automl.data.memory_map import read_prepared
 from automl.data.splits import Splits
 from automl.data.targets import levels_of
@@ -44,11 +44,11 @@ FORMAT = 2
 
 
 def column_importances(model: Predictor, data: Path, metric: str, left: float = math.inf) -> ColumnImportances | None:
-    """Column importances of a table's model on the test set of prepared data; None if ``left`` seconds are too few.
+    """Column importances of a model on the test set of prepared data; None if ``left`` seconds are too few.
 
     Measured by ``metric``, or by the log loss instead of one that counts predicted classes: on a few dozen rows these
     hardly change while a column that a good model relies on is shuffled.
-    ``model``: as loaded from a folder, with its encoder. ``data``: the folder of a run's data.
+    ``model``: of a table or a series, as loaded from a folder. ``data``: the folder of a run's data.
     """
     metric = "log_loss" if METRICS[metric].decides else metric
     if not (data / FACTS).is_file():
@@ -58,11 +58,11 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
     if n_test < LEAST_ROWS:
         what = f"the test set has {n_test} rows, {LEAST_ROWS} are needed" if n_test else "the run kept no test set"
         return ColumnImportances(metric, reason=f"{what}; importance needs rows that the model was not trained on")
-    assert isinstance(model.encoder, TableEncoder)
-    places, rng = model.encoder.table.places, np.random.default_rng(0)
+    assert isinstance(model.encoder, Encoder)
+    places, rng = model.encoder.places, np.random.default_rng(0)
     rows = rng.permutation(n_test)[: N_ROWS[0]]
     start = time.perf_counter()
-    usual = _predictions(model, np.tile(splits.x_test[rows], (REPEATS, 1)))[: len(rows)]
+    usual = _predictions(model, np.concatenate([splits.x_test[rows]] * REPEATS))[: len(rows)]
     a_row = len(places) * (time.perf_counter() - start) / (REPEATS * len(rows))
     n, repeats = _affordable(len(rows), a_row)
     seconds = a_row * n * repeats
@@ -113,7 +113,7 @@ class _TestRows:
         """How much worse than ``score`` the metric is with the columns of a place shuffled, for each repeat."""
         if place.start == place.stop:
             return [0.0] * repeats
-        shuffled = np.tile(self.x, (repeats, 1))
+        shuffled = np.concatenate([self.x] * repeats)
         shuffled[:, place] = np.concatenate([self.x[rng.permutation(len(self.x)), place] for _ in range(repeats)])
         loss = loss_of(self.metric, score)
         parts = np.split(_predictions(model, shuffled), repeats)

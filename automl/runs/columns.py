@@ -1,4 +1,4 @@
-"""The importance of a table's columns at the end of a run, if the time limit leaves the time."""
+"""The importance of columns at the end of a run, if the time limit leaves the time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LOADS = 2.0  # time to load the model, as a multiple of the time to write it
 def columns_in_time(folder: RunFolder, card: Mapping[str, Any] | None, left: float) -> ColumnImportances | None:
     """Compute and save column importances of the model that the run has just written, within ``left`` seconds.
 
-    None if there is too little time (``automl explain`` computes them later), or if the model is not of a table.
+    None if there is too little time (``automl explain`` computes them later), or if the model reads no columns.
     ``card``: of the model.
     """
-    from automl.analysis.columns import is_of_table
+    from automl.analysis.columns import reads_columns
 
-    if card is None or not is_of_table(card):
+    if card is None or not reads_columns(card):
         return None
     from automl.deployment.column_importance import column_importances, keep_columns, kept_columns
 

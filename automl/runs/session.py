@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from automl.analysis.columns import KINDS_WITH_COLUMNS
 from automl.runs.ensemble import build
 from automl.runs.final import has_final
 from automl.runs.final_model import refits
@@ -50,7 +51,7 @@ class Session:
             refits=ends_with_final and refits(task, settings),
             keeps_model=folds or (ends_with_final and isinstance(task, Supervised)),
             refit_seconds=LikelyMembers(folder).seconds if folds else None,
-            has_columns=isinstance(task, CrossValidated) and task.kind == "table" and settings.has_test,
+            has_columns=isinstance(task, CrossValidated) and task.kind in KINDS_WITH_COLUMNS and settings.has_test,
         )
         return cls(settings, task, folder, strategy_of(task, settings), plan, ends_with_final)
 

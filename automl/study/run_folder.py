@@ -34,7 +34,7 @@ class RunFolder:
         self.versions = path / "versions"  # of the model, after the first update
         self.model_before = path / "model.before"  # during the first replacement
         self.report = path / "report.html"
-        self.columns = path / "columns.json"  # the importance of a table's columns to the model
+        self.columns = path / "columns.json"  # the importance of columns to the model
         self.trials = path / "trials"
         self.final = path / "final"
         self.logs = path / "logs"

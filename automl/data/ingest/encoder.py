@@ -158,6 +158,11 @@ class Encoder(Reader):
         """The names of the array's columns or channels, if they have any."""
         return ()
 
+    @property
+    def places(self) -> Mapping[str, slice]:
+        """Where each column of a file is on the second axis of the usual view; empty if it has none."""
+        return {}
+
     @abstractmethod
     def inputs(self, view: str, x: Array) -> Inputs:
         """The inputs of a view; ``x`` are the training examples."""

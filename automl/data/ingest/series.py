@@ -81,6 +81,10 @@ class SeriesEncoder(encoder.Encoder):
     def names(self) -> tuple[str, ...]:
         return self.channels
 
+    @property
+    def places(self) -> Mapping[str, slice]:
+        return {name: slice(place, place + 1) for place, name in enumerate(self.channels)}
+
     def inputs(self, view: str, x: Array) -> Inputs:
         return Windows.of_series(x, self.layout.horizon)
 

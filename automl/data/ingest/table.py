@@ -43,6 +43,10 @@ class TableEncoder(encoder.Encoder):
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         return {"columns": self.table.encode(frame)}
 
+    @property
+    def places(self) -> Mapping[str, slice]:
+        return self.table.places
+
     def inputs(self, view: str, x: Array) -> Inputs:
         return Columns.of(x, self.table.cardinalities)
 

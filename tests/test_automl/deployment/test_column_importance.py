@@ -103,6 +103,29 @@ def test_shuffling_what_was_encoded_from_a_column_is_shuffling_the_column(run):
         np.testing.assert_allclose(table.encode(raw), shuffled, rtol=1e-4, atol=1e-5)
 
 
+def test_of_a_series_the_past_of_each_column_is_shuffled(tmp_path):
+    rng, n = np.random.default_rng(0), 600
+    driver, other = rng.normal(size=(2, n))
+    frame = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=n), "other": other, "driver": driver})
+    frame["sold"] = 3 * frame["driver"].shift(fill_value=0.0) + rng.normal(0, 0.3, n)
+    found = found_in(run_on(frame, tmp_path / "run", "linear", time="day", horizon=1))
+    verdicts = {column.name: column.verdict for column in found.each}
+    assert verdicts.keys() == {"sold", "other", "driver"}
+    assert (found.each[0].name, verdicts["driver"], verdicts["other"]) == ("driver", "matters", "no visible effect")
+    assert found.each[0].worse > found.score
+    assert found.n_test == found.n_rows > 100
+
+
+def test_shuffling_a_channel_of_the_windows_is_shuffling_the_column(tmp_path):
+    frame = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=200), "sold": np.arange(200.0) % 7, "rain": 0.0})
+    frame["rain"] = np.random.default_rng(0).random(200)
+    run = run_on(frame, tmp_path / "run", "linear", time="day", horizon=1)
+    encoder = load_predictor(run / "model").encoder
+    windows = encoder.encode(encoder.as_frame(frame))["windows"]
+    assert list(encoder.places) == ["sold", "rain"]
+    np.testing.assert_allclose(windows[:, encoder.places["rain"]][-1, 0], frame["rain"][-encoder.window :], rtol=1e-6)
+
+
 def test_what_is_certain_but_negligible_does_not_matter():
     found = ranked({"little": [0.11, 0.1], "much": [20.0, 21.0], "luck": [50.0, 10.0], "noise": [-1.0, 1.1]})
     assert [(column.name, column.verdict) for column in found] == [
