@@ -37,13 +37,16 @@ N_FANTASIES = 8
 REFIT_EVERY = 50  # from 100 observations on, theta is refitted only after n / 50 more
 REFIT_SELDOM = 5  # the same with many pending trials
 N_AHEAD, N_CONSIDERED = 15, 256  # further proposals per model with many pending trials, and their candidates
+N_SCALE = 8  # first trials, whose losses give the scale of those of the whole space
 MANY_DIMENSIONS = 20  # above this, the search stays in a trust region
 
 
 class BayesianOptimization(ConfigStrategy):
     """Proposals depend on the outcomes, the seed and the last fit, which is kept in the proposals' info."""
 
-    n_initial = 8
+    n_initial = 4
+    n_initial_short: ClassVar[int] = 8
+    """Size of the initial design if trials are trained for a few epochs first, which costs less."""
     learns_curves = True
     shared_noise: ClassVar[float] = 0.5
     """Correlation of the noise of a config's losses at different rungs: its whole curve may lie above or below what its
@@ -65,6 +68,11 @@ class BayesianOptimization(ConfigStrategy):
         )
         self._points: dict[int, np.ndarray] = {}  # by trial: its config in the unit cube
         self._ahead: list[Config] = []  # further proposals of the last model
+        self._has_short = False  # whether a trial paused or stopped before a full training
+
+    @property
+    def _initial_size(self) -> float:
+        return self.n_initial_short if self._has_short else self.n_initial
 
     def restore(self, proposal: Proposal) -> None:
         super().restore(proposal)
@@ -149,6 +157,7 @@ class BayesianOptimization(ConfigStrategy):
         super().tell(outcome)
         trial = outcome.proposal.trial
         self._seconds[trial] = self._seconds.get(trial, 0.0) + outcome.seconds
+        self._has_short |= outcome.stopped or outcome.proposal.epochs < self.max_epochs
 
     def _by_cost(
         self, found: np.ndarray, values: np.ndarray, points: np.ndarray, told: list[Outcome]
@@ -168,12 +177,12 @@ class BayesianOptimization(ConfigStrategy):
         told = list(self.outcomes.values())
         worked = np.array([outcome.loss is not None for outcome in told])
         best = finished_best(told, self.max_epochs)
-        if best is None or worked.sum() < self.n_initial:
+        if best is None or worked.sum() < N_SCALE:
             return None
         rng = np.random.default_rng((self.seed, len(told)))
         points, seen, X, losses = self._known(told, rng)
-        # The search soon sees only good losses. The initial design gives the scale of the whole space.
-        losses = np.minimum(losses, worst_counted(seen.final[worked][: self.n_initial]))
+        # The search soon sees only good losses.
+        losses = np.minimum(losses, worst_counted(seen.final[worked][:N_SCALE]))
         scale = float(losses.std())
         if scale == 0.0:
             return None

@@ -136,12 +136,17 @@ class ConfigStrategy(Strategy):
     def learns_losses(self) -> bool:
         return self.needs_outcomes or bool(self._prior)  # a prior that disappoints is skipped
 
+    @property
+    def _initial_size(self) -> float:
+        """The size of the initial design, given the outcomes so far."""
+        return self.n_initial
+
     def _in_initial_design(self) -> bool:
         if not self.needs_outcomes:
             return False
         # A good start locates the region of good configs; a bad one carries little information.
         beaten = self._beaten()
-        size = self.n_initial - REPLACED * beaten.count(True) + beaten.count(False)
+        size = self._initial_size - REPLACED * beaten.count(True) + beaten.count(False)
         configs = itertools.chain(self.pending.values(), (outcome.proposal for outcome in self.outcomes.values()))
         known = itertools.islice((p for p in configs if p.is_new), max(0, math.ceil(size)))  # no more need be counted
         return sum(1 for _ in known) < size or all(outcome.loss is None for outcome in self.outcomes.values())

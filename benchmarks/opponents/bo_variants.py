@@ -46,14 +46,14 @@ class Box(BayesianOptimization):
         return self._trust_region(points, losses, gp)
 
 
-class FewInitial(BayesianOptimization):
-    """Half the initial design."""
+class MoreInitial(BayesianOptimization):
+    """Twice the initial design."""
 
-    n_initial = 4
+    n_initial = 8
 
 
 class ManyInitial(BayesianOptimization):
-    """Twice the initial design."""
+    """Four times the initial design."""
 
     n_initial = 16
 

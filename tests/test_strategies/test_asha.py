@@ -184,3 +184,11 @@ def test_a_task_that_can_pause_is_tuned_with_pauses():
     result = automl.tune(DIGITS, strategy="tpe+asha", n_trials=2, max_epochs=6)
     assert {trial.epochs for trial in result.trials} > {1}
     assert sum(trial.epochs for trial in result.trials) <= 2 * 6 + 6
+
+
+@pytest.mark.parametrize(("spec", "n"), [("bo", 4), ("bo+asha", 8)])
+def test_a_model_replaces_the_initial_design_sooner_where_trials_are_full_trainings(spec, n):
+    strategy = make_strategy(spec, SPACE, seed=0, n_trials=20, max_epochs=27)
+    proposals = run(strategy, 27 * 12)
+    first = {proposal.trial: proposal.info["from"] for proposal in reversed(proposals)}
+    assert [first[trial] for trial in range(n + 1)] == ["default", *["initial design"] * (n - 1), "gp"]

@@ -143,5 +143,5 @@ def test_a_config_outside_the_space_is_rejected(name):
 
 @pytest.mark.parametrize(("losses", "n_sobol"), [([0.5, 0.4], 1), ([0.5, 0.4, 0.3], 0), ([2.0, 3.0, 4.0], 7)])
 def test_only_a_useful_prior_replaces_part_of_the_initial_design(losses, n_sobol):
-    proposals = new_configs(make("bo", starts("mixed", len(losses))), [1.0, *losses, *[5.0 + i for i in range(9)]])
+    proposals = new_configs(make("tpe", starts("mixed", len(losses))), [1.0, *losses, *[5.0 + i for i in range(9)]])
     assert [p.info["from"] for p in proposals].count("initial design") == n_sobol
