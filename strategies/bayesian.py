@@ -38,15 +38,17 @@ REFIT_EVERY = 50  # from 100 observations on, theta is refitted only after n / 5
 REFIT_SELDOM = 5  # the same with many pending trials
 N_AHEAD, N_CONSIDERED = 15, 256  # further proposals per model with many pending trials, and their candidates
 N_SCALE = 8  # first trials, whose losses give the scale of those of the whole space
+FEW_NUMBERS = 3
 MANY_DIMENSIONS = 20  # above this, the search stays in a trust region
 
 
 class BayesianOptimization(ConfigStrategy):
     """Proposals depend on the outcomes, the seed and the last fit, which is kept in the proposals' info."""
 
-    n_initial = 4
-    n_initial_short: ClassVar[int] = 8
-    """Size of the initial design if trials are trained for a few epochs first, which costs less."""
+    n_initial = 8
+    n_initial_soon: ClassVar[int] = 4
+    """Size of the initial design in spaces of more than FEW_NUMBERS numbers, of which eight points cover little, unless
+    trials are trained for a few epochs first and so cost little."""
     learns_curves = True
     shared_noise: ClassVar[float] = 0.5
     """Correlation of the noise of a config's losses at different rungs: its whole curve may lie above or below what its
@@ -72,7 +74,8 @@ class BayesianOptimization(ConfigStrategy):
 
     @property
     def _initial_size(self) -> float:
-        return self.n_initial_short if self._has_short else self.n_initial
+        n_numbers = sum(dim.kind != "choice" for dim in self.encoding.dimensions)
+        return self.n_initial if n_numbers <= FEW_NUMBERS or self._has_short else self.n_initial_soon
 
     def restore(self, proposal: Proposal) -> None:
         super().restore(proposal)

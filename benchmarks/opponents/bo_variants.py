@@ -47,15 +47,15 @@ class Box(BayesianOptimization):
 
 
 class MoreInitial(BayesianOptimization):
-    """Twice the initial design."""
+    """An initial design of eight in every space."""
 
-    n_initial = 8
+    n_initial_soon = 8
 
 
 class ManyInitial(BayesianOptimization):
-    """Four times the initial design."""
+    """A large initial design in every space."""
 
-    n_initial = 16
+    n_initial = n_initial_soon = 16
 
 
 class Ranks(BayesianOptimization):

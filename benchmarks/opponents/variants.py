@@ -40,7 +40,7 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
     "bo~exact": (Exact, "expected improvement averaged over the model and one without noise"),
     "bo~box-in-turns": (BoxInTurns, "a trust region at every second ask"),
     "bo~box": (Box, "a trust region in every space, as in TuRBO"),
-    "bo~more-initial": (MoreInitial, "an initial design of 8 configs instead of 4"),
+    "bo~more-initial": (MoreInitial, "an initial design of 8 configs also in spaces of more than three numbers"),
     "bo~many-initial": (ManyInitial, "an initial design of 16 configs"),
     "bo~warped": (Warped, "numbers warped by Kumaraswamy's distribution function"),
     "bo~local": (Local, "every second late proposal minimises a quadratic model around the best"),

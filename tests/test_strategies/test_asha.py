@@ -186,9 +186,13 @@ def test_a_task_that_can_pause_is_tuned_with_pauses():
     assert sum(trial.epochs for trial in result.trials) <= 2 * 6 + 6
 
 
-@pytest.mark.parametrize(("spec", "n"), [("bo", 4), ("bo+asha", 8)])
-def test_a_model_replaces_the_initial_design_sooner_where_trials_are_full_trainings(spec, n):
-    strategy = make_strategy(spec, SPACE, seed=0, n_trials=20, max_epochs=27)
-    proposals = run(strategy, 27 * 12)
-    first = {proposal.trial: proposal.info["from"] for proposal in reversed(proposals)}
-    assert [first[trial] for trial in range(n + 1)] == ["default", *["initial design"] * (n - 1), "gp"]
+@pytest.mark.parametrize(("spec", "d", "n"), [("bo", 4, 4), ("bo", 3, 8), ("bo+asha", 4, 8), ("auto", 4, 8)])
+def test_a_model_comes_early_where_an_initial_design_covers_little_and_costs_much(spec, d, n):
+    space = load_space({**{f"x{i}": {"float": [0, 1]} for i in range(d)}, "y": {"choice": ["a", "b", "c"]}})
+    strategy = make_strategy(spec, space, seed=0, n_trials=20, max_epochs=27)
+    origins = {}
+    for _ in range(30):
+        proposal = strategy.ask()
+        origins.setdefault(proposal.trial, proposal.info["from"])
+        strategy.tell(Outcome(proposal, (proposal.config["x0"] + 1.0,) * proposal.epochs, 1.0))
+    assert [origins[trial] for trial in range(n + 1)] == ["default", *["initial design"] * (n - 1), "gp"]
