@@ -200,13 +200,14 @@ def test_a_trial_that_was_tried_again_takes_the_place_of_one_checkpoint(tmp_path
 
 def test_checkpoints_that_will_not_be_needed_go_and_a_raised_budget_trains_anew_what_it_misses(tmp_path, tune_watched):
     trials, options = tmp_path / "run" / "trials", {"strategy": "random+asha", "max_epochs": 6}
-    gone = set()
+    gone, abandoned = set(), set()
 
     def watch(tuner):
         paused = {number for number, trial in tuner.study.trials.items() if trial.state == "paused"}
         gone.update(number for number in paused if not (trials / f"{number:04d}").exists())
         best = {tuner.study.best.number} if tuner.study.best else set()
-        assert gone & paused == tuner.strategy.abandoned() - best
+        abandoned.update(tuner.strategy.abandoned())
+        assert tuner.strategy.abandoned() - best <= gone & paused <= abandoned
 
     tune_watched("digits-cnn", study=tmp_path / "run", n_trials=2, watch=watch, **options)
     assert gone
