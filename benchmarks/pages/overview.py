@@ -38,7 +38,7 @@ SPACES = {  # kind of space -> in words
 def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
     """The words of the first screen. ``n_beaten``: the tasks on which a run beat the best known loss."""
     exceptions = dict.fromkeys(f"{name} on {each.situation}" for each in found for name in each.read_off)
-    also = f"; so are {', '.join(exceptions)}, which plan by it" if exceptions else ""
+    also = f", also {', '.join(exceptions)}" if exceptions else ""
     below = f" (negative where a run beat it, {counted(n_beaten, 'task')})" if n_beaten else ""
     return [
         (
