@@ -39,7 +39,6 @@ REFIT_SELDOM = 5  # the same with many pending trials
 N_AHEAD, N_CONSIDERED = 15, 256  # further proposals per model with many pending trials, and their candidates
 N_SCALE = 8  # first trials, whose losses give the scale of those of the whole space
 FEW_NUMBERS = 3
-N_WHOLE = 20  # full trainings from which on losses of a config share noise
 MANY_DIMENSIONS = 20  # above this, the search stays in a trust region
 
 
@@ -53,8 +52,9 @@ class BayesianOptimization(ConfigStrategy):
     learns_curves = True
     shared_noise: ClassVar[float] = 0.5
     """Correlation of the noise of a config's losses at different rungs: its whole curve may lie above or below what its
-    neighbours suggest, so two of its losses are weaker evidence than those of two configs. Not before N_WHOLE full
-    trainings: until then, a search that trusts short ones more finds better configs."""
+    neighbours suggest, so two of its losses are weaker evidence than those of two configs."""
+    shared_from: ClassVar[int] = 20
+    """Full trainings before which it is 0: until then, a search that trusts short ones more finds better configs."""
     warps: ClassVar[bool] = False
     """Whether numbers are warped: see ``_warp``. Not yet shown to help beyond smooth functions."""
 
@@ -209,7 +209,7 @@ class BayesianOptimization(ConfigStrategy):
         if self._features.with_epochs:
             X[:, -1] = seen.share[kept]
             same = seen.trial[kept][:, None] == seen.trial[kept]
-            shared = self.shared_noise if np.count_nonzero(seen.share >= 1.0) >= N_WHOLE else 0.0
+            shared = self.shared_noise if np.count_nonzero(seen.share >= 1.0) >= self.shared_from else 0.0
             self._noise = shared * (same & ~np.eye(len(kept), dtype=bool))
         else:
             self._noise = None

@@ -40,16 +40,16 @@ class ShortThroughout(Auto):
     phase_share = 1.0
 
 
-class IndependentNoiseSearch(BayesianOptimization):
-    """The losses of a config at different rungs have independent noise."""
+class SharedNoiseSearch(BayesianOptimization):
+    """The losses of a config at different rungs share noise from the first full training on."""
 
-    shared_noise = 0.0
+    shared_from = 0
 
 
-class IndependentNoise(Auto):
-    """Independent noise for the losses of a config at different rungs."""
+class SharedNoise(Auto):
+    """Noise shared by the losses of a config at different rungs from the first full training on."""
 
-    model_search = IndependentNoiseSearch
+    model_search = SharedNoiseSearch
 
 
 class ProductOfKernels(Auto):

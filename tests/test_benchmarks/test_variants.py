@@ -91,7 +91,7 @@ def test_auto_with_a_genetic_algorithm_is_otherwise_auto():
     assert {epochs for _, _, epochs in found} == {epochs for _, _, epochs in auto}  # early stopping stays
 
 
-@pytest.mark.parametrize("spec", ["auto~product-kernel", "auto~independent-noise"])
+@pytest.mark.parametrize("spec", ["auto~product-kernel", "auto~shared-noise"])
 def test_another_model_of_curves_starts_like_auto_and_is_reproducible(spec):
     found, auto = arms(spec, 27), arms("auto", 27)
     assert found == arms(spec, 27)
