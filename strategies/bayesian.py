@@ -64,7 +64,7 @@ class BayesianOptimization(ConfigStrategy):
         self._cost_exponent = cost_exponent
         self._seconds: dict[int, float] = {}  # by trial
         self._features = Features(self.encoding)
-        self._noise: np.ndarray | None = None  # S of the process; None while all trials have the same length
+        self._noise: np.ndarray | None = None  # S of the process; None while no noise is shared
         self._theta: np.ndarray | None = None
         self._warp: Warp | None = None
         self._n_fitted = self._n_used = (
@@ -208,11 +208,10 @@ class BayesianOptimization(ConfigStrategy):
         X = self._features.unwarped(points[seen.trial[kept]])
         if self._features.with_epochs:
             X[:, -1] = seen.share[kept]
+        self._noise = None
+        if self._features.with_epochs and np.count_nonzero(seen.share >= 1.0) >= self.shared_from:
             same = seen.trial[kept][:, None] == seen.trial[kept]
-            shared = self.shared_noise if np.count_nonzero(seen.share >= 1.0) >= self.shared_from else 0.0
-            self._noise = shared * (same & ~np.eye(len(kept), dtype=bool))
-        else:
-            self._noise = None
+            self._noise = self.shared_noise * (same & ~np.eye(len(kept), dtype=bool))
         return points, seen, X, seen.losses[kept]
 
     def _point(self, proposal: Proposal) -> np.ndarray:
