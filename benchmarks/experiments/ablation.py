@@ -26,7 +26,7 @@ from automl.errors import UserError
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.experiments.duels import all_duels
-from benchmarks.opponents.variants import VARIANTS, variants_of
+from benchmarks.opponents.variants import FORMER, VARIANTS, variants_of
 from benchmarks.pages.markdown import grid
 from benchmarks.run import run_all
 from benchmarks.runner.plan import TaskSource, slow_places
@@ -74,7 +74,7 @@ def main(
         console.print(f"{suite}: {n_tasks} tasks, {len(missing)} of {len(planned)} runs to do")
         crashes += run_all(missing, source, False, jobs, results, console)
     found = all_duels(runs, strategy, seeds, DEVELOPMENT)
-    found = found[found["rival"].isin(variants_of(strategy))]
+    found = found[found["rival"].isin([*variants_of(strategy), *FORMER])]
     write_atomic(out, found.to_csv(index=False, float_format="%.4f"))
     lines = summary(found, strategy)
     write_atomic(out.with_suffix(".md"), "\n".join(lines) + "\n")
@@ -115,17 +115,19 @@ def summary(found: pd.DataFrame, strategy: str) -> list[str]:
         "retrained with fresh seeds.",
     ]
     for budget, rows in overall.groupby("budget"):
+        n_fresh = rows["fresh_tasks"].min()
+        fresh = f", {n_fresh} of them by fresh seeds" if n_fresh else ""
         lines += [
             "",
-            f"After {budget} trainings, {rows['n_tasks'].min()} tasks, {rows['fresh_tasks'].min()} of them by fresh "
-            f"seeds, {rows['min_seeds'].min()} seeds; `{strategy}`: {rows['regret'].iloc[0]:.3f}",
+            f"After {budget} trainings, {rows['n_tasks'].min()} tasks{fresh}, {rows['min_seeds'].min()} seeds; "
+            f"`{strategy}`: {rows['regret'].iloc[0]:.3f}",
             "",
             *grid(
                 ["variant", "description", "regret", f"difference to {strategy}", "interval"],
                 [
                     [
                         f"`{row['rival']}`",
-                        VARIANTS[row["rival"]][1],
+                        _described(row["rival"]),
                         f"{row['rival_regret']:.3f}",
                         *_difference(row),
                     ]
@@ -136,6 +138,10 @@ def summary(found: pd.DataFrame, strategy: str) -> list[str]:
     if len(suites) > 1:
         lines += ["", "The difference by suite:", "", *_by_suite(found[~is_overall], strategy)]
     return lines
+
+
+def _described(variant: str) -> str:
+    return VARIANTS[variant][1] if variant in VARIANTS else FORMER[variant]
 
 
 def _difference(row: Mapping[Any, Any]) -> tuple[str, str]:

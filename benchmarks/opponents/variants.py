@@ -36,7 +36,7 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
     "bo~no-search": (NoSearch, "takes the best of the 1,344 candidates without further maximisation"),
     "bo~no-ceiling": (NoCeiling, "no noise bound from tied losses"),
     "bo~no-doubt": (NoDoubt, "lengthscales as fitted, even without improvement"),
-    "bo~credulous": (NoCeilingNoDoubt, "neither of these two"),
+    "bo~credulous": (NoCeilingNoDoubt, "no noise bound from tied losses, and lengthscales as fitted"),
     "bo~exact": (Exact, "expected improvement averaged over the model and one without noise"),
     "bo~box-in-turns": (BoxInTurns, "a trust region at every second ask"),
     "bo~box": (Box, "a trust region in every space, as in TuRBO"),
@@ -62,6 +62,12 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
     "auto~repeats": (Repeats, "the last 12% of the budget trains the best configs again; the best mean counts"),
 }
 """BASE~NAME -> (class, one-line description)."""
+
+FORMER = {
+    "bo~few-initial": "an initial design of 4 configs instead of 8",
+    "auto~independent-noise": "independent noise for the losses of a config at different rungs",
+}
+"""The descriptions of variants that have runs in results/, but no code: their part is now in the base strategy."""
 
 
 def variants_of(base: str) -> list[str]:
