@@ -55,6 +55,11 @@ class Family:
             return len(losses) > FLAT
         return min(losses[:-FLAT]) - min(losses[-FLAT:]) <= resolution
 
+    def has_converged(self, resolution: float) -> bool:
+        """Whether the latest full trainings brought no improvement and mostly repeated the best loss."""
+        latest = list(self.whole.values())[-FLAT:]
+        return self.is_flat(resolution) and bool(np.isfinite(self.best) and np.median(latest) - self.best <= resolution)
+
 
 class Families(Strategy):
     """Interleaves the strategies of the families, with common trial numbers."""
@@ -214,8 +219,9 @@ class Families(Strategy):
         """The sort key: configs to start with, defaults, then a first look at each family, the cheapest first.
 
         After that, the cost of improvement: first of the families that improve and can catch up within the budget, then
-        of the others. That of a family without improvement grows with each trial, so these others take turns. Families
-        that only failed, or whose trials take longer than the remaining budget, come last, the best of them first.
+        of the others. That of a family without improvement grows with each trial, so these others take turns; those
+        that mostly repeat their best loss come after them. Families that only failed, or whose trials take longer than
+        the remaining budget, come last, the best of them first.
         """
         n_trials, is_early = len(family.epochs), self.spent < FIRST_LOOK
         if family.is_starting and n_trials < len(family.starts):
@@ -226,8 +232,10 @@ class Families(Strategy):
             return 2, self._trial_cost(family)
         left, resolution = self._left(), self._resolution()
         if np.isinf(family.best) or self._trial_cost(family) > left:
-            return 6, family.best
+            return 7, family.best
         cost = self._improvement_cost(family, resolution)
+        if family.has_converged(resolution):
+            return 6, cost
         return (5 if family.is_flat(resolution) or cost > left else 3), cost
 
     @property

@@ -18,6 +18,7 @@ ETA = 3  # one in ETA configs is promoted
 N_RUNGS = 4  # the lowest is a 27th of a full training
 MIN_PAIRS = 8  # configs at two rungs needed to compare the ranks at both,
 MIN_CORRELATION = 0.3  # and the minimum rank correlation of the better half of them
+Z_ONE_SIDED = 1.645  # standard errors from an estimate to its one-sided 95% bound
 MIN_KNOWN = 3  # configs at two rungs needed to convert losses from one to the other
 
 
@@ -128,12 +129,27 @@ class RankedLadder(Ladder):
 
     @property
     def lowest(self) -> int:
-        """The rung where new trials are first compared: the lowest whose ranks predict those at the next."""
-        for rung in range(len(self.levels) - 1):
+        """The rung where new trials are first compared: the lowest whose ranks predict those at the next, and that is
+        above all rungs whose ranks surely do not.
+
+        Only promoted configs, of similar quality, are at a higher rung and the next, so a low correlation of a few of
+        them may be chance.
+        """
+        top = len(self.levels) - 1
+        misleading = [rung for rung in range(top) if self._surely_misleads(rung)]
+        for rung in range(max(misleading, default=-1) + 1, top):
             correlation = self.correlation(rung)
             if correlation is None or correlation >= MIN_CORRELATION:
                 return rung
-        return len(self.levels) - 1
+        return top
+
+    def _surely_misleads(self, rung: int) -> bool:
+        """Whether the upper 95% bound of a rung's correlation, by Fisher's z, is below the minimum."""
+        correlation = self.correlation(rung)
+        if correlation is None or correlation >= MIN_CORRELATION:
+            return False
+        n = (len(self._both[rung]) + 1) // 2
+        return math.atanh(max(correlation, -1.0 + 1e-9)) + Z_ONE_SIDED / math.sqrt(n - 3) < math.atanh(MIN_CORRELATION)
 
     def correlation(self, rung: int) -> float | None:
         """Rank correlation of the losses at a rung with those at the next, in the half that is better at the next.

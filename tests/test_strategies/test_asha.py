@@ -137,6 +137,19 @@ def test_a_lowest_rung_with_uninformative_ranks_is_dropped():
     assert rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 9.0])) == pytest.approx(1.0)
 
 
+def test_a_rung_that_misleads_about_full_trainings_is_dropped_though_a_lower_one_predicts_it():
+    """Of few promoted configs of similar quality, a low correlation may be chance."""
+    reversing, unclear, rng = RankedLadder([1, 2, 3]), RankedLadder([1, 2, 3]), np.random.default_rng(0)
+    for trial in range(12):
+        quality = trial / 12
+        reversing.enter(ended(trial, quality, quality, 1.0 - quality))
+        unclear.enter(ended(trial, quality, quality, float(rng.random())))
+    assert (reversing.correlation(0), reversing.correlation(1)) == (pytest.approx(1.0), pytest.approx(-1.0))
+    assert reversing.lowest == 2
+    assert unclear.correlation(1) < 0.3
+    assert unclear.lowest == 0
+
+
 def test_a_dropped_rung_returns_when_its_ranks_agree_again():
     ladder, rng = RankedLadder([1, 3]), np.random.default_rng(0)
     for trial in range(12):

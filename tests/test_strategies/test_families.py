@@ -113,6 +113,22 @@ def test_a_converged_leader_takes_turns_with_families_that_are_unlikely_to_catch
     assert found["net"] > 2 * FLAT
 
 
+def test_a_cheap_family_that_repeats_its_best_loss_gets_no_more_of_the_budget():
+    """Its 5 latest trainings cost less than one of another family, which explores without improvement."""
+    rng = np.random.default_rng(0)
+    cost = {"linear": 0.1, "trees": 1.0, "net": 4.0}
+
+    def loss(config):
+        return BEST[config["model"]] if config["model"] == "linear" else BEST[config["model"]] + rng.random()
+
+    strategy = make_strategy("auto", MODELS, seed=0, seconds=100.0)
+    spent, proposals = 0.0, []
+    while spent < 90:
+        proposals += run(strategy, 1, lambda config: cost[config["model"]], loss)
+        spent += cost[proposals[-1].config["model"]]
+    assert FLAT < counts(proposals)["linear"] <= FLAT + 4
+
+
 def test_with_a_trial_for_each_every_default_comes_first():
     form = {"model": {"choice": [*"abcdefg"]}} | {f"{x}1": {"float": [0, 1], "when": {"model": x}} for x in "abcdefg"}
     strategy = make_strategy("auto", load_space(form), seed=0, n_trials=7)
