@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -11,7 +12,7 @@ import numpy as np
 from automl.analysis import patterns
 from automl.analysis.comparable import ENOUGH, Barely, Compared, barely_explored, compared
 from automl.analysis.formatting import failed_in_words, has_folds, ordered, show
-from automl.analysis.importance import MAX_TRIALS, Importance, Importances, Pair, importances
+from automl.analysis.importance import MAX_TRIALS, Importance, Importances, importances
 from automl.analysis.surrogate import Background, Effect, Surrogate
 from automl.study.study import Study
 from automl.study.trial import Trial
@@ -25,6 +26,7 @@ NAMED = 3  # maximum names of hyperparameters without a verdict in a sentence
 SKILFUL = 0.1  # a model with less skill is no better than the mean
 GOOD = 0.5  # a model with less skill may overlook an important hyperparameter
 MATTERS = 0.05  # a hyperparameter matters if its share is significantly larger
+CONTRASTED = 3  # a choice is judged only if two of its values have as many compared trials
 HARDLY = 0.10  # a hyperparameter hardly matters if its share is significantly smaller
 TOGETHER = 0.02  # an interaction is reported if its share is significantly larger
 
@@ -92,13 +94,13 @@ def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
     first, *rest = _about_importance(found)
     matters = [importance.name for importance in found.each if verdict(importance) == "matters"]
     nothing_works = _where_nothing_works(encoding, matters, those, barely, summary)
-    words = [*basis, first, *nothing_works, *rest, *_about_pairs(found.pairs), *about_best, *ending]
+    words = [*basis, first, *nothing_works, *rest, *_about_pairs(found), *about_best, *ending]
     return Explanation(words, None, importances=found, effects=_effects(encoding, trials, values, seed), **facts)
 
 
 def verdict(importance: Importance) -> Verdict:
-    """The verdict from the interval of its share; "hardly matters" needs values that are well explored."""
-    if importance.n_trials < FEW:
+    """The verdict from the interval of its share, and from how well its values are explored."""
+    if importance.n_trials < FEW or not importance.contrasted:
         return "uncertain"
     if importance.share.low > MATTERS:
         return "matters"
@@ -108,12 +110,13 @@ def verdict(importance: Importance) -> Verdict:
 def _settled(
     importance: Importance, encoding: Encoding, those: Compared, barely: list[Barely], skill: float
 ) -> Importance:
-    """The importance, settled if the model is good and all values are explored."""
+    """The importance, settled if the model is good and all values are explored, contrasted if enough of them are."""
     dim = encoding.dimensions[encoding.names.index(importance.name)]
-    tried = {trial.config[dim.name] for trial in those.trials if dim.name in trial.config}
+    tried = Counter(trial.config[dim.name] for trial in those.trials if dim.name in trial.config)
     gaps = len(tried) < 2 or (not dim.numeric and len(tried) < dim.n_values)
     gaps = gaps or any(region.name == dim.name for region in barely)
-    return replace(importance, settled=skill >= GOOD and not gaps)
+    contrasted = dim.numeric or sum(n >= CONTRASTED for n in tried.values()) > 1
+    return replace(importance, settled=skill >= GOOD and not gaps, contrasted=contrasted)
 
 
 def _within(importance: Importance, study: Study, n_trials: int) -> Importance:
@@ -192,9 +195,10 @@ def _about_importance(found: Importances) -> Iterator[str]:
         yield f"Whether {_listed(_cut(unsure), 'or')} {_verb('matter', len(unsure))} is uncertain."
 
 
-def _about_pairs(pairs: list[Pair]) -> Iterator[str]:
-    for pair in pairs:
-        if pair.share.low > TOGETHER:
+def _about_pairs(found: Importances) -> Iterator[str]:
+    unknown = {importance.name for importance in found.each if not importance.contrasted}
+    for pair in found.pairs:
+        if pair.share.low > TOGETHER and unknown.isdisjoint(pair.names):
             yield (
                 f"{pair.names[0]} and {pair.names[1]} interact: the effect of one depends on the other "
                 f"({100 * pair.share.value:.0f}% of the variance is their interaction, {pair.share.interval})."

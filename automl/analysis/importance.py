@@ -62,7 +62,8 @@ class Importance:
     fanova: Share | None  # normalised to sum to 1 over the hyperparameters of the same trials
     ped: Share | None  # normalised in the same way
     n_trials: int  # trials that have it
-    settled: bool = True  # whether its values are explored enough to conclude that it hardly matters
+    settled: bool = True  # whether its values are explored enough to conclude that it hardly matters,
+    contrasted: bool = True  # or that it matters
     within: str = ""  # the condition under which trials have it, if not all do
 
 

@@ -270,7 +270,9 @@ def test_a_choice_that_nearly_all_whole_trainings_agree_on_can_be_explained():
     result = automl.tune(training, space, strategy="random", n_trials=16, start=[*given, {"model": "b"}])
     told = explain(result.study, summarised(result))
     assert told.reason is None
-    assert {row.name for row in told.importances.each} == {"model", "x"}
+    verdicts = {row.name: verdict(row) for row in told.importances.each}
+    assert verdicts == {"model": "uncertain", "x": "matters"}  # a single b tells nothing of it, nor of an interaction
+    assert not any("model (" in words or "interact" in words for words in told.words)
 
 
 def test_nothing_works_ends_where_whole_trainings_end():
