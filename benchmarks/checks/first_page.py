@@ -31,13 +31,13 @@ def advice_on(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:
         row = dict(zip(header, cells, strict=True))
         suite, field, n_workers = next(key for key, words in SITUATIONS.items() if words == row["setting"])
         split = next(split for split, words in SPLITS.items() if row["measured on"].startswith(words))
-        splits = [split, *([DEVELOPMENT] if row["P(best) on development tasks"] else [])]
+        splits = [split, *([DEVELOPMENT] if row["on development tasks"] else [])]
         found += [((suite, each, field, n_workers), row, each) for each in splits]
     return found
 
 
 def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, Found]) -> Iterator[Check]:
-    """What the first table prints of the recommended strategy and of random search, with its rounding."""
+    """What the first table prints of the recommended strategy, with its rounding."""
     for row, split in rows:
         own, name = found.get(float(row["trainings"])), row["best of automl"].split(" or ")[0].strip("*")
         label = f"the first table, {name} after {row['trainings']}"
@@ -45,7 +45,7 @@ def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, F
             yield PRINTED, label, "", "not in the leaderboard", 0.0
             continue
         here = row["measured on"].startswith(SPLITS[split])
-        column = "P(best)" if here else "P(best) on development tasks"
+        column = "P(best)" if here else "on development tasks"
         yield PRINTED, f"{label}, {column}", own.chances[name][0], *_printed(row[column], OF_CHANCE)
         if not here:
             continue
@@ -55,9 +55,6 @@ def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, F
         yield PRINTED, f"{label}, regret", float(own.known[name].mean()), *_printed(mean)
         yield PRINTED, f"{label}, low80", own.ends["low80"][name], *_printed(low, near)
         yield PRINTED, f"{label}, high80", own.ends["high80"][name], *_printed(high, near)
-        random = row["regret of random search"]
-        if random:
-            yield PRINTED, f"{label}, random", float(own.known["random"].mean()), *_printed(random)
 
 
 def _printed(text: str, near: float = 0.0) -> tuple[float, float]:

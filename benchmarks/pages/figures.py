@@ -198,12 +198,14 @@ def trainings_needed(each: Efficiency) -> Figure:
         values, low, high = (np.minimum(rows[name].to_numpy(), each.limit) for name in ("median", "low80", "high80"))
         texts = [f"over {each.limit}" if np.isinf(value) else f"{value:.3g}" for value in rows["median"]]
         never = [f"{1 - share:.0%}" for share in rows["reached"]]
+        hatched = ["/" if np.isinf(value) else "" for value in rows["median"]]
         data.append(
             {
-                "type": "bar", "orientation": "h", "name": f"to {TARGETS[target]}", "marker": {"color": colour},
+                "type": "bar", "orientation": "h", "name": f"to {TARGETS[target]}",
+                "marker": {"color": colour, "opacity": 0.7, "pattern": {"shape": hatched}},
                 "x": _short(values), "y": [inert(name) for name in each.strategies],
                 "error_x": {"type": "data", "symmetric": False, "array": _short(high - values),
-                            "arrayminus": _short(values - low), "thickness": 1, "width": 2, "color": GREY},
+                            "arrayminus": _short(values - low), "thickness": 1.2, "width": 3},
                 "customdata": [list(row) for row in zip(texts, _short(low), _short(high), never, strict=True)],
                 "hovertemplate": f"<b>%{{y}}</b> to {TARGETS[target]}<br>median %{{customdata[0]}} trainings"
                                  "<br>80%: %{customdata[1]} to %{customdata[2]}"

@@ -17,7 +17,7 @@ from benchmarks.pages.efficiency import EXPLANATION as NEEDS
 from benchmarks.pages.efficiency import SHORTLY, efficiencies, full_table, notes, short_table
 from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, losses, strategy_table, terms, where_how
 from benchmarks.pages.sentences import Advice, about_zero, advice, budgets, findings
-from benchmarks.pages.situations import ADVICE, BUDGETS, advice_rows, advised, in_short
+from benchmarks.pages.situations import ADVICE, SENTENCES, advice_rows, advised, sentences
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
 from benchmarks.runner.effort import Effort
 from benchmarks.scoring.certainty import FEW, FEWEST, MARGIN, SURE
@@ -161,7 +161,8 @@ def summary(sections: list[Section], costs: pd.DataFrame, n_beaten: int) -> list
     if not found:
         return _table(advice(sections, kinds=False))
     words = [f"- **{term}**: {meaning}" for term, meaning in terms(n_beaten, found)]
-    lines = ["## What to use\n", f"{in_short(found)}\n", *words[:N_FIRST], ""]
+    lines = ["## What to use\n", f"{SENTENCES}\n", *(f"- {line}" for line in sentences(found)), ""]
+    lines += [*words[:N_FIRST], ""]
     lines += [*grid(ADVICE, advice_rows(found)), "", *words[N_FIRST:]]
     where = losses(sections)
     if where:
@@ -251,10 +252,8 @@ def summary_block(sections: list[Section], costs: pd.DataFrame, n_beaten: int, i
 
 
 def advice_block(sections: list[Section]) -> str:
-    """The advice in a sentence, and the rows for few trainings."""
-    found = advised(sections)
-    few = [each for each in found if each.budget == BUDGETS[0]]
-    return "\n".join([f"{in_short(found)}\n", *grid(ADVICE, advice_rows(few))])
+    """The advice in sentences."""
+    return "\n".join(f"- {line}" for line in sentences(advised(sections), extents=True))
 
 
 def slug(text: str) -> str:

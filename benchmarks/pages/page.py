@@ -13,7 +13,7 @@ from benchmarks.pages.efficiency import SHORT, SHORTLY, efficiencies, first_of_e
 from benchmarks.pages.markdown import BEFORE, slug
 from benchmarks.pages.overview import N_FIRST, SPACES, STRATEGIES, WHERE, losses, strategy_table, terms, where_how
 from benchmarks.pages.sentences import about_zero, advice, budgets, findings, spent
-from benchmarks.pages.situations import ADVICE, advice_rows, advised, in_short
+from benchmarks.pages.situations import ADVICE, SENTENCES, advice_rows, advised, sentences
 from benchmarks.runner.effort import commits_of, short
 from benchmarks.scoring.certainty import FEW, FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE
@@ -57,7 +57,7 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
     by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
     return environment.get_template("leaderboard.html.j2").render(
         terms=(words[:N_FIRST], words[N_FIRST:]),
-        in_short=in_short(found) if found else "",
+        sentences=(SENTENCES, sentences(found)),
         advice=(ADVICE, advice_rows(found)),
         strategies=(STRATEGIES, *strategy_table(sections, all_costs)),
         losses=(WHERE, where_how(lost), lost),

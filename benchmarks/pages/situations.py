@@ -1,8 +1,7 @@
-"""What to use in each situation: the first table of the leaderboard, and its sentence."""
+"""What to use in each situation: the first table of the leaderboard, and its sentences."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ SITUATIONS = {  # (suite, field, workers) -> in words
     **{(EVERY_SUITE, f"{kind} spaces", 1): f"{kind} spaces" for kind in KINDS},
     ("yahpo", "all tasks", 1): "learning curves",
     ("yahpo", "all tasks", 4): "learning curves, 4 workers",
-    ("networks", "all tasks", 1): "real trainings of 10 to 18 epochs",
+    ("networks", "all tasks", 1): "real trainings",
 }
 SPLITS = {"holdout": "held-out", DEVELOPMENT: "development"}  # the former first
 
@@ -97,11 +96,6 @@ class Advised:
         return f"on {found.extent}: {theirs}{ours}" if found.extent else theirs
 
     @property
-    def random(self) -> str:
-        """The regret of random search; empty if it did not run."""
-        return number(self.first.means["random"]) if "random" in self.first.means.index else ""
-
-    @property
     def read_off(self) -> list[str]:
         """The strategies that plan by their budget, but are scored by the start of runs with a larger one."""
         board = next(iter(self.measured.values())).standings[CLOCK].board
@@ -157,53 +151,43 @@ def _decided(section: Section, budget: float) -> bool:
     return standing is not None and budget in standing.comparisons and standing.comparisons[budget].decided
 
 
-def in_short(found: Sequence[Advised]) -> str:
-    """The advice in a sentence, with probabilities: the strategy that most rows recommend, the situations with another
-    one, and those in which one that is not recommended is more likely among the best."""
-    usual, _ = Counter(each.strategy for each in found).most_common(1)[0]
-    others = _by_words((f"`{each.strategy}` for {each.situation}", each) for each in found if each.strategy != usual)
-    likelier = _by_words((f"`{each.likelier.name}` for {each.situation}", each) for each in found if each.likelier)
-    measured = Counter(each.situation for each in found)
-    but = [
-        f"{words} (P(best) {_against((each.first, each.strategy, usual) for each in rows)})"
-        for words, rows in others.items()
-    ]
-    more = [f"{words} ({_how_likely(rows, measured[rows[0].situation])})" for words, rows in likelier.items()]
-    most = [chance(each.first, usual) for each in found if each.strategy == usual and not each.likelier]
-    text = f"Use `{usual}`" + (f" (P(best) {_between(most)})" if most else "")
-    text += f", but {' and '.join(but)}." if but else "."
-    return text + (f" Exceptions, with a higher P(best): {'; '.join(more)}." if more else "")
+def sentences(found: Iterable[Advised], *, extents: bool = False) -> list[str]:
+    """A line per situation: what is likeliest among the best after each budget, and if that is not the recommended
+    strategy, also this one. ``extents``: with the tasks on which it was measured."""
+    situations: dict[str, list[Advised]] = {}
+    for each in found:
+        situations.setdefault(each.situation, []).append(each)
+    return [_sentence(rows, extents) for rows in situations.values()]
 
 
-def _by_words(rows: Iterable[tuple[str, Advised]]) -> dict[str, list[Advised]]:
-    found: dict[str, list[Advised]] = {}
-    for words, each in rows:
-        found.setdefault(words, []).append(each)
-    return found
+def _sentence(rows: Sequence[Advised], extents: bool) -> str:
+    split, section = next(iter(rows[0].measured.items()))
+    where = f" ({SPLITS[split]}: {section.field.extent})" if extents else ""
+    first, ours, on_parts = [], [], []
+    for each in rows:
+        own = (each.ours.replace("**", "`"), probability(chance(each.first, each.strategy)), each.budget)
+        other = each.likelier
+        if other is None:
+            first.append(own)
+            continue
+        theirs = (f"`{other.name}`", probability(chance(other.comparison, other.name)), each.budget)
+        if other.extent:
+            first.append(own)
+            on_part = (f"`{each.strategy}`", probability(chance(other.comparison, each.strategy)), each.budget)
+            on_parts.append(f"; on {other.extent}, {_after([theirs, on_part])}")
+        else:
+            first.append(theirs)
+            ours.append(own)
+    of_ours = f"; of automl, {_after(ours)}" if ours else ""
+    return f"**{rows[0].situation}**{where}: {_after(first)}{of_ours}{''.join(on_parts)}"
 
 
-def _how_likely(rows: Sequence[Advised], n_measured: int) -> str:
-    """The probabilities of a likelier strategy against those of the recommended one, with the budgets if the situation
-    was measured after several."""
-    found = [(each.likelier, each.strategy) for each in rows if each.likelier]
-    text = _against((each.comparison, each.name, ours) for each, ours in found)
-    extent = found[-1][0].extent
-    text += f" on {extent}" if extent else ""
-    budgets = " and ".join(f"{each.budget:g}" for each in rows)
-    return text if n_measured == 1 else f"{text}, after {budgets} trainings"
-
-
-def _against(pairs: Iterable[tuple[Comparison, str, str]]) -> str:
-    """The probabilities of one strategy against those of another in some comparisons."""
-    found = [*pairs]
-    first = _between(chance(comparison, name) for comparison, name, _ in found)
-    return f"{first} against {_between(chance(comparison, other) for comparison, _, other in found)}"
-
-
-def _between(chances: Iterable[float]) -> str:
-    """For example ``0.35 to over 0.99``."""
-    ordered = sorted(chances)
-    return " to ".join(dict.fromkeys([probability(ordered[0]), probability(ordered[-1])]))
+def _after(found: Iterable[tuple[str, str, float]]) -> str:
+    """For example ``auto 0.95 after 20, 0.98 after 50``, from names, probabilities and budgets."""
+    by_name: dict[str, list[str]] = {}
+    for name, likely, budget in found:
+        by_name.setdefault(name, []).append(f"{likely} after {budget:g}")
+    return "; ".join(f"{name} {', '.join(after)}" for name, after in by_name.items())
 
 
 def chance(comparison: Comparison, name: str) -> float:
@@ -229,7 +213,6 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
                 each.chance(first),
                 each.regret(first),
                 each.about_likelier,
-                each.random,
                 f"{SPLITS[first]}: {extent}",
                 each.chance(DEVELOPMENT) if first != DEVELOPMENT else "",
             ]
@@ -237,7 +220,11 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
     return rows
 
 
+SENTENCES = (
+    "What is likeliest among the best after 20 and 50 trainings, with P(best): the probability that its expected "
+    f"regret, on tasks like these, is within {MARGIN:g} of the lowest of all compared, other libraries included."
+)
 ADVICE = [
     "setting", "trainings", "best of automl", "P(best)", "regret (80% interval)",
-    "likelier (P(best)): regret", "regret of random search", "measured on", "P(best) on development tasks",
+    "likelier (P(best)): regret", "measured on", "on development tasks",
 ]  # fmt: skip

@@ -46,7 +46,7 @@ def test_strategies_are_compared_by_kind_of_space_and_suite_with_a_blank_where_r
     assert header[1:] == [
         "numeric spaces, 20",
         "learning curves, 20",
-        "real trainings of 10 to 18 epochs, 20",
+        "real trainings, 20",
         "time per suggestion",
     ]
     assert [cell != "" for cell in next(row for row in rows if row[0] == "`ga`")[1:]] == [False, True, False, False]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from benchmarks.pages.situations import CLOCK, Advised, in_short
+from benchmarks.pages.situations import CLOCK, Advised, sentences
 
 
 def section(chances: dict[str, float], budget: float = 20.0, extent: str = "") -> SimpleNamespace:
@@ -47,30 +47,27 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     part = section({"auto": 0.49, "raw-optuna-gp": 0.992}, extent="15 tasks, 5 seeds")
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
     assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (over 0.99): 0.100; `auto` (0.49): 0.100"
-    assert in_short([found]) == (
-        "Use `auto`. Exceptions, with a higher P(best): "
-        "`raw-optuna-gp` for numeric spaces (over 0.99 against 0.49 on 15 tasks, 5 seeds)."
-    )
-    later = Advised("numeric spaces", 50.0, "auto", {"holdout": section({"auto": 1.0}, 50.0)})
-    assert in_short([found, later]).endswith("on 15 tasks, 5 seeds, after 20 trainings).")
+    assert sentences([found]) == [
+        "**numeric spaces**: `auto` over 0.99 after 20; on 15 tasks, 5 seeds, `raw-optuna-gp` over 0.99 after 20; "
+        "`auto` 0.49 after 20"
+    ]
     also = section(
         {"auto": 0.49, "tpe": 0.992}, extent="15 tasks, 5 seeds"
     )  # is known on all tasks, where it is behind
     assert replace(found, part=also).about_likelier == ""
 
 
-def test_the_advice_in_a_sentence_gives_probabilities_and_names_what_is_likelier():
+def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier():
     usual = advised({"auto": 0.43, "raw-nevergrad": 0.87})
     more = Advised("numeric spaces", 50.0, "auto", {"holdout": section({"auto": 0.35, "raw-nevergrad": 0.8}, 50.0)})
-    sure = replace(advised({"auto": 0.999}), situation="choices")
-    assert in_short([sure, sure]) == "Use `auto` (P(best) over 0.99)."
-    crew = replace(advised({"auto": 0.5, "bo+hyperband": 0.8}), situation="4 workers")
-    assert in_short([usual, more, sure, crew]) == (
-        "Use `auto` (P(best) over 0.99). Exceptions, with a higher P(best): "
-        "`raw-nevergrad` for numeric spaces (0.80 to 0.87 against 0.35 to 0.43, after 20 and 50 trainings); "
-        "`bo+hyperband` for 4 workers (0.80 against 0.50)."
-    )
-    assert in_short([sure, usual, replace(crew, strategy="bo+hyperband")]) == (
-        "Use `auto` (P(best) over 0.99), but `bo+hyperband` for 4 workers (P(best) 0.80 against 0.50). "
-        "Exceptions, with a higher P(best): `raw-nevergrad` for numeric spaces (0.87 against 0.43)."
-    )
+    sure = replace(advised({"auto": 0.999, "bo": 0.98}), situation="choices")
+    later = Advised("choices", 50.0, "bo", {"holdout": section({"auto": 0.4, "bo": 0.9}, 50.0)})
+    assert sentences([usual, more, sure, later]) == [
+        "**numeric spaces**: `raw-nevergrad` 0.87 after 20, 0.80 after 50; of automl, `auto` 0.43 after 20, "
+        "0.35 after 50",
+        "**choices**: `auto` or `bo` over 0.99 after 20; `bo` 0.90 after 50",
+    ]
+    sure.measured["holdout"].field.extent = "7 tasks, 20 seeds"
+    assert sentences([sure], extents=True) == [
+        "**choices** (held-out: 7 tasks, 20 seeds): `auto` or `bo` over 0.99 after 20"
+    ]
