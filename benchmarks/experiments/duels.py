@@ -37,7 +37,7 @@ BLOCK = "duels"
 def main(
     runs: Annotated[Path, typer.Argument(help="Folder with the runs.")] = Path("results/runs"),
     strategy: Annotated[str, typer.Option(help="The strategy to compare with every other.")] = "bo",
-    seeds: Annotated[int, typer.Option(min=2, help="Maximum number of seeds per task.")] = 10,
+    seeds: Annotated[int, typer.Option(min=2, help="Maximum number of seeds per task.")] = 20,
     split: Annotated[str, typer.Option(help="development or holdout tasks.")] = DEVELOPMENT,
     only: Annotated[str, typer.Option(help="Tasks, separated by commas.", show_default="all")] = "",
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/duels.csv"),
