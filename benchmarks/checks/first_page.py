@@ -27,8 +27,10 @@ def advice_on(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:
     table = itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
     header, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table] or [[], []]
     found: list[tuple[Place, Mapping[str, str], str]] = []
+    measured = ""
     for cells in rows:
         row = dict(zip(header, cells, strict=True))
+        row["measured on"] = measured = measured if row["measured on"] == "as above" else row["measured on"]
         suite, field, n_workers = next(key for key, words in SITUATIONS.items() if words == row["setting"])
         split = next(split for split, words in SPLITS.items() if row["measured on"].startswith(words))
         splits = [split, *([DEVELOPMENT] if row["on development tasks"] else [])]

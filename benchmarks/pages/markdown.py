@@ -163,7 +163,7 @@ def summary(sections: list[Section], costs: pd.DataFrame, n_beaten: int) -> list
     words = [f"- **{term}**: {meaning}" for term, meaning in terms(n_beaten, found)]
     lines = ["## What to use\n", f"{SENTENCES}\n", *(f"- {line}" for line in sentences(found)), ""]
     lines += [*words[:N_FIRST], ""]
-    lines += [*grid(ADVICE, advice_rows(found)), "", *words[N_FIRST:]]
+    lines += [*grid(ADVICE, _measured_once(advice_rows(found))), "", *words[N_FIRST:]]
     where = losses(sections)
     if where:
         lines += ["", f"## {WHERE}\n", f"{where_how(where)}\n", *(f"- {escaped(line)}" for line in where)]
@@ -176,6 +176,18 @@ def summary(sections: list[Section], costs: pd.DataFrame, n_beaten: int) -> list
     if needs:
         lines += ["", f"## {PICTURE}\n", f"{SHORTLY}\n", *grid(needs_header, needs)]
     return lines
+
+
+def _measured_once(rows: list[list[str]]) -> list[list[str]]:
+    """The rows of advice, without the tasks where they are those of the row above."""
+    setting, measured = ADVICE.index("setting"), ADVICE.index("measured on")
+    before = [[""] * len(ADVICE), *rows]
+    return [
+        [*row[:measured], "as above", *row[measured + 1 :]]
+        if (row[setting], row[measured]) == (above[setting], above[measured])
+        else row
+        for above, row in zip(before, rows, strict=False)
+    ]
 
 
 def _efficiency(sections: list[Section], name: str) -> str:

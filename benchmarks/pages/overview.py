@@ -20,7 +20,8 @@ COLUMNS = (  # suite, field, in words
     *((EVERY_SUITE, f"{kind} spaces", f"{kind} spaces") for kind in ("numeric", "mixed")),
     *((suite, "all tasks", SITUATIONS[suite, "all tasks", 1]) for suite in ("yahpo", "networks")),
 )
-STRATEGIES = "Expected regret (P(best) if at least 0.01). Blank: not run, or not retrained, on all tasks."
+LEAST = 0.05  # P(best) that is shown
+STRATEGIES = f"Expected regret (P(best) if at least {LEAST:g}). Blank: not run, or not retrained, on all tasks."
 SUBSET = ", subset"
 N_FIRST = 2  # terms before the table of advice: regret and held-out tasks
 WHERE = "Where another library has a higher P(best)"
@@ -36,8 +37,11 @@ SPACES = {  # kind of space -> in words
 
 def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
     """The words of the first screen. ``n_beaten``: the tasks on which a run beat the best known loss."""
-    exceptions = dict.fromkeys(f"{name} on {each.situation}" for each in found for name in each.read_off)
-    also = f", also {', '.join(exceptions)}" if exceptions else ""
+    exceptions: dict[str, dict[str, None]] = {}
+    for each in found:
+        for name in each.read_off:
+            exceptions.setdefault(name, {})[each.situation] = None
+    also = "".join(f", also {name} on {', '.join(where)}" for name, where in exceptions.items())
     below = f" (negative where a run beat it, {counted(n_beaten, 'task')})" if n_beaten else ""
     return [
         (
@@ -140,7 +144,7 @@ def strategy_table(sections: Iterable[Section], costs: pd.DataFrame) -> tuple[li
                 row.append("")
                 continue
             likely, mean = chance(comparison, name), number(comparison.means[name])
-            row.append(f"{mean} ({probability(likely)})" if likely >= 0.01 else mean)
+            row.append(f"{mean} ({probability(likely)})" if likely >= LEAST else mean)
         row.append(duration(float(seconds.get(name, float("nan")))).text)
         rows.append(row)
     header = ["strategy", *(words for words, _ in columns), "time per suggestion"]

@@ -178,7 +178,8 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
         else:
             first.append(theirs)
             ours.append(own)
-    of_ours = f"; of automl, {_after(ours)}" if ours else ""
+    are_theirs = {name.strip("`") for name, _, _ in first} <= {*OPPONENTS}
+    of_ours = f"; {'of automl, ' * are_theirs}{_after(ours)}" if ours else ""
     return f"**{rows[0].situation}**{where}: {_after(first)}{of_ours}{''.join(on_parts)}"
 
 
@@ -221,8 +222,8 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 
 SENTENCES = (
-    "What is likeliest among the best after 20 and 50 trainings, with P(best): the probability that its expected "
-    f"regret, on tasks like these, is within {MARGIN:g} of the lowest of all compared, other libraries included."
+    "Likeliest among the best after 20 and 50 trainings, with P(best): the probability, on tasks like these, of an "
+    f"expected regret within {MARGIN:g} of the lowest of all compared, other libraries included."
 )
 ADVICE = [
     "setting", "trainings", "best of automl", "P(best)", "regret (80% interval)",

@@ -1,5 +1,6 @@
 """The data behind automl select agree with the leaderboard."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -152,6 +153,9 @@ def test_the_file_of_the_package_agrees_with_the_committed_leaderboard():
     lines = [line.strip("| \n").split(" | ") for line in LEADERBOARD.read_text().splitlines() if line.startswith("| ")]
     rows = [[cell.strip() for cell in line] for line in lines if line[0] in SITUATIONS.values()]
     assert len(rows) >= len(SITUATIONS)
+    measured = ADVICE.index("measured on")
+    for above, row in itertools.pairwise(rows):
+        row[measured] = above[measured] if row[measured] == "as above" else row[measured]
     assert_agree(standing(), [[*row, *[""] * (len(ADVICE) - len(row))] for row in rows])
 
 
