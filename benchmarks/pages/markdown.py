@@ -161,7 +161,7 @@ def summary(sections: list[Section], costs: pd.DataFrame, n_beaten: int) -> list
     if not found:
         return _table(advice(sections, kinds=False))
     words = [f"- **{term}**: {meaning}" for term, meaning in terms(n_beaten, found)]
-    lines = ["## What to use\n", f"{SENTENCES}\n", *(f"- {line}" for line in sentences(found)), ""]
+    lines = [f"{SENTENCES}\n", *(f"- {line}" for line in sentences(found)), ""]
     lines += [*words[:N_FIRST], ""]
     lines += [*grid(ADVICE, _measured_once(advice_rows(found))), "", *words[N_FIRST:]]
     where = losses(sections)

@@ -50,13 +50,13 @@ def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
         ),
         (
             "Held-out tasks",
-            "were never used to design the strategies, so they decide; development tasks were, and may flatter them.",
+            "never used to design the strategies, so they decide; development tasks may flatter them.",
         ),
         ("`raw-NAME`", "the library of this name, called directly."),
         *((kind.capitalize(), f"{words}.") for kind, words in SPACES.items()),
         ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
         ("Subset", "the tasks and seeds on which slow strategies ran too."),
-        ("Trainings", f"the budget of a run; strategies that ignore it are scored within longer runs{also}."),
+        ("Trainings", f"the budget; strategies that ignore it are scored within longer runs{also}."),
         (
             "Learning curves",
             "of networks, predicted by a surrogate; `auto` and Hyperband stop trainings early.",
@@ -64,7 +64,7 @@ def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
         (
             "Real trainings",
             "of 16 networks, 10 to 18 epochs, with conditional hyperparameters; what a run returns is trained again. "
-            f"Regret 0 is only the best of {sum(LIVE_REFERENCES.values())} configurations.",
+            f"Regret 0: the best of {sum(LIVE_REFERENCES.values())} configurations.",
         ),
     ]
 

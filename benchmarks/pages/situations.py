@@ -223,7 +223,7 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 SENTENCES = (
     "Likeliest among the best after 20 and 50 trainings, with P(best): the probability, on tasks like these, of an "
-    f"expected regret within {MARGIN:g} of the lowest of all compared, other libraries included."
+    f"expected regret within {MARGIN:g} of the lowest, other libraries included."
 )
 ADVICE = [
     "setting", "trainings", "best of automl", "P(best)", "regret (80% interval)",
