@@ -33,7 +33,7 @@ def advice_on(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:
         row["measured on"] = measured = measured if row["measured on"] == "as above" else row["measured on"]
         suite, field, n_workers = next(key for key, words in SITUATIONS.items() if words == row["setting"])
         split = next(split for split, words in SPLITS.items() if row["measured on"].startswith(words))
-        splits = [split, *([DEVELOPMENT] if row["on development tasks"] else [])]
+        splits = [split, *([DEVELOPMENT] if row["P on development tasks"] else [])]
         found += [((suite, each, field, n_workers), row, each) for each in splits]
     return found
 
@@ -47,7 +47,7 @@ def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, F
             yield PRINTED, label, "", "not in the leaderboard", 0.0
             continue
         here = row["measured on"].startswith(SPLITS[split])
-        column = "P(best)" if here else "on development tasks"
+        column = "P(best)" if here else "P on development tasks"
         yield PRINTED, f"{label}, {column}", own.chances[name][0], *_printed(row[column], OF_CHANCE)
         if not here:
             continue

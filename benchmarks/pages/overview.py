@@ -23,7 +23,7 @@ COLUMNS = (  # suite, field, in words
 LEAST = 0.05  # P(best) that is shown
 STRATEGIES = f"Expected regret (P(best) if at least {LEAST:g}). Blank: not run, or not retrained, on all tasks."
 SUBSET = ", subset"
-N_FIRST = 2  # terms before the table of advice: regret and held-out tasks
+N_FIRST = 3  # terms before the table of advice: regret, libraries and held-out tasks
 WHERE = "Where another library has a higher P(best)"
 WHERE_HOW = "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (P(best))."
 SORTS = {  # suite -> its tasks
@@ -48,11 +48,11 @@ def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
             "Regret",
             f"lower is better; 0: best known loss of a task{below}, 1: median random configuration.",
         ),
+        ("`raw-NAME`", "the library of this name, called directly."),
         (
             "Held-out tasks",
             "never used to design the strategies, so they decide; development tasks may flatter them.",
         ),
-        ("`raw-NAME`", "the library of this name, called directly."),
         *((kind.capitalize(), f"{words}.") for kind, words in SPACES.items()),
         ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
         ("Subset", "the tasks and seeds on which slow strategies ran too."),

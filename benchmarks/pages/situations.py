@@ -227,5 +227,5 @@ SENTENCES = (
 )
 ADVICE = [
     "setting", "trainings", "best of automl", "P(best)", "regret (80% interval)",
-    "likelier (P(best)): regret", "measured on", "on development tasks",
+    "likelier (P(best)): regret", "measured on", "P on development tasks",
 ]  # fmt: skip
