@@ -75,7 +75,7 @@ def main(
         crashes += run_all(missing, source, False, jobs, results, console)
     found = all_duels(runs, strategy, seeds, DEVELOPMENT)
     found = found[found["rival"].isin([*variants_of(strategy), *FORMER])]
-    write_atomic(out, found.to_csv(index=False, float_format="%.4f"))
+    write_atomic(out, found.to_csv(index=False, float_format="%.6f"))
     lines = summary(found, strategy)
     write_atomic(out.with_suffix(".md"), "\n".join(lines) + "\n")
     console.print(Markdown("\n".join(lines)))
@@ -127,9 +127,9 @@ def summary(found: pd.DataFrame, strategy: str) -> list[str]:
                 [
                     [
                         f"`{row['rival']}`",
-                        _described(row["rival"]),
+                        described(row["rival"]),
                         f"{row['rival_regret']:.3f}",
-                        *_difference(row),
+                        *difference_of(row),
                     ]
                     for row in rows.sort_values("rival_regret").to_dict("records")
                 ],
@@ -140,11 +140,12 @@ def summary(found: pd.DataFrame, strategy: str) -> list[str]:
     return lines
 
 
-def _described(variant: str) -> str:
+def described(variant: str) -> str:
+    """What is different in a variant, in one line."""
     return VARIANTS[variant][1] if variant in VARIANTS else FORMER[variant]
 
 
-def _difference(row: Mapping[Any, Any]) -> tuple[str, str]:
+def difference_of(row: Mapping[Any, Any]) -> tuple[str, str]:
     """The difference of a variant to the base, and its interval; empty if there is none."""
     interval = "" if pd.isna(row["low"]) else f"{0.0 - row['high']:+.3f} to {0.0 - row['low']:+.3f}"
     return f"{0.0 - row['difference']:+.3f}", interval
@@ -159,7 +160,7 @@ def _by_suite(rows: pd.DataFrame, strategy: str) -> list[str]:
         first = found.iloc[0]
         cells.append([f"{suite}, {counted(int(first['n_tasks']), 'task')}", f"{budget}", f"{first['regret']:.3f}"])
         for name in variants:
-            difference, interval = _difference(by_name.loc[name])
+            difference, interval = difference_of(by_name.loc[name])
             cells[-1].append(f"{difference} ({interval})" if interval else difference)
     return grid(["suite", "trainings", f"`{strategy}`", *(f"`{name}`" for name in variants)], cells)
 

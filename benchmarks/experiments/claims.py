@@ -9,16 +9,15 @@ import pandas as pd
 import typer
 
 from benchmarks.command import run_command
-from benchmarks.experiments.duels import as_table
 from benchmarks.experiments.products_summary import TOLERATED, behind, duel_of, geometric_of, held_out
+from benchmarks.experiments.strategy_claims import ahead, parts_of_auto, past_studies
 from benchmarks.experiments.streams import gaps
 from benchmarks.pages.markdown import grid, put
-from benchmarks.scoring.cohorts import EVERY_SUITE, counted
+from benchmarks.scoring.cohorts import counted
 from benchmarks.suites.product_tables import OF_MODELDATA
 
 PRODUCTS_FILE = "products.csv"
-DUELS = {"duels.csv": "", "holdout/duels.csv": ", held-out", "peers/duels-bo.csv": ""}  # of bo, and what they add
-BLOCK, PRODUCTS, AHEAD = "claims", "products", "ahead"
+BLOCK, PRODUCTS, AHEAD, PAST, PARTS = "claims", "products", "ahead", "past-studies", "parts"
 FOUND = ("yes", "inconclusive", "no")  # whether the interval excludes equality
 RIVALS = {
     "lightgbm-random": "random search on LightGBM",
@@ -50,13 +49,18 @@ def main(
     tables: Annotated[Path, typer.Option(help="Page whose block 'products' is replaced.")] = Path(
         "docs/how-to/tables.md"
     ),
-    bo: Annotated[Path, typer.Option(help="Page whose block 'ahead' is replaced.")] = Path("docs/strategies/bo.md"),
+    bo: Annotated[Path, typer.Option(help="Page whose blocks 'ahead' and 'past-studies' are replaced.")] = Path(
+        "docs/strategies/bo.md"
+    ),
+    auto: Annotated[Path, typer.Option(help="Page whose block 'parts' is replaced.")] = Path("docs/strategies/auto.md"),
 ) -> None:
-    """Write the claims, the comparison of products on held-out tables, and where other libraries are ahead of bo."""
+    """Write the claims, the comparison of products on held-out tables, and tables on the pages of bo and auto."""
     put(readme, BLOCK, table(results))
     put(tables, PRODUCTS, products_of(results))
     put(bo, AHEAD, ahead(results))
-    print(readme, tables, bo, sep="\n")
+    put(bo, PAST, past_studies(results))
+    put(auto, PARTS, parts_of_auto(results))
+    print(readme, tables, bo, auto, sep="\n")
 
 
 def table(results: Path) -> list[str]:
@@ -83,18 +87,6 @@ def _duel(results: Path, rival: str, what: str) -> Claim:
         + _interval(row["difference"], row["low"], row["high"]),
         source,
     )
-
-
-def ahead(results: Path) -> list[str]:
-    """The suites on which the mean regret of another library is lower than that of ``bo``, as a table."""
-    parts = []
-    for source, about in DUELS.items():
-        rows = pd.read_csv(results / source)
-        rows = rows[rows["rival"].str.startswith("raw-") & (rows["suite"] != EVERY_SUITE) & (rows["difference"] > 0)]
-        retrained = rows["fresh_tasks"].gt(0).map({True: ", retrained", False: ""})
-        parts.append(rows.assign(suite=rows["suite"] + about + retrained))
-    found = pd.concat(parts).drop_duplicates(["rival", "suite", "budget"])
-    return as_table(found.sort_values(["budget", "rival", "suite"]))
 
 
 def held_out_tables(results: Path, seconds: float = SECONDS) -> pd.DataFrame:
