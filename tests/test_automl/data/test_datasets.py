@@ -220,10 +220,19 @@ def test_list_says_what_is_missing(nowhere):
     assert "automl data fetch fashion-mnist" in shown.output
 
 
-def test_fetch_of_an_unknown_name_names_the_known(capsys):
+def test_fetch_of_several_fetches_each():
+    shown = CliRunner().invoke(app, ["fetch", "digits", "mnist1d"])
+    assert shown.exit_code == 0
+    for name in ("digits", "mnist1d"):
+        assert f"{name}: nothing to fetch" in shown.output
+
+
+def test_fetch_of_an_unknown_name_names_the_known_and_fetches_nothing(capsys):
     with pytest.raises(SystemExit, match="2"):
-        run_command("data", ["fetch", "fashion"])
-    assert "choose one of: mnist1d, digits, fashion-mnist" in capsys.readouterr().err
+        run_command("data", ["fetch", "digits", "fashion"])
+    shown = capsys.readouterr()
+    assert "choose one of: mnist1d, digits, fashion-mnist" in shown.err
+    assert not shown.out
 
 
 def test_without_the_network_of_its_authors_the_pictures_come_out_of_the_debian_package(nowhere, monkeypatch):
