@@ -69,7 +69,7 @@ class Halving(Asha):
         budget: Callable[[], float | None],
     ) -> None:
         """``phase_share``: share of the budget after which new configs are trained fully at once. ``default_later``: a
-        resumable default is trained fully only after another config was, since until then it would be the incumbent.
+        resumable default is trained fully only after another config was, as in ``Asha``.
         ``budget``: the budget of this strategy in epochs; None if unknown.
         """
         self._fidelity = fidelity

@@ -19,14 +19,14 @@ from strategies._wrapper import Wrapper
 from strategies.base import Outcome, Proposal
 from strategies.types import Config
 
-LATE = 0.7  # share of the budget after which the default config is trained fully, even if no other was
+LATE = 0.7  # share of the budget after which the default config is trained fully in any case
 
 
 class Asha(Wrapper):
     """Trains a strategy's trials rung by rung; trainings that cannot be resumed are stopped at the rungs instead.
 
     The default config is trained fully, so that the gain over it is known: once another was, since until then it would
-    be the incumbent.
+    be the incumbent, and none is at the moment, since that will tell as much about full trainings.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -163,7 +163,14 @@ class Asha(Wrapper):
         return whole > 0 and trial not in self._promoted[whole - 1]
 
     def _default_is_due(self) -> bool:
-        return self._owes_default() and (bool(self.ladder.ranked[-1]) or self._is_late())
+        if not self._owes_default():
+            return False
+        another = bool(self.ladder.ranked[-1]) and (self.n_trials is None or not self._trains_fully())
+        return another or self._is_late()
+
+    def _trains_fully(self) -> bool:
+        """Whether a config is being trained fully."""
+        return any(self._epochs[trial] >= self.max_epochs for trial in self._running)
 
     def _is_late(self) -> bool:
         return self.n_trials is not None and self._epochs.total >= LATE * self.n_trials * self.max_epochs

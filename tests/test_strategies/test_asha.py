@@ -65,6 +65,20 @@ def test_the_default_is_trained_fully_after_another_was_whatever_its_rank(wrappe
     assert whole.count(0) == 1
 
 
+def test_the_default_waits_while_another_is_trained_fully():
+    worst = load_space({"x": {"float": [0, 1], "default": 1.0}, "y": {"float": [0, 1]}})
+    strategy = make_strategy("random+asha", worst, seed=0, n_trials=20, max_epochs=3)
+    for proposal in [strategy.ask() for _ in range(6)]:
+        strategy.tell(Outcome(proposal, curve(proposal.config, 1), 1.0))
+    whole = [strategy.ask(), strategy.ask()]  # the best third
+    strategy.tell(Outcome(whole[0], curve(whole[0].config, 3), 1.0))
+    new = strategy.ask()
+    assert (new.trial, new.epochs) == (6, 1)
+    strategy.tell(Outcome(whole[1], curve(whole[1].config, 3), 1.0))
+    default = strategy.ask()
+    assert (default.trial, default.epochs) == (0, 3)
+
+
 def test_the_default_is_trained_fully_late_if_no_other_was():
     strategy = make_strategy("random+asha", SPACE, seed=0, n_trials=2, max_epochs=27)
     whole = [proposal.trial for proposal in run(strategy, 27 * 2) if proposal.epochs == 27]
