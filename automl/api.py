@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,10 @@ from automl.runs.shared_search import share
 from automl.runs.time_plan import Clock
 from automl.study.open_study import recorded, space_settings
 from automl.study.run_folder import RunFolder
+from automl.task import Task
 from automl.tasks.function import as_task, check_stops_early
 from automl.tuning.executor import Executor, SerialExecutor
+from automl.tuning.progress import Progress
 from automl.tuning.progress import progress as progress_display
 from automl.tuning.result import Result
 from automl.tuning.retention import KEPT_AT_THE_END
@@ -116,14 +118,7 @@ def tune(
 
     Raises UserError for errors that the caller can fix, and warns if no trial has succeeded.
     """
-    if executor is not None and not isinstance(executor, (Executor, Machines)):
-        raise UserError(f"executor must be Machines, such as Machines('ray'), or an Executor, got {executor!r}")
-    if not isinstance(strategy, str) and not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
-        raise UserError(f"strategy must be a name, such as 'bo', or a class, got {strategy!r}")
-    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
-        raise UserError(f"callbacks must be a list of functions, got {callbacks!r}")
-    if resume and study is None and storage is None:
-        raise UserError("resume continues the run in a folder, which is missing: give study='runs/mine'")
+    _check(strategy, callbacks, executor, study=study, storage=storage, resume=resume)
     keeps_budget = resume and study is not None and n_trials is None and time_limit is None
     if n_trials is None and time_limit is None and not keeps_budget:
         n_trials = DEFAULT_TRIALS
@@ -151,23 +146,61 @@ def tune(
     warn = functools.partial(warnings.warn, stacklevel=2)
     if settings.crowded and own is None:
         warn(settings.crowded)
+    display = progress_display() if progress else None
+    search = _Search(task, replace(settings, prior=first), kind, folder, own, keeps_budget, display, callbacks, warn)
+    if storage is not None:
+        result = share(storage, folder, task, settings, search, resume=resume)
+    else:
+        result = search(recorded(folder) if resume and folder is not None else None)
+    if result.stop_reason == "interrupted":
+        warn(f"interrupted: the result has the {len(result.trials)} trials so far")
+    elif result.study.best is None:
+        warn(" ".join([f"no trial succeeded ({result.stop_reason}).", *commonest_error(result.study)]))
+    return result
 
-    def search(stored: Mapping[str, Any] | None, shared: SharedRun | None = None) -> Result:
-        clock = Clock()
-        if stored is None:
-            complete = replace(settings, prior=first, started=datetime.now(UTC).isoformat(timespec="seconds"))
-        else:
-            complete = replace(settings, prior=stored.get("prior"), started=stored.get("started"))
-        if stored is not None and keeps_budget:
-            complete = replace(complete, n_trials=stored.get("n_trials") or DEFAULT_TRIALS)
-        where = own
-        here = own is None and machines is None and n_workers == 1 and trial_seconds is None and shared is None
-        if here and not cards(device):  # after some GPU errors, only a new process can use it
-            where = SerialExecutor(task)
+
+def _check(
+    strategy: Any,
+    callbacks: Any,
+    executor: Any,
+    *,
+    study: str | Path | None,
+    storage: str | None,
+    resume: bool,
+) -> None:
+    if executor is not None and not isinstance(executor, (Executor, Machines)):
+        raise UserError(f"executor must be Machines, such as Machines('ray'), or an Executor, got {executor!r}")
+    if not isinstance(strategy, str) and not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
+        raise UserError(f"strategy must be a name, such as 'bo', or a class, got {strategy!r}")
+    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
+        raise UserError(f"callbacks must be a list of functions, got {callbacks!r}")
+    if resume and study is None and storage is None:
+        raise UserError("resume continues the run in a folder, which is missing: give study='runs/mine'")
+    if storage is not None and executor is not None:
+        raise UserError("storage shares the workers of the processes that take part; leave executor out")
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The search of a call, to be called once it is known whether it continues a run."""
+
+    task: Task
+    settings: Settings  # of a new run
+    kind: type[Strategy] | None  # the user's own
+    folder: RunFolder | None
+    executor: Executor | None  # the user's own
+    keeps_budget: bool  # whether a resumed run keeps its budget
+    display: Progress | None
+    callbacks: Sequence[Callback]
+    warn: Callable[[str], None]
+
+    def __call__(self, stored: Mapping[str, Any] | None, shared: SharedRun | None = None) -> Result:
+        """``stored``: the settings of the run that it continues. ``shared``: the run that this process leads."""
+        clock, folder, complete = Clock(), self.folder, self._settings(stored)
+        strategy = strategy_of(self.task, complete, self.kind)
         with open_search(
-            task, complete, strategy_of(task, complete, kind), folder,
-            resume=stored is not None, executor=where,
-            display=progress_display() if progress else None, callbacks=callbacks, warn=warn, shared=shared,
+            self.task, complete, strategy, folder, resume=stored is not None, executor=self._executor(shared),
+            display=self.display, callbacks=self.callbacks, warn=self.warn, shared=shared,
         ) as opened:  # fmt: skip
             with clock.during("search"):
                 result = opened.tuner.run()
@@ -182,17 +215,20 @@ def tune(
                 opened.tuner.retention.keep_best(KEPT_AT_THE_END)
             return result
 
-    if storage is not None:
-        if executor is not None:
-            raise UserError("storage shares the workers of the processes that take part; leave executor out")
-        result = share(storage, folder, task, settings, search, resume=resume)
-    else:
-        result = search(recorded(folder) if resume and folder is not None else None)
-    if result.stop_reason == "interrupted":
-        warn(f"interrupted: the result has the {len(result.trials)} trials so far")
-    elif result.study.best is None:
-        warn(" ".join([f"no trial succeeded ({result.stop_reason}).", *commonest_error(result.study)]))
-    return result
+    def _settings(self, stored: Mapping[str, Any] | None) -> Settings:
+        if stored is None:
+            return replace(self.settings, started=datetime.now(UTC).isoformat(timespec="seconds"))
+        n_trials = stored.get("n_trials") or DEFAULT_TRIALS if self.keeps_budget else self.settings.n_trials
+        return replace(self.settings, prior=stored.get("prior"), started=stored.get("started"), n_trials=n_trials)
+
+    def _executor(self, shared: SharedRun | None) -> Executor | None:
+        """The user's own, or this process; None for processes of its own."""
+        settings = self.settings
+        is_serial = settings.machines is None and settings.n_workers == 1 and settings.trial_seconds is None
+        if self.executor is not None or not is_serial or shared is not None:
+            return self.executor
+        # After some GPU errors, only a new process can use the card.
+        return None if cards(settings.device or "auto") else SerialExecutor(self.task)
 
 
 def _trackers(names: str | Sequence[str], study: str | Path | None) -> Sequence[str] | None:

@@ -76,31 +76,13 @@ def promote(
 
     ``before``: the model in use. ``lineage``: all its versions, which are scored on the test set too.
     """
-    from automl.deployment.calibration import Judged, temperature_that_helps
     from automl.deployment.predictor import Predictor, load_predictor
 
-    splits, old, metric = splits_by_family(task), n_old(Path(task.data)), task.metric
-    truth = truth_of(task, "valid")
-    models = [candidate.model for candidate in candidates]
-    on_valid = [model.deciding(lambda family: splits(family).x_valid) for model in models]
-    comparison = _Comparison.of(task, before, splits, old, tolerance)
-    usable = without_forgetting(
-        [comparison.lost(model, on_valid[i]) for i, model in enumerate(models)], comparison.allowed
-    )
-    seen = [saw_validation(before.card) and candidate.what == "continued" for candidate in candidates]
-    unseen = np.arange(old["valid"] if any(seen) else 0, len(truth))  # by each of the candidates
-    halves = [unseen[half] for half in held_out(truth.y[unseen], len(unseen) // 2)]
-    place, crossed = _chosen(metric, truth, [on_valid[i] for i in usable], halves, old["valid"])
-    best, model, theirs = candidates[usable[place]], models[usable[place]], on_valid[usable[place]]
-    verdict = comparison.verdict(model, crossed)
-    how = _how(metric, verdict)
-    why = f"{SHORT[best.what]} {how}"
+    choice = _choose(task, before, candidates, tolerance)
+    verdict, model = choice.verdict, choice.candidate.model
+    why = f"{SHORT[choice.candidate.what]} {_how(task.metric, verdict)}"
     say(("promoted: " if verdict.promoted else "not promoted: ") + why)
-    temperature = 1.0
-    if METRICS[metric].kind == "classes" and model.threshold == HALF:  # others are for raw probabilities
-        judged = (Judged(theirs[half], truth.y[half], truth[half].weights) for half in halves)
-        temperature = temperature_that_helps(*judged)
-    rules = {"temperature": temperature, "threshold": model.threshold}
+    rules = {"temperature": _temperature(task.metric, choice), "threshold": model.threshold}
     after, coming = Predictor(model.members, None, rules), lineage.coming
     others = ((number, place) for number, place in lineage.models.items() if number != lineage.current)
     earlier = ((number, load_predictor(place)) for number, place in others)
@@ -108,20 +90,13 @@ def promote(
     in_use, candidate = (compared["scores"][str(version)] for version in (lineage.current, coming))
     if verdict.promoted:
         about = {name: before.card.get(name) for name in ("strategy", "seed", "n_trials", "started")}
-        about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": coming}
-        about |= {SAW: seen[usable[place]]}
-        kept = Kept(
-            "updated", f"{LONG[best.what]}; compared with the model before, it {how}", best.write(writing / MODEL),
-            temperature=temperature, threshold=after.threshold, scores=all_metrics(task, after),
-            baseline=_baseline(compared),
-        )  # fmt: skip
-        data = fingerprint(splits(task.space["model"].default_value))
-        card = write_card(writing / MODEL, task, kept, data, about, score(metric, truth[unseen], theirs[unseen]))
+        about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": coming, SAW: choice.saw}
+        card = _write(task, choice, after, writing, about, _baseline(compared))
         if doubt := not_better_than_baseline(card):
             say(doubt)
     return {
-        "chosen": {"what": best.what, "config": dict(best.config)},
-        "metric": metric,
+        "chosen": {"what": choice.candidate.what, "config": dict(choice.candidate.config)},
+        "metric": task.metric,
         "gain_on_new": verdict.new.value,
         "gain_on_new_low": verdict.new.low,
         "gain_on_all": verdict.both.value,
@@ -136,6 +111,73 @@ def promote(
     }
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """The best candidate, judged against the model in use."""
+
+    candidate: Candidate
+    predicted: NDArray[Any]  # its predictions for the validation set
+    truth: Truth  # of the validation set
+    unseen: NDArray[np.int64]  # the validation examples that no candidate was trained on
+    halves: Sequence[NDArray[np.int64]]  # of these
+    saw: bool  # whether this candidate was trained on the others
+    verdict: Verdict
+
+
+def _choose(
+    task: OwnData | CrossValidated, before: Predictor, candidates: Sequence[Candidate], tolerance: float
+) -> _Choice:
+    splits, old, truth = splits_by_family(task), n_old(Path(task.data)), truth_of(task, "valid")
+    models = [candidate.model for candidate in candidates]
+    on_valid = [model.deciding(lambda family: splits(family).x_valid) for model in models]
+    comparison = _Comparison.of(task, before, splits, old, tolerance)
+    usable = without_forgetting(
+        [comparison.lost(model, on_valid[i]) for i, model in enumerate(models)], comparison.allowed
+    )
+    seen = [saw_validation(before.card) and candidate.what == "continued" for candidate in candidates]
+    unseen = np.arange(old["valid"] if any(seen) else 0, len(truth))
+    halves = [unseen[half] for half in held_out(truth.y[unseen], len(unseen) // 2)]
+    place, crossed = _best(task.metric, truth, [on_valid[i] for i in usable], halves, old["valid"])
+    best = usable[place]
+    verdict = comparison.verdict(models[best], crossed)
+    return _Choice(candidates[best], on_valid[best], truth, unseen, halves, seen[best], verdict)
+
+
+def _temperature(metric: str, choice: _Choice) -> float:
+    """The temperature of the candidate's probabilities."""
+    from automl.deployment.calibration import Judged, temperature_that_helps
+
+    if METRICS[metric].kind != "classes" or choice.candidate.model.threshold != HALF:  # others are for raw ones
+        return 1.0
+    truth = choice.truth
+    return temperature_that_helps(
+        *(Judged(choice.predicted[half], truth.y[half], truth[half].weights) for half in choice.halves)
+    )
+
+
+def _write(
+    task: OwnData | CrossValidated,
+    choice: _Choice,
+    after: Predictor,
+    writing: Path,
+    about: Mapping[str, Any],
+    baseline: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write the promoted model; returns its card."""
+    kept = Kept(
+        "updated",
+        f"{LONG[choice.candidate.what]}; compared with the model before, it {_how(task.metric, choice.verdict)}",
+        choice.candidate.write(writing / MODEL),
+        temperature=float(after.card["temperature"]),
+        threshold=after.threshold,
+        scores=all_metrics(task, after),
+        baseline=baseline,
+    )
+    data = fingerprint(splits_by_family(task)(task.space["model"].default_value))
+    on_valid = score(task.metric, choice.truth[choice.unseen], choice.predicted[choice.unseen])
+    return write_card(writing / MODEL, task, kept, data, about, on_valid)
+
+
 def _baseline(compared: Mapping[str, Any]) -> dict[str, Any]:
     """The score of the baseline on all test rows, for a model card."""
     n, baseline = compared["n_test"], compared["baseline"]
@@ -145,7 +187,7 @@ def _baseline(compared: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": baseline["name"], "score": baseline["all"], "split": "test", "rows": f"{rows}."}
 
 
-def _chosen(
+def _best(
     metric: str,
     truth: Truth,
     predicted: Sequence[NDArray[Any]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from strategies.base import Strategy
 if TYPE_CHECKING:
     from automl.runs.settings import Settings
     from automl.runs.shared import SharedRun
+    from automl.study.postgres import LeaderConnection
     from automl.tuning.progress import Progress
 
 
@@ -93,42 +94,29 @@ def open_search(
     seed = settings.seed or 0
     trackers = make_trackers(settings.track or ())
     with ExitStack() as stack:
-        logs, trials, tracked, log = None, None, None, RunLog(None, listeners)
-        retries: Callable[[], None] | None = None
-        uses_folders = getattr(task, "uses_folder", True)
+        leader = None if shared is None else shared.connection
         if folder is None:
-            study = Study(task.space, task.max_epochs)
-            if uses_folders:
-                trials = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
+            kept = stack.enter_context(_without_folder(task, listeners))
         else:
-            leader = None if shared is None else shared.connection
-            kept = settings.to_json()
-            before = recorded(folder, leader) if resume else {}
-            is_longer = resume and (settings.trial_seconds or 0.0) > (before.get("trial_seconds") or math.inf)
-            if is_longer:  # until the trials are asked for, since the run may end before
-                kept["trial_seconds"] = before["trial_seconds"]
-            study = stack.enter_context(opened(folder, task, kept, resume=resume, data=data, leader=leader))
-            if is_longer:
-                retries = partial(study.change_settings, {**before, **settings.to_json()})
-            logs, trials, log = folder.logs, folder.trials if uses_folders else None, RunLog(folder.log, listeners)
-            stack.callback(log.close)
+            kept = stack.enter_context(_in_folder(folder, task, settings, listeners, resume, data, leader))
+        study, trials, tracked = kept.study, kept.trials, None
         folders = TrialFolders(trials)
         if shared is not None:
             executor = stack.enter_context(others := shared.executor(task, settings, study))
             folders = SharedFolders(trials, others)
         elif executor is None:
-            executor = stack.enter_context(_executor(task, settings, logs, trials, folder, warn))
+            executor = stack.enter_context(_executor(task, settings, kept.logs, trials, folder, warn))
         if folder is not None and trackers:
             tracked = stack.enter_context(tracking(trackers, folder, study, task.name, settings.strategy, seed, warn))
         watch = None if display is None else stack.enter_context(display).update
         tuner = Tuner(
             task, strategy, study, executor,
             n_trials=settings.n_trials, seed=seed, device=settings.device or "auto", lanes=settings.lanes or 1,
-            folders=folders, strategy_name=settings.strategy, logs=logs, time_limit=settings.time_limit,
+            folders=folders, strategy_name=settings.strategy, logs=kept.logs, time_limit=settings.time_limit,
             target=settings.target,
             patience=settings.patience, sure_within=settings.sure_within, reproducible=bool(settings.reproducible),
             n_pending=settings.n_workers if settings.reproducible else None,
-            reserve=reserve, retries=retries, callbacks=callbacks, log=log, warn=warn,
+            reserve=reserve, retries=kept.retries, callbacks=callbacks, log=kept.log, warn=warn,
             watch=watch if tracked is None else tracked.after(watch),
         )  # fmt: skip
         if shared is not None:
@@ -136,6 +124,52 @@ def open_search(
         yield Search(tuner, tracked)
         if tuner.stop_reason is not None:
             study.end(tuner.stop_reason)  # with all that follows the search
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a search writes to."""
+
+    study: Study
+    log: RunLog
+    logs: Path | None = None  # folder of the logs of trainings
+    trials: Path | None = None  # folder of the folders of trials, if the task uses any
+    retries: Callable[[], None] | None = None  # called once trials that were too slow are asked for again
+
+
+@contextmanager
+def _without_folder(task: Task, listeners: Sequence[Listener]) -> Iterator[_Kept]:
+    study, log = Study(task.space, task.max_epochs), RunLog(None, listeners)
+    if not getattr(task, "uses_folder", True):
+        yield _Kept(study, log)
+        return
+    with tempfile.TemporaryDirectory(prefix="automl-") as place:
+        yield _Kept(study, log, trials=Path(place))
+
+
+@contextmanager
+def _in_folder(
+    folder: RunFolder,
+    task: Task,
+    settings: Settings,
+    listeners: Sequence[Listener],
+    resume: bool,
+    data: Path | None,
+    leader: LeaderConnection | None,
+) -> Iterator[_Kept]:
+    """The arguments are those of ``open_search``; ``leader``: the connection of a shared run's leader."""
+    written, retries = settings.to_json(), None
+    before = recorded(folder, leader) if resume else {}
+    is_longer = resume and (settings.trial_seconds or 0.0) > (before.get("trial_seconds") or math.inf)
+    if is_longer:  # until the trials are asked for, since the run may end before
+        written["trial_seconds"] = before["trial_seconds"]
+    with opened(folder, task, written, resume=resume, data=data, leader=leader) as study:
+        if is_longer:
+            retries = partial(study.change_settings, {**before, **settings.to_json()})
+        log = RunLog(folder.log, listeners)
+        with closing(log):
+            trials = folder.trials if getattr(task, "uses_folder", True) else None
+            yield _Kept(study, log, folder.logs, trials, retries)
 
 
 def _executor(

@@ -36,7 +36,7 @@ from automl.continual.paired_bootstrap import (
     score,
     without_forgetting,
 )
-from automl.continual.promotion import _chosen, saw_validation
+from automl.continual.promotion import _best, saw_validation
 from automl.continual.update import Effort, update
 from automl.continual.versions import Versions
 from automl.data.ingest.encoder import load_encoder
@@ -698,7 +698,7 @@ def test_examples_that_a_candidate_was_trained_on_do_not_choose_it():
     memorised = np.where(np.arange(80) < 40, y, y + 3)  # of a model that has seen the first 40
     honest = y + 2
     halves = [np.arange(40, 80, 2), np.arange(41, 80, 2)]
-    place, crossed = _chosen("rmse", Truth(y), [memorised, honest], halves, 40)
+    place, crossed = _best("rmse", Truth(y), [memorised, honest], halves, 40)
     assert place == 1
     assert (crossed == honest).all()
-    assert _chosen("rmse", Truth(y), [memorised, honest], [np.arange(0, 80, 2), np.arange(1, 80, 2)], 40)[0] == 0
+    assert _best("rmse", Truth(y), [memorised, honest], [np.arange(0, 80, 2), np.arange(1, 80, 2)], 40)[0] == 0
