@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_pages_have_the_numbers_of_the_results(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    pages = ["README.md", "docs/how-to/tables.md", "docs/strategies/bo.md", "docs/strategies/auto.md"]
-    pages = list(map(Path, pages))
+    names = ["README.md", "docs/how-to/tables.md", "docs/strategies/bo.md", "docs/strategies/auto.md"]
+    pages = [Path(name) for name in names]
     copies = [Path(shutil.copy(page, tmp_path)) for page in pages]
     claims.main(Path("results"), *copies)
     for page, copy in zip(pages, copies, strict=True):
