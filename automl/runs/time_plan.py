@@ -62,12 +62,12 @@ class TimePlan:
 
     The final trains each contender and the default with ``n_seeds`` seeds, each for as long as its own trial took,
     scaled to a full training; the sum is divided by the number of workers, but is at least the longest training. The
-    refit takes as long as the longest of these. Both are multiplied by MARGIN. A process takes as long to start as the
-    search took to its first epoch, without the training: once for the final, as the search ends with trainings under
-    way, once for the refit, and twice for making the model, which loads it and scores the test set. Writing the files
-    takes FILES_SECONDS, and FILES_SECONDS_A_TRIAL for each trial. Column importances get COLUMNS_SECONDS, or
-    COLUMNS_SHARE of the limit if that is less. All of this, and the time before the search, is reserved, but at most a
-    share RESERVED of the limit, and for more than one seed at most RESERVED_FOR_SEEDS.
+    refit takes as long as the longest of these, in a process of the final. Both are multiplied by MARGIN. A process
+    takes as long to start as the search took to its first epoch, without the training: once for the final, as the
+    search ends with trainings under way, and twice for making the model, which loads it and scores the test set.
+    Writing the files takes FILES_SECONDS, and FILES_SECONDS_A_TRIAL for each trial. Column importances get
+    COLUMNS_SECONDS, or COLUMNS_SHARE of the limit if that is less. All of this, and the time before the search, is
+    reserved, but at most a share RESERVED of the limit, and for more than one seed at most RESERVED_FOR_SEEDS.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class TimePlan:
                 per_seed = MARGIN * max(sum(seconds) / max(1, tuner.executor.n_workers), max(seconds))
                 startup = self._startup or 0.0
                 files = FILES_SECONDS + FILES_SECONDS_A_TRIAL * len(study.trials)
-                starts = bool(self.n_seeds) + self._refits + 2 * self._keeps_model
+                starts = bool(self.n_seeds) + 2 * self._keeps_model
                 refit = MARGIN * max(seconds) if self._refits else 0.0
                 if self._refit_seconds is not None:
                     refit = MARGIN * self._refit_seconds(tuner)
