@@ -40,16 +40,18 @@ class ShortThroughout(Auto):
     phase_share = 1.0
 
 
-class SharedNoiseSearch(BayesianOptimization):
-    """The losses of a config at different rungs share noise from the first full training on."""
+class LateNoiseSearch(BayesianOptimization):
+    """The losses of a config at different rungs share noise from 20 full trainings on, whatever the budget."""
 
-    shared_from = 0
+    @property
+    def _shared_from(self) -> int:
+        return self.shared_from
 
 
-class SharedNoise(Auto):
-    """Noise shared by the losses of a config at different rungs from the first full training on."""
+class LateNoise(Auto):
+    """Noise shared by the losses of a config at different rungs from 20 full trainings on, whatever the budget."""
 
-    model_search = SharedNoiseSearch
+    model_search = LateNoiseSearch
 
 
 class ProductOfKernels(Auto):

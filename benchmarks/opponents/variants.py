@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from benchmarks.opponents.auto_variants import (
     Genetic,
+    LateNoise,
     NoEarlyStopping,
     NoFamilies,
     ProductOfKernels,
     Repeats,
-    SharedNoise,
     ShortThroughout,
 )
 from benchmarks.opponents.bo_variants import (
@@ -53,7 +53,7 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
         ShortThroughout,
         "short trainings first during the whole budget, not only in a first phase",
     ),
-    "auto~shared-noise": (SharedNoise, "losses of a config share noise from the start, not from 20 full trainings on"),
+    "auto~late-noise": (LateNoise, "losses of a config share noise only from 20 full trainings on"),
     "auto~product-kernel": (
         ProductOfKernels,
         "a kernel of configs times one of the share of a full training, instead of one of both",
