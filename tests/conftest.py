@@ -1,10 +1,14 @@
 """One thread for linear algebra, as in the real command: two busy ones make small problems many times slower."""
 
 import os
+import signal
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before numpy is imported anywhere
 
 import pytest
+
+# A shell starts its background jobs with SIGINT ignored, and the commands that tests interrupt would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
