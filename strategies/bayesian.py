@@ -39,7 +39,7 @@ REFIT_SELDOM = 5  # the same with many pending trials
 N_AHEAD, N_CONSIDERED = 15, 256  # further proposals per model with many pending trials, and their candidates
 N_SCALE = 8  # first trials, whose losses give the scale of those of the whole space
 FEW_NUMBERS = 3
-FEW_TRIALS = 30
+N_WHOLE = 20  # full trainings from which on losses of a config share noise in a search of few trials
 MANY_DIMENSIONS = 20  # above this, the search stays in a trust region
 
 
@@ -54,9 +54,9 @@ class BayesianOptimization(ConfigStrategy):
     shared_noise: ClassVar[float] = 0.5
     """Correlation of the noise of a config's losses at different rungs: its whole curve may lie above or below what its
     neighbours suggest, so two of its losses are weaker evidence than those of two configs."""
-    shared_from: ClassVar[int] = 20
-    """Full trainings before which it is 0, unless the budget is more than FEW_TRIALS: a search that trusts short
-    trainings more finds better configs by then, and worse ones later."""
+    few_trials: ClassVar[float] = 30
+    """Budget up to which that correlation is 0 before N_WHOLE full trainings, as it is if only the time is limited: a
+    search that trusts short trainings more found better configs by then, and worse ones later."""
     warps: ClassVar[bool] = False
     """Whether numbers are warped: see ``_warp``. Not yet shown to help beyond smooth functions."""
 
@@ -80,10 +80,6 @@ class BayesianOptimization(ConfigStrategy):
     def _initial_size(self) -> float:
         n_numbers = sum(dim.kind != "choice" for dim in self.encoding.dimensions)
         return self.n_initial if n_numbers <= FEW_NUMBERS or self._has_short else self.n_initial_soon
-
-    @property
-    def _shared_from(self) -> int:
-        return self.shared_from if self.n_trials is None or self.n_trials <= FEW_TRIALS else 0
 
     def restore(self, proposal: Proposal) -> None:
         super().restore(proposal)
@@ -215,7 +211,8 @@ class BayesianOptimization(ConfigStrategy):
         if self._features.with_epochs:
             X[:, -1] = seen.share[kept]
         self._noise = None
-        if self._features.with_epochs and np.count_nonzero(seen.share >= 1.0) >= self._shared_from:
+        has_many = self.n_trials is not None and self.n_trials > self.few_trials
+        if self._features.with_epochs and (has_many or np.count_nonzero(seen.share >= 1.0) >= N_WHOLE):
             same = seen.trial[kept][:, None] == seen.trial[kept]
             self._noise = self.shared_noise * (same & ~np.eye(len(kept), dtype=bool))
         return points, seen, X, seen.losses[kept]

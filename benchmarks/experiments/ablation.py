@@ -156,14 +156,11 @@ def _by_suite(rows: pd.DataFrame, strategy: str) -> list[str]:
     variants = list(dict.fromkeys(rows["rival"]))
     cells = []
     for (suite, budget), found in rows.groupby(["suite", "budget"], sort=False):
-        by_name = found.set_index("rival")
+        differences = {row["rival"]: difference_of(row) for row in found.to_dict("records")}
         first = found.iloc[0]
         cells.append([f"{suite}, {counted(int(first['n_tasks']), 'task')}", f"{budget}", f"{first['regret']:.3f}"])
         for name in variants:
-            if name not in by_name.index:  # it has no runs there
-                cells[-1].append("")
-                continue
-            difference, interval = difference_of(by_name.loc[name])
+            difference, interval = differences.get(name, ("", ""))  # without runs there
             cells[-1].append(f"{difference} ({interval})" if interval else difference)
     return grid(["suite", "trainings", f"`{strategy}`", *(f"`{name}`" for name in variants)], cells)
 

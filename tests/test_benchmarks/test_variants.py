@@ -195,3 +195,13 @@ def test_the_gradient_of_an_averaged_improvement_matches_finite_differences():
     assert values == pytest.approx(np.log(np.exp(alone).mean(axis=0)))
     for x, gradient in zip(at, gradients, strict=True):
         assert gradient == pytest.approx(approx_fprime(x, lambda p: averaged(p[None])[0], 1e-7), rel=1e-3, abs=1e-4)
+
+
+def test_a_variant_without_runs_in_a_suite_has_an_empty_cell_there():
+    columns = ["rival", "suite", "budget", "n_tasks", "fresh_tasks", "min_seeds", "regret", "rival_regret"]
+    columns += ["difference", "low", "high"]
+    pairs = [("auto~genetic", "yahpo"), ("auto~repeats", "yahpo"), ("auto~genetic", "recorded")]
+    rows = [(rival, suite, 20, 15, 0, 5, 0.1, 0.2, -0.1, -0.2, 0.0) for rival, suite in pairs]
+    *_, yahpo, recorded = summary(pd.DataFrame(rows, columns=columns), "auto")
+    assert yahpo == "| yahpo, 15 tasks | 20 | 0.100 | +0.100 (+0.000 to +0.200) | +0.100 (+0.000 to +0.200) |"
+    assert recorded == "| recorded, 15 tasks | 20 | 0.100 | +0.100 (+0.000 to +0.200) |  |"
