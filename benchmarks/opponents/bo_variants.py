@@ -52,6 +52,14 @@ class MoreInitial(BayesianOptimization):
     n_initial_soon = 8
 
 
+class FewInitialInLarge(BayesianOptimization):
+    """An initial design of four also in spaces of many hyperparameters."""
+
+    @property
+    def _initial_size(self) -> float:
+        return self.n_initial_soon if self._is_large and not self._has_short else super()._initial_size
+
+
 class ManyInitial(BayesianOptimization):
     """A large initial design in every space."""
 

@@ -36,8 +36,13 @@ def configs(spec, n=20):
 
 
 @pytest.mark.parametrize(
-    "spec", [name for name in variants_of("bo") if name not in ("bo~no-ceiling", "bo~local", "bo~more-initial")]
-)  # which need equal losses, numbers alone, or more numbers
+    "spec",
+    [
+        name
+        for name in variants_of("bo")
+        if name not in ("bo~no-ceiling", "bo~local", "bo~more-initial", "bo~few-initial-in-large")
+    ],
+)  # which need equal losses, numbers alone, or a larger space
 def test_a_variant_starts_like_bo_is_reproducible_and_then_differs(spec):
     found, bo = configs(spec), configs("bo")
     assert found == configs(spec)
@@ -46,20 +51,24 @@ def test_a_variant_starts_like_bo_is_reproducible_and_then_differs(spec):
     assert found != bo
 
 
-def test_a_larger_initial_design_starts_like_bo():
-    numbers = ConfigurationSpace(space={f"x{i}": Float(f"x{i}", (0.0, 1.0)) for i in range(4)})
+@pytest.mark.parametrize(
+    ("spec", "d", "n_bo", "n"), [("bo~more-initial", 4, 4, 8), ("bo~few-initial-in-large", 11, 8, 4)]
+)
+def test_an_initial_design_of_another_size_starts_like_bo(spec, d, n_bo, n):
+    numbers = ConfigurationSpace(space={f"x{i}": Float(f"x{i}", (0.0, 1.0)) for i in range(d)})
     found = {}
-    for spec in ("bo", "bo~more-initial"):
-        strategy = make(spec, numbers, seed=1, n_trials=9)
+    for name in ("bo", spec):
+        strategy = make(name, numbers, seed=1, n_trials=9)
         proposals = []
         for _ in range(9):
             proposals.append(strategy.ask())
             strategy.tell(Outcome(proposals[-1], (sum(proposals[-1].config.values()),), 0.0))
-        found[spec] = proposals
-    bo, more = found.values()
-    assert [p.config for p in bo[:4]] == [p.config for p in more[:4]]
-    assert [p.info["from"] for p in bo] == ["default", *["initial design"] * 3, *["gp"] * 5]
-    assert [p.info["from"] for p in more] == ["default", *["initial design"] * 7, "gp"]
+        found[name] = proposals
+    bo, other = found.values()
+    assert [p.config for p in bo[:4]] == [p.config for p in other[:4]]
+    for proposals, size in ((bo, n_bo), (other, n)):
+        origins = [p.info["from"] for p in proposals]
+        assert origins == ["default", *["initial design"] * (size - 1), *["gp"] * (9 - size)]
 
 
 def test_a_quadratic_model_finds_the_minimum_of_a_quadratic_function():

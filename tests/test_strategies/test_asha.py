@@ -213,8 +213,11 @@ def test_a_task_that_can_pause_is_tuned_with_pauses():
     assert sum(trial.epochs for trial in result.trials) <= 2 * 6 + 6
 
 
-@pytest.mark.parametrize(("spec", "d", "n"), [("bo", 4, 4), ("bo", 3, 8), ("bo+asha", 4, 8), ("auto", 4, 8)])
-def test_a_model_comes_early_where_an_initial_design_covers_little_and_costs_much(spec, d, n):
+@pytest.mark.parametrize(
+    ("spec", "d", "n"),
+    [("bo", 4, 4), ("bo", 9, 4), ("bo", 10, 8), ("bo", 3, 8), ("bo+asha", 4, 8), ("auto", 4, 8)],
+)
+def test_a_model_comes_early_where_an_initial_design_costs_much_and_says_little(spec, d, n):
     space = load_space({**{f"x{i}": {"float": [0, 1]} for i in range(d)}, "y": {"choice": ["a", "b", "c"]}})
     strategy = make_strategy(spec, space, seed=0, n_trials=20, max_epochs=27)
     origins = {}
