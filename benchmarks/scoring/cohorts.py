@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -49,7 +50,7 @@ class Field:
         """The (suite, task) of the field."""
         return sorted({(suite, task) for suite, task, _ in self.pairs})
 
-    @property
+    @cached_property
     def units(self) -> pd.Series:
         """The unit of each (suite, task)."""
         return pd.Series({(suite, task): unit for suite, task, unit in self.variants})

@@ -144,9 +144,9 @@ def beaten(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
     return rows.drop_duplicates(["suite", "task"])
 
 
-def by_unit(regrets: pd.DataFrame, budget: float, units: Units = None) -> pd.DataFrame:
-    """Mean over seeds, then over the tasks of a unit: a row per (suite, unit), a column per strategy."""
-    means = regrets[budget].groupby(["suite", "task", "strategy"]).mean().unstack("strategy")
+def by_unit(regrets: pd.DataFrame, units: Units = None) -> pd.DataFrame:
+    """Mean over seeds, then over the tasks of a unit: a row per (suite, unit), a column per budget and strategy."""
+    means = pd.DataFrame(regrets.groupby(["suite", "task", "strategy"]).mean().unstack("strategy"))
     return means.groupby(unit_keys(means.index, units)).mean()
 
 

@@ -11,7 +11,7 @@ from benchmarks.scoring import regret, targets
 from benchmarks.scoring.certainty import expected
 from benchmarks.scoring.cohorts import REFERENCES, Field
 from benchmarks.scoring.comparison import NOTHING, Comparison, compare, nothing
-from benchmarks.scoring.statistics import of_these, paired_interval
+from benchmarks.scoring.statistics import of_each, of_these, paired_interval
 from benchmarks.scoring.told import PLANNED, UNPLANNED, Told
 
 CURVE = (1, 2, 3, 5, 7, 10, 14, 20, 30, 50, 70, 100, 140, 200, 300, 500, 700, 1000)  # budgets of the curves
@@ -145,7 +145,8 @@ def _competitors(scores: pd.DataFrame) -> pd.DataFrame:
 def _tables(field: Field, scores: pd.DataFrame, budgets: list[float]) -> dict[float, pd.DataFrame]:
     """By budget, the mean regrets of the compared strategies: units x strategies."""
     competitors = _competitors(scores)
-    return {budget: _compared(regret.by_unit(competitors, budget, field.units)) for budget in budgets}
+    found = regret.by_unit(competitors[budgets], field.units)
+    return {budget: _compared(pd.DataFrame(found[budget])) for budget in budgets}
 
 
 def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tuple[pd.DataFrame, list[str], bool]:
@@ -200,7 +201,7 @@ def _board(
     # The mean of losses such as squared errors cannot be negative, though Student's t does not know.
     columns["low_tasks"] = low if field.normalised or (wide < 0).any(axis=None) else low.clip(lower=0.0)
     board = pd.DataFrame(columns).rename_axis(["budget", "strategy"])
-    board = board.join(pd.concat([_of_units(tables[budget], budget) for budget in curve]))
+    board = board.join(_of_units(tables))
     later = [budget for budget in shown if budget > curve[0]]
     if later:
         areas = {b: regret.area_under_curve(along[[c for c in curve if c <= b]]) for b in later}
@@ -209,13 +210,16 @@ def _board(
     return board.reset_index()
 
 
-def _of_units(table: pd.DataFrame, budget: float) -> pd.DataFrame:
+def _of_units(tables: dict[float, pd.DataFrame]) -> pd.DataFrame:
     """Intervals of each strategy's regret for tasks like these, and its mean rank with its interval."""
-    found = expected(table).drop(columns="mean")
-    ranked = expected(regret.ranks(table))
-    found["rank"], found["low_rank"], found["high_rank"] = ranked["mean"], ranked["low95"], ranked["high95"]
-    found.index = pd.MultiIndex.from_product([[budget], found.index], names=["budget", "strategy"])
-    return found
+    found = expected(_side_by_side(tables)).drop(columns="mean")
+    ranked = expected(_side_by_side({budget: regret.ranks(table) for budget, table in tables.items()}))
+    return found.assign(rank=ranked["mean"], low_rank=ranked["low95"], high_rank=ranked["high95"])
+
+
+def _side_by_side(tables: dict[float, pd.DataFrame]) -> pd.DataFrame:
+    """Columns (budget, strategy)."""
+    return pd.concat(tables, axis=1, names=["budget", "strategy"])
 
 
 def _speed_ups(regrets: pd.DataFrame, shown: list[float], units: pd.Series) -> pd.DataFrame:
@@ -241,10 +245,5 @@ def _duels(regrets: pd.DataFrame, comparisons: dict[float, Comparison]) -> pd.Da
 
 def _by_task(regrets: pd.Series) -> pd.DataFrame:
     """Mean over seeds with its interval: a row per (suite, task, strategy)."""
-    rows = []
-    wide = regrets.unstack("strategy")
-    for (suite, task), part in wide.groupby(["suite", "task"]):
-        low, high = of_these(part)
-        found = pd.DataFrame({"suite": suite, "task": task, "regret": part.mean(), "low": low, "high": high})
-        rows.append(found.rename_axis("strategy").reset_index())
-    return pd.concat(rows, ignore_index=True)
+    found = of_each(pd.DataFrame(regrets.unstack("strategy"))).rename(columns={"mean": "regret"})
+    return found.reset_index()

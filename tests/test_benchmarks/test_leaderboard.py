@@ -40,26 +40,23 @@ def runs(
 ) -> pd.DataFrame:
     """Runs whose regret falls from 1 to about ``quality``, with 10% noise."""
     rng = np.random.default_rng([*map(ord, strategy)])
-    parts = []
-    for task in tasks:
-        for seed in range(n_seeds):
-            regret = quality + (1 - quality) / np.arange(1, n_trials + 1) ** 2
-            loss = regret * (1 + 0.1 * rng.random(n_trials))
-            numbers = np.arange(1, n_trials + 1)
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "suite": suite, "task": task, "strategy": strategy, "seed": seed, "n_trials": n_trials,
-                        "n_workers": n_workers, "kind": kind, "trial": numbers - 1, "loss": loss, "worth": loss,
-                        "test": np.nan, "epochs": max_epochs, "max_epochs": max_epochs,
-                        "at_epochs": numbers * max_epochs, "at_seconds": 10.0 * numbers / n_workers, "failed": False,
-                        "crash": None, "error": None, "strategy_seconds": 0.01, "unit": task, "split": split,
-                        "is_default": numbers == 1, "retrained": np.nan, "returned": np.nan, "repeats": np.nan,
-                        "commit": "abc",
-                    }
-                )
-            )  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+    n_runs = len(tasks) * n_seeds
+    regret = quality + (1 - quality) / np.arange(1, n_trials + 1) ** 2
+    loss = (regret * (1 + 0.1 * rng.random((n_runs, n_trials)))).ravel()
+    numbers = np.tile(np.arange(1, n_trials + 1), n_runs)
+    of_tasks = np.repeat(tasks, n_seeds * n_trials)
+    return pd.DataFrame(
+        {
+            "suite": suite, "task": of_tasks, "strategy": strategy,
+            "seed": np.tile(np.repeat(np.arange(n_seeds), n_trials), len(tasks)), "n_trials": n_trials,
+            "n_workers": n_workers, "kind": kind, "trial": numbers - 1, "loss": loss, "worth": loss,
+            "test": np.nan, "epochs": max_epochs, "max_epochs": max_epochs,
+            "at_epochs": numbers * max_epochs, "at_seconds": 10.0 * numbers / n_workers, "failed": False,
+            "crash": None, "error": None, "strategy_seconds": 0.01, "unit": of_tasks, "split": split,
+            "is_default": numbers == 1, "retrained": np.nan, "returned": np.nan, "repeats": np.nan,
+            "commit": "abc",
+        }
+    )  # fmt: skip
 
 
 def crashed(rows: pd.DataFrame, task: str, seed: int, error: str = "ValueError: boom") -> pd.DataFrame:

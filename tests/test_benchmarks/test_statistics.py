@@ -86,7 +86,7 @@ def test_regret_at_budgets_by_epochs_and_by_seconds():
 def test_means_ranks_and_areas():
     table = runs({("a", "x", 0): [0.8], ("a", "x", 1): [0.4], ("a", "y", 0): [0.6], ("a", "y", 1): [0.6]})
     regrets = at_budgets(table, CONSTANTS, [1])
-    assert by_unit(regrets, 1).loc[("s", "a")].to_dict() == pytest.approx({"x": 0.6, "y": 0.6})
+    assert by_unit(regrets)[1].loc[("s", "a")].to_dict() == pytest.approx({"x": 0.6, "y": 0.6})
     assert ranks(pd.DataFrame({"x": [1.0, 2.0], "y": [2.0, 2.0]})).values.tolist() == [[1.0, 2.0], [1.5, 1.5]]
     curve = pd.DataFrame([[1.0, 0.5, 0.0]], columns=[1, 10, 100])
     assert area_under_curve(curve)[0] == pytest.approx((0.75 + 0.25) / 2)
@@ -157,6 +157,20 @@ def test_the_interval_of_a_single_task_is_students_t():
     assert np.isnan([low["x"], high["x"]]).all()  # one seed has no interval
 
 
+def test_the_intervals_of_each_task_are_those_of_it_alone():
+    index = pd.MultiIndex.from_product([["s"], ["b", "a"], range(4)], names=["suite", "task", "seed"])
+    rng = np.random.default_rng(0)
+    values = pd.DataFrame({"x": rng.random(8), "same": 3.0, "missing": np.nan}, index=index).rename_axis(columns="name")
+    found = statistics.of_each(values)
+    assert list(found.index) == [("s", task, name) for task in "ab" for name in ("x", "same", "missing")]
+    for task in "ab":
+        part = values.xs(task, level="task", drop_level=False)
+        low, high = statistics.of_these(part)
+        alone = np.array([part.mean(), low, high]).T
+        assert found.loc[("s", task)].to_numpy() == pytest.approx(alone, nan_ok=True)
+    assert np.isnan(statistics.of_each(values.iloc[[0]])[["low", "high"]]).all(axis=None)  # one seed
+
+
 def test_variants_of_a_unit_are_not_independent_evidence():
     tasks = [("s", f"f{i}-{d}d") for i in range(12) for d in (2, 5, 10)]
     index = pd.MultiIndex.from_tuples([(*task, seed) for task in tasks for seed in range(4)])
@@ -173,7 +187,7 @@ def test_means_are_over_the_tasks_of_a_unit_first():
     )
     regrets = pd.DataFrame({1: [0.1, 0.3, 0.3, 0.5, 0.8, 1.0]}, index=index)
     units = pd.Series(["f1", "f1", "f2"], index=pd.MultiIndex.from_tuples([("s", t) for t in ("f1-2d", "f1-5d", "f2")]))
-    assert by_unit(regrets, 1, units)["x"].to_dict() == pytest.approx({("s", "f1"): 0.3, ("s", "f2"): 0.9})
+    assert by_unit(regrets, units)[1]["x"].to_dict() == pytest.approx({("s", "f1"): 0.3, ("s", "f2"): 0.9})
     assert over_tasks(regrets, units).loc["x", 1] == pytest.approx(0.6)
     assert over_tasks(regrets).loc["x", 1] == pytest.approx(0.5)
     wide = pd.DataFrame(regrets[1].unstack("strategy"))
