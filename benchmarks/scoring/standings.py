@@ -246,4 +246,4 @@ def _duels(regrets: pd.DataFrame, comparisons: dict[float, Comparison]) -> pd.Da
 def _by_task(regrets: pd.Series) -> pd.DataFrame:
     """Mean over seeds with its interval: a row per (suite, task, strategy)."""
     found = of_each(pd.DataFrame(regrets.unstack("strategy"))).rename(columns={"mean": "regret"})
-    return found.reset_index()
+    return found.reset_index()[["strategy", "suite", "task", "regret", "low", "high"]]
