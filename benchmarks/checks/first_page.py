@@ -12,7 +12,7 @@ from automl.errors import UserError
 from benchmarks.checks import recomputed
 from benchmarks.checks.base import OF_CHANCE, OF_WIDTH, PRINTED, Check, Place
 from benchmarks.checks.tables import Found
-from benchmarks.pages.situations import SITUATIONS, SPLITS
+from benchmarks.pages.situations import ON_DEVELOPMENT, SITUATIONS, SPLITS
 from benchmarks.scoring.cohorts import DEVELOPMENT
 
 
@@ -33,7 +33,7 @@ def advice_on(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:
         row["measured on"] = measured = measured if row["measured on"] == "as above" else row["measured on"]
         suite, field, n_workers = next(key for key, words in SITUATIONS.items() if words == row["setting"])
         split = next(split for split, words in SPLITS.items() if row["measured on"].startswith(words))
-        splits = [split, *([DEVELOPMENT] if row["P on development tasks"] else [])]
+        splits = [split, *([DEVELOPMENT] if row[ON_DEVELOPMENT] else [])]
         found += [((suite, each, field, n_workers), row, each) for each in splits]
     return found
 
@@ -41,13 +41,13 @@ def advice_on(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:
 def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, Found]) -> Iterator[Check]:
     """What the first table prints of the recommended strategy, with its rounding."""
     for row, split in rows:
-        own, name = found.get(float(row["trainings"])), row["best of automl"].split(" or ")[0].strip("*")
+        own, name = found.get(float(row["trainings"])), row["best of automl"].split("**")[1]
         label = f"the first table, {name} after {row['trainings']}"
         if own is None or name not in own.chances:
             yield PRINTED, label, "", "not in the leaderboard", 0.0
             continue
         here = row["measured on"].startswith(SPLITS[split])
-        column = "P(best)" if here else "P on development tasks"
+        column = "P(best)" if here else ON_DEVELOPMENT
         yield PRINTED, f"{label}, {column}", own.chances[name][0], *_printed(row[column], OF_CHANCE)
         if not here:
             continue

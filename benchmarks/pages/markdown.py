@@ -15,7 +15,7 @@ from automl.study.run_folder import write_atomic
 from automl.tuning.recommend import LIKELY
 from benchmarks.pages.efficiency import EXPLANATION as NEEDS
 from benchmarks.pages.efficiency import SHORTLY, efficiencies, full_table, notes, short_table
-from benchmarks.pages.overview import N_FIRST, STRATEGIES, WHERE, losses, strategy_table, terms, where_how
+from benchmarks.pages.overview import STRATEGIES, WHERE, losses, strategy_table, terms, where_how
 from benchmarks.pages.sentences import Advice, about_zero, advice, budgets, findings
 from benchmarks.pages.situations import ADVICE, SENTENCES, advice_rows, advised, sentences
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
@@ -160,10 +160,10 @@ def summary(sections: list[Section], costs: pd.DataFrame, n_beaten: int) -> list
     found = advised(sections)
     if not found:
         return _table(advice(sections, kinds=False))
-    words = [f"- **{term}**: {meaning}" for term, meaning in terms(n_beaten, found)]
+    above, below = ([f"- **{term}**: {meaning}" for term, meaning in part] for part in terms(n_beaten, found))
     lines = [f"{SENTENCES}\n", *(f"- {line}" for line in sentences(found)), ""]
-    lines += [*words[:N_FIRST], ""]
-    lines += [*grid(ADVICE, _measured_once(advice_rows(found))), "", *words[N_FIRST:]]
+    lines += [*above, ""]
+    lines += [*grid(ADVICE, _measured_once(advice_rows(found))), "", *below]
     where = losses(sections)
     if where:
         lines += ["", f"## {WHERE}\n", f"{where_how(where)}\n", *(f"- {escaped(line)}" for line in where)]

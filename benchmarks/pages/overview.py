@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -23,37 +23,37 @@ COLUMNS = (  # suite, field, in words
 LEAST = 0.05  # P(best) that is shown
 STRATEGIES = f"Expected regret (P(best) if at least {LEAST:g}). Blank: not run, or not retrained, on all tasks."
 SUBSET = ", subset"
-N_FIRST = 3  # terms before the table of advice: regret, libraries and held-out tasks
+Terms = list[tuple[str, str]]
 WHERE = "Where another library has a higher P(best)"
 WHERE_HOW = "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (P(best))."
 SORTS = {  # suite -> its tasks
     "synthetic": "functions", "tables": "discrete spaces", "yahpo": "learning curves", "networks": "real trainings",
 }  # fmt: skip
-SPACES = {  # kind of space -> in words
-    "mixed": "numeric and categorical hyperparameters",
-    "discrete": "each hyperparameter has a short list of values",
-}
 
 
-def terms(n_beaten: int, found: Iterable[Advised]) -> list[tuple[str, str]]:
-    """The words of the first screen. ``n_beaten``: the tasks on which a run beat the best known loss."""
+def terms(n_beaten: int, found: Sequence[Advised]) -> tuple[Terms, Terms]:
+    """The words of the first screen, above and below the table. ``n_beaten``: the tasks on which a run beat the best
+    known loss."""
     exceptions: dict[str, dict[str, None]] = {}
     for each in found:
         for name in each.read_off:
             exceptions.setdefault(name, {})[each.situation] = None
     also = "".join(f", also {name} on {', '.join(where)}" for name, where in exceptions.items())
     below = f" (negative where a run beat it, {counted(n_beaten, 'task')})" if n_beaten else ""
-    return [
+    above = [
         (
             "Regret",
             f"lower is better; 0: best known loss of a task{below}, 1: median random configuration.",
         ),
-        ("`raw-NAME`", "the library of this name, called directly."),
+        ("`raw-NAME`", "the library of this name, called directly; the other strategies are automl's."),
         (
             "Held-out tasks",
             "never used to design the strategies, so they decide; development tasks may flatter them.",
         ),
-        *((kind.capitalize(), f"{words}.") for kind, words in SPACES.items()),
+    ]
+    if any("=" in each.ours for each in found):
+        above.append(("`auto` (= `bo`)", "the same results: without learning curves, `auto` searches as `bo`."))
+    return above, [
         ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
         ("Subset", "the tasks and seeds on which slow strategies ran too."),
         ("Trainings", f"the budget; strategies that ignore it are scored within longer runs{also}."),

@@ -11,12 +11,12 @@ from automl.tuning.recommend import LIKELY
 from benchmarks.pages import figures, tables
 from benchmarks.pages.efficiency import SHORT, SHORTLY, efficiencies, first_of_each, short_table
 from benchmarks.pages.markdown import BEFORE, slug
-from benchmarks.pages.overview import N_FIRST, SPACES, STRATEGIES, WHERE, losses, strategy_table, terms, where_how
+from benchmarks.pages.overview import STRATEGIES, WHERE, losses, strategy_table, terms, where_how
 from benchmarks.pages.sentences import about_zero, advice, budgets, findings, spent
-from benchmarks.pages.situations import ADVICE, SENTENCES, advice_rows, advised, sentences
+from benchmarks.pages.situations import ADVICE, MEANING, SENTENCES, advice_rows, advised, sentences
 from benchmarks.runner.effort import commits_of, short
 from benchmarks.scoring.certainty import FEW, FEWEST, MARGIN, SURE
-from benchmarks.scoring.cohorts import EVERY_SUITE
+from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.statistics import LEVEL
 from benchmarks.suites import SUITES, YOURS
@@ -53,10 +53,9 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         lstrip_blocks=True,
     )
     found, lost = advised(sections), losses(sections)
-    words = terms(len(made["beaten"]), found)
     by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
     return environment.get_template("leaderboard.html.j2").render(
-        terms=(words[:N_FIRST], words[N_FIRST:]),
+        terms=terms(len(made["beaten"]), found),
         sentences=(SENTENCES, sentences(found)),
         advice=(ADVICE, advice_rows(found)),
         strategies=(STRATEGIES, *strategy_table(sections, all_costs)),
@@ -64,7 +63,7 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         needs=(SHORTLY, short_table(needs), [(each.title, each.section.field.extent) for each in needs]),
         by_suite=by_suite,
         by_kind=by_kind,
-        spaces=SPACES,
+        spaces={situation: MEANING[situation] for situation in (f"{kind} spaces" for kind in KINDS)},
         budgets=budgets([*by_suite, *by_kind]),
         sections=[_described(section, name, looks) for section, name in zip(sections, ids, strict=True)],
         links=dict(zip(all_fields, ids, strict=True)),

@@ -17,12 +17,20 @@ from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.told import PLANNED
 
 CLOCK = "trainings"
+EQUAL = 1e-9  # difference of regrets that is due to rounding
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
 SITUATIONS = {  # (suite, field, workers) -> in words
     **{(EVERY_SUITE, f"{kind} spaces", 1): f"{kind} spaces" for kind in KINDS},
     ("yahpo", "all tasks", 1): "learning curves",
     ("yahpo", "all tasks", 4): "learning curves, 4 workers",
     ("networks", "all tasks", 1): "real trainings",
+}
+MEANING = {  # of a situation, in words for its sentence
+    "numeric spaces": "only numbers",
+    "mixed spaces": "numbers and choices",
+    "discrete spaces": "each hyperparameter has a few values",
+    "learning curves": "trainings that can be stopped early",
+    "real trainings": "networks of 10 to 18 epochs",
 }
 SPLITS = {"holdout": "held-out", DEVELOPMENT: "development"}  # the former first
 
@@ -62,14 +70,18 @@ class Advised:
 
     @property
     def ours(self) -> str:
-        """The recommended strategy, and others of ours that are about as likely among the best or, if it surely is,
-        surely among them too."""
+        """The recommended strategy, and others of ours with the same results, or else others that are about as likely
+        among the best or, if it surely is, surely among them too."""
         chances = self.first.chances["probability"].drop([*OPPONENTS], errors="ignore")
         own = chances[self.strategy]
         same = (chances - own).abs() <= min(NOTABLE, own / 2)
         if own >= LIKELY:
             same |= chances >= LIKELY
-        return " or ".join(f"**{name}**" for name in (self.strategy, *same.index[same].drop(self.strategy)))
+        others = [str(name) for name in same.index[same].drop(self.strategy)]
+        means = self.first.means
+        as_one = [name for name in others if abs(means[name] - means[self.strategy]) < EQUAL]
+        equal = "".join(f" (= **{name}**)" for name in as_one)
+        return " or ".join([f"**{self.strategy}**{equal}", *(f"**{name}**" for name in others if name not in as_one)])
 
     @property
     def likelier(self) -> Likelier | None:
@@ -162,33 +174,44 @@ def sentences(found: Iterable[Advised], *, extents: bool = False) -> list[str]:
 
 def _sentence(rows: Sequence[Advised], extents: bool) -> str:
     split, section = next(iter(rows[0].measured.items()))
+    situation = rows[0].situation
+    means = f", {MEANING[situation]}" if situation in MEANING else ""
     where = f" ({SPLITS[split]}: {section.field.extent})" if extents else ""
     first, ours, on_parts = [], [], []
     for each in rows:
-        own = (each.ours.replace("**", "`"), probability(chance(each.first, each.strategy)), each.budget)
+        own = (each.ours.replace("**", "`"), percent(chance(each.first, each.strategy)), each.budget)
         other = each.likelier
         if other is None:
             first.append(own)
             continue
-        theirs = (f"`{other.name}`", probability(chance(other.comparison, other.name)), each.budget)
+        theirs = (f"`{other.name}`", percent(chance(other.comparison, other.name)), each.budget)
         if other.extent:
             first.append(own)
-            on_part = (f"`{each.strategy}`", probability(chance(other.comparison, each.strategy)), each.budget)
+            on_part = (f"`{each.strategy}`", percent(chance(other.comparison, each.strategy)), each.budget)
             on_parts.append(f"; on {other.extent}, {_after([theirs, on_part])}")
         else:
             first.append(theirs)
             ours.append(own)
     are_theirs = {name.strip("`") for name, _, _ in first} <= {*OPPONENTS}
     of_ours = f"; {'of automl, ' * are_theirs}{_after(ours)}" if ours else ""
-    return f"**{rows[0].situation}**{where}: {_after(first)}{of_ours}{''.join(on_parts)}"
+    return f"**{situation}**{means}{where}: {_after(first)}{of_ours}{''.join(on_parts)}"
 
 
 def _after(found: Iterable[tuple[str, str, float]]) -> str:
-    """For example ``auto 0.95 after 20, 0.98 after 50``, from names, probabilities and budgets."""
-    by_name: dict[str, list[str]] = {}
+    """For example ``auto, 95% sure after 20, 98% after 50``, from names, probabilities and budgets."""
+    by_name: dict[str, dict[str, list[str]]] = {}
     for name, likely, budget in found:
-        by_name.setdefault(name, []).append(f"{likely} after {budget:g}")
-    return "; ".join(f"{name} {', '.join(after)}" for name, after in by_name.items())
+        by_name.setdefault(name, {}).setdefault(likely, []).append(f"{budget:g}")
+    parts = []
+    for name, budgets in by_name.items():
+        after = [f"{likely} after {' and '.join(each)}" for likely, each in budgets.items()]
+        parts.append(f"{name}, {', '.join(after).replace(' after', ' sure after', 1)}")
+    return "; ".join(parts)
+
+
+def percent(p: float) -> str:
+    """A probability in percent; none is certain."""
+    return ">99%" if p > 0.99 else "<1%" if p < 0.01 else f"{p:.0%}"
 
 
 def chance(comparison: Comparison, name: str) -> float:
@@ -222,10 +245,11 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 
 SENTENCES = (
-    "Likeliest among the best after 20 and 50 trainings, with P(best): the probability, on tasks like these, of an "
-    f"expected regret within {MARGIN:g} of the lowest, other libraries included."
+    "What to use, and how sure it is among the best: P(best), the probability, on tasks like these, that its expected "
+    f"regret after so many trainings is within {MARGIN:g} of the lowest, other libraries included."
 )
+LIKELIER, ON_DEVELOPMENT = "a likelier one (P(best)): regret", "P(best) on development tasks"
 ADVICE = [
-    "setting", "trainings", "best of automl", "P(best)", "regret (80% interval)",
-    "likelier (P(best)): regret", "measured on", "P on development tasks",
+    "setting", "trainings", "best of automl", "P(best)", "regret (80% interval)", LIKELIER, "measured on",
+    ON_DEVELOPMENT,
 ]  # fmt: skip

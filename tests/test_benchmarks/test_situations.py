@@ -39,8 +39,13 @@ def test_a_row_names_the_best_of_ours_and_one_that_is_likelier_the_best(chances,
 
 def test_strategies_with_the_same_results_are_named_together():
     found = advised({"auto": 0.43, "bo": 0.43, "raw-nevergrad": 0.87})
-    found.first.means["bo"] = found.first.means["auto"]
     assert found.ours == "**auto** or **bo**"
+    found.first.means["bo"] = found.first.means["auto"]
+    assert found.ours == "**auto** (= **bo**)"
+    assert sentences([found]) == [
+        "**numeric spaces**, only numbers: `raw-nevergrad`, 87% sure after 20; of automl, `auto` (= `bo`), 43% sure "
+        "after 20"
+    ]
 
 
 def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_probabilities():
@@ -48,8 +53,8 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
     assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (over 0.99): 0.100; `auto` (0.49): 0.100"
     assert sentences([found]) == [
-        "**numeric spaces**: `auto` over 0.99 after 20; on 15 tasks, 5 seeds, `raw-optuna-gp` over 0.99 after 20; "
-        "`auto` 0.49 after 20"
+        "**numeric spaces**, only numbers: `auto`, >99% sure after 20; on 15 tasks, 5 seeds, `raw-optuna-gp`, >99% "
+        "sure after 20; `auto`, 49% sure after 20"
     ]
     also = section(
         {"auto": 0.49, "tpe": 0.992}, extent="15 tasks, 5 seeds"
@@ -59,17 +64,17 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
 
 def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier():
     usual = advised({"auto": 0.43, "raw-nevergrad": 0.87})
-    more = Advised("numeric spaces", 50.0, "auto", {"holdout": section({"auto": 0.35, "raw-nevergrad": 0.8}, 50.0)})
+    more = Advised("numeric spaces", 50.0, "auto", {"holdout": section({"auto": 0.43, "raw-nevergrad": 0.8}, 50.0)})
     sure = replace(advised({"auto": 0.999, "bo": 0.98}), situation="choices")
     later = Advised("choices", 50.0, "bo", {"holdout": section({"auto": 0.4, "bo": 0.9}, 50.0)})
     assert sentences([usual, more, sure, later]) == [
-        "**numeric spaces**: `raw-nevergrad` 0.87 after 20, 0.80 after 50; of automl, `auto` 0.43 after 20, "
-        "0.35 after 50",
-        "**choices**: `auto` or `bo` over 0.99 after 20; `bo` 0.90 after 50",
+        "**numeric spaces**, only numbers: `raw-nevergrad`, 87% sure after 20, 80% after 50; of automl, `auto`, 43% "
+        "sure after 20 and 50",
+        "**choices**: `auto` or `bo`, >99% sure after 20; `bo`, 90% sure after 50",
     ]
     crew = replace(advised({"auto": 0.5, "bo+asha": 0.9}), situation="4 workers")
-    assert sentences([crew]) == ["**4 workers**: `bo+asha` 0.90 after 20; `auto` 0.50 after 20"]
+    assert sentences([crew]) == ["**4 workers**: `bo+asha`, 90% sure after 20; `auto`, 50% sure after 20"]
     sure.measured["holdout"].field.extent = "7 tasks, 20 seeds"
     assert sentences([sure], extents=True) == [
-        "**choices** (held-out: 7 tasks, 20 seeds): `auto` or `bo` over 0.99 after 20"
+        "**choices** (held-out: 7 tasks, 20 seeds): `auto` or `bo`, >99% sure after 20"
     ]

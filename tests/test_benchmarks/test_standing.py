@@ -12,7 +12,7 @@ from test_leaderboard import constants, runs
 from automl.errors import UserError
 from automl.tuning.recommend import LIKE, Advice, Record, as_records, probability, recommend, standing
 from benchmarks.pages.sentences import number
-from benchmarks.pages.situations import ADVICE, SITUATIONS, advice_rows, advised
+from benchmarks.pages.situations import ADVICE, LIKELIER, SITUATIONS, advice_rows, advised
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from benchmarks.scoring.leaderboard import board, sections
 from benchmarks.scoring.verdicts import WITH_CURVES, records, standing_json
@@ -115,11 +115,11 @@ def assert_agree(known: list[Record], rows: list[list[str]]) -> None:
         assert found.basis.size in cells["measured on"]
         assert cells["P(best)"] == probability(found.basis.chances[found.strategy])
         assert cells["regret (80% interval)"].split(" ")[0] == number(found.basis.regrets[found.strategy])
-        likelier = re.findall(r"`([^`]+)`", cells["likelier (P(best)): regret"])
+        likelier = re.findall(r"`([^`]+)`", cells[LIKELIER])
         assert likelier[:1] == ([found.likelier[0]] if found.likelier else []), row
         if found.likelier:
             name, record = found.likelier
-            assert f"({probability(record.chances[name])})" in cells["likelier (P(best)): regret"]
+            assert f"({probability(record.chances[name])})" in cells[LIKELIER]
 
 
 def test_select_and_the_first_table_of_the_leaderboard_agree():
@@ -143,7 +143,7 @@ def test_select_and_the_first_table_of_the_leaderboard_agree():
     rows = advice_rows(advised(found))
     assert {row[0] for row in rows} == set(SITUATIONS.values()) - {"discrete spaces"}
     assert {row[2].partition(" ")[0] for row in rows} == {"**auto**", "**bo**"}
-    likelier = ADVICE.index("likelier (P(best)): regret")
+    likelier = ADVICE.index(LIKELIER)
     assert any(row[likelier].startswith("`raw-nevergrad`") for row in rows)
     assert any(row[likelier].startswith("on 6 tasks, 3 seeds: `raw-slow`") for row in rows)
     assert_agree(as_records(json.loads(standing_json(found))), rows)
