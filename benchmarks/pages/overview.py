@@ -38,7 +38,9 @@ def terms(n_beaten: int, found: Sequence[Advised]) -> tuple[Terms, Terms]:
     for each in found:
         for name in each.read_off:
             exceptions.setdefault(name, {})[each.situation] = None
-    also = "".join(f", also {name} on {', '.join(where)}" for name, where in exceptions.items())
+    also = "".join(
+        f", also {name} on {', '.join(where).replace(' spaces,', ',')}" for name, where in exceptions.items()
+    )
     below = f" (negative where a run beat it, {counted(n_beaten, 'task')})" if n_beaten else ""
     above = [
         (

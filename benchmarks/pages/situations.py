@@ -245,8 +245,8 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 
 SENTENCES = (
-    "What to use, and how sure it is among the best: P(best), the probability, on tasks like these, that its expected "
-    f"regret after so many trainings is within {MARGIN:g} of the lowest, other libraries included."
+    "How sure each is among the best after so many trainings: P(best), the probability, on tasks like these, that its "
+    f"expected regret is within {MARGIN:g} of the lowest, other libraries included."
 )
 LIKELIER, ON_DEVELOPMENT = "a likelier one (P(best)): regret", "P(best) on development tasks"
 ADVICE = [

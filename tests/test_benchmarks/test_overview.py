@@ -79,9 +79,13 @@ def test_two_names_for_the_same_results_are_explained_where_they_appear():
 def test_strategies_that_plan_by_the_budget_are_named_where_they_are_read_off_longer_runs():
     def trainings(*more):
         table = pd.concat([runs("random", 0.5, TASKS, n_trials=140), runs("auto", 0.1, TASKS, n_trials=70), *more])
-        return dict(terms(0, advised(sections(table, constants(TASKS))))[1])["Trainings"]
+        return dict(terms(0, advised(sections(table, pd.concat([constants(TASKS), constants(TASKS, "m")]))))[1])[
+            "Trainings"
+        ]
 
     assert "within longer runs, also auto on numeric spaces." in trainings()
     given = [runs("auto", 0.1, TASKS, n_trials=budget) for budget in (20, 50)]
     assert "also auto" in trainings(given[0])
     assert "also" not in trainings(*given)
+    mixed = [runs(name, q, TASKS, n_trials=70, kind="mixed") for name, q in (("auto", 0.1), ("random", 0.5))]
+    assert "also auto on numeric, mixed spaces." in trainings(*(each.assign(suite="m") for each in mixed))
