@@ -50,7 +50,7 @@ class BayesianOptimization(ConfigStrategy):
     n_initial_soon: ClassVar[int] = 4
     """Size of the initial design in spaces of more than FEW_NUMBERS numbers and at most MANY_HYPERPARAMETERS, where a
     model of four full trainings already proposes better configs, unless trials are trained for a few epochs first and
-    so cost little. With more hyperparameters, four configs do not show which of them matter."""
+    so cost little. With more hyperparameters, four configs may not show which of them matter."""
     learns_curves = True
     shared_noise: ClassVar[float] = 0.5
     """Correlation of the noise of a config's losses at different rungs: its whole curve may lie above or below what its
@@ -85,7 +85,7 @@ class BayesianOptimization(ConfigStrategy):
 
     @property
     def _is_large(self) -> bool:
-        return len(self.encoding.dimensions) > MANY_HYPERPARAMETERS
+        return sum(dim.n_values > 1 for dim in self.encoding.dimensions) > MANY_HYPERPARAMETERS
 
     def restore(self, proposal: Proposal) -> None:
         super().restore(proposal)

@@ -264,8 +264,8 @@ def likeliest(chances: Mapping[str, float], strategy: str) -> str:
 
 
 def probability(p: float) -> str:
-    """A probability with two decimals; none is certain."""
-    return "over 0.99" if p > 0.99 else "below 0.01" if p < 0.01 else f"{p:.2f}"
+    """A probability in percent; none is certain."""
+    return ">99%" if p > 0.99 else "<1%" if p < 0.01 else f"{p:.0%}"
 
 
 def amount(loss: float) -> str:

@@ -12,7 +12,7 @@ from automl.errors import UserError
 from benchmarks.checks import recomputed
 from benchmarks.checks.base import OF_CHANCE, OF_WIDTH, PRINTED, Check, Place
 from benchmarks.checks.tables import Found
-from benchmarks.pages.situations import ON_DEVELOPMENT, SITUATIONS, SPLITS
+from benchmarks.pages.situations import ADVICE, ON_DEVELOPMENT, SITUATIONS, SPLITS
 from benchmarks.scoring.cohorts import DEVELOPMENT
 
 
@@ -26,6 +26,8 @@ def advice_on(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:
     start = next((i for i, line in enumerate(lines) if line.startswith("| setting |")), len(lines))
     table = itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
     header, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table] or [[], []]
+    if {*ADVICE} - {*header}:
+        raise UserError(f"the first table of {str(page)!r} lacks columns; write it again: python -m benchmarks.report")
     found: list[tuple[Place, Mapping[str, str], str]] = []
     measured = ""
     for cells in rows:
@@ -60,9 +62,9 @@ def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, F
 
 
 def _printed(text: str, near: float = 0.0) -> tuple[float, float]:
-    """A printed number and its tolerance: half of its last digit more than ``near``; of ``over 0.99``, the middle."""
-    beyond = {"over 0.99": "0.995", "below 0.01": "0.005"}
-    number = Decimal(beyond.get(text, text))
+    """A printed number and its tolerance: half of its last digit more than ``near``; of ``>99%``, the middle."""
+    beyond = {">99%": "0.995", "<1%": "0.005"}
+    number = Decimal(beyond.get(text, text.rstrip("%"))) / (100 if text.endswith("%") and text not in beyond else 1)
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int)
     return float(number), near + (0.01 if text in beyond else 10.0**exponent) * 0.501

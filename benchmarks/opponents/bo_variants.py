@@ -56,8 +56,8 @@ class FewInitialInLarge(BayesianOptimization):
     """An initial design of four also in spaces of many hyperparameters."""
 
     @property
-    def _initial_size(self) -> float:
-        return self.n_initial_soon if self._is_large and not self._has_short else super()._initial_size
+    def _is_large(self) -> bool:
+        return False
 
 
 class ManyInitial(BayesianOptimization):

@@ -41,7 +41,7 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
     "bo~exact": (Exact, "expected improvement averaged over the model and one without noise"),
     "bo~box-in-turns": (BoxInTurns, "a trust region at every second ask"),
     "bo~box": (Box, "a trust region in every space, as in TuRBO"),
-    "bo~more-initial": (MoreInitial, "an initial design of 8 configs in every space"),
+    "bo~more-initial": (MoreInitial, "an initial design of 8 configs also in spaces of more than three numbers"),
     "bo~few-initial-in-large": (
         FewInitialInLarge,
         "an initial design of 4 configs also in spaces of more than ten hyperparameters",
@@ -69,7 +69,7 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
 """BASE~NAME -> (class, one-line description)."""
 
 FORMER = {
-    "bo~few-initial": "an initial design of 4 configs instead of 8 in every space",
+    "bo~few-initial": "an initial design of 4 configs instead of 8",
     "auto~independent-noise": "independent noise for the losses of a config at different rungs",
 }
 """The descriptions of variants that have runs in results/, but no code: their part is now in the base strategy."""

@@ -38,9 +38,7 @@ def terms(n_beaten: int, found: Sequence[Advised]) -> tuple[Terms, Terms]:
     for each in found:
         for name in each.read_off:
             exceptions.setdefault(name, {})[each.situation] = None
-    also = "".join(
-        f", also {name} on {', '.join(where).replace(' spaces,', ',')}" for name, where in exceptions.items()
-    )
+    also = "".join(f", also {name} on {', '.join(where)}" for name, where in exceptions.items())
     below = f" (negative where a run beat it, {counted(n_beaten, 'task')})" if n_beaten else ""
     above = [
         (
@@ -54,7 +52,7 @@ def terms(n_beaten: int, found: Sequence[Advised]) -> tuple[Terms, Terms]:
         ),
     ]
     if any("=" in each.ours for each in found):
-        above.append(("`auto` (= `bo`)", "the same results: without learning curves, `auto` searches as `bo`."))
+        above.append(("=", "the same results; `auto` searches as `bo` where there are no learning curves or families."))
     return above, [
         ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
         ("Subset", "the tasks and seeds on which slow strategies ran too."),

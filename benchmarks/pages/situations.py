@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from automl.tuning.recommend import LIKELY, NOTABLE, likeliest, preferred, probability
@@ -14,10 +15,10 @@ from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KINDS
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
+from benchmarks.scoring.regret import ROUNDING
 from benchmarks.scoring.told import PLANNED
 
 CLOCK = "trainings"
-EQUAL = 1e-9  # difference of regrets that is due to rounding
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
 SITUATIONS = {  # (suite, field, workers) -> in words
     **{(EVERY_SUITE, f"{kind} spaces", 1): f"{kind} spaces" for kind in KINDS},
@@ -26,11 +27,11 @@ SITUATIONS = {  # (suite, field, workers) -> in words
     ("networks", "all tasks", 1): "real trainings",
 }
 MEANING = {  # of a situation, in words for its sentence
-    "numeric spaces": "only numbers",
-    "mixed spaces": "numbers and choices",
-    "discrete spaces": "each hyperparameter has a few values",
-    "learning curves": "trainings that can be stopped early",
-    "real trainings": "networks of 10 to 18 epochs",
+    "numeric spaces": "floats, perhaps integers too",
+    "mixed spaces": "floats and choices",
+    "discrete spaces": "no floats: integers or choices",
+    "learning curves": "surrogates of networks, trainings can be stopped early",
+    "real trainings": "networks, not surrogates",
 }
 SPLITS = {"holdout": "held-out", DEVELOPMENT: "development"}  # the former first
 
@@ -70,16 +71,16 @@ class Advised:
 
     @property
     def ours(self) -> str:
-        """The recommended strategy, and others of ours with the same results, or else others that are about as likely
-        among the best or, if it surely is, surely among them too."""
+        """The recommended strategy; others of ours with the same results; and others that are about as likely among the
+        best or, if it surely is, surely among them too."""
         chances = self.first.chances["probability"].drop([*OPPONENTS], errors="ignore")
         own = chances[self.strategy]
         same = (chances - own).abs() <= min(NOTABLE, own / 2)
         if own >= LIKELY:
             same |= chances >= LIKELY
         others = [str(name) for name in same.index[same].drop(self.strategy)]
-        means = self.first.means
-        as_one = [name for name in others if abs(means[name] - means[self.strategy]) < EQUAL]
+        table = self.first.table
+        as_one = [name for name in others if np.allclose(table[name], table[self.strategy], rtol=0, atol=ROUNDING)]
         equal = "".join(f" (= **{name}**)" for name in as_one)
         return " or ".join([f"**{self.strategy}**{equal}", *(f"**{name}**" for name in others if name not in as_one)])
 
@@ -179,15 +180,15 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
     where = f" ({SPLITS[split]}: {section.field.extent})" if extents else ""
     first, ours, on_parts = [], [], []
     for each in rows:
-        own = (each.ours.replace("**", "`"), percent(chance(each.first, each.strategy)), each.budget)
+        own = (each.ours.replace("**", "`"), probability(chance(each.first, each.strategy)), each.budget)
         other = each.likelier
         if other is None:
             first.append(own)
             continue
-        theirs = (f"`{other.name}`", percent(chance(other.comparison, other.name)), each.budget)
+        theirs = (f"`{other.name}`", probability(chance(other.comparison, other.name)), each.budget)
         if other.extent:
             first.append(own)
-            on_part = (f"`{each.strategy}`", percent(chance(other.comparison, each.strategy)), each.budget)
+            on_part = (f"`{each.strategy}`", probability(chance(other.comparison, each.strategy)), each.budget)
             on_parts.append(f"; on {other.extent}, {_after([theirs, on_part])}")
         else:
             first.append(theirs)
@@ -198,20 +199,15 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
 
 
 def _after(found: Iterable[tuple[str, str, float]]) -> str:
-    """For example ``auto, 95% sure after 20, 98% after 50``, from names, probabilities and budgets."""
+    """For example ``auto, 95% after 20, 98% after 50``, from names, probabilities and budgets."""
     by_name: dict[str, dict[str, list[str]]] = {}
     for name, likely, budget in found:
         by_name.setdefault(name, {}).setdefault(likely, []).append(f"{budget:g}")
     parts = []
     for name, budgets in by_name.items():
         after = [f"{likely} after {' and '.join(each)}" for likely, each in budgets.items()]
-        parts.append(f"{name}, {', '.join(after).replace(' after', ' sure after', 1)}")
+        parts.append(f"{name}, {', '.join(after)}")
     return "; ".join(parts)
-
-
-def percent(p: float) -> str:
-    """A probability in percent; none is certain."""
-    return ">99%" if p > 0.99 else "<1%" if p < 0.01 else f"{p:.0%}"
 
 
 def chance(comparison: Comparison, name: str) -> float:
@@ -245,10 +241,10 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 
 SENTENCES = (
-    "How sure each is among the best after so many trainings: P(best), the probability, on tasks like these, that its "
-    f"expected regret is within {MARGIN:g} of the lowest, other libraries included."
+    "Likeliest to be among the best after 20 and 50 trainings, with P(best): the probability, on tasks like these, "
+    f"that the expected regret is within {MARGIN:g} of the lowest, other libraries included."
 )
-LIKELIER, ON_DEVELOPMENT = "a likelier one (P(best)): regret", "P(best) on development tasks"
+LIKELIER, ON_DEVELOPMENT = "likelier alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [
     "setting", "trainings", "best of automl", "P(best)", "regret (80% interval)", LIKELIER, "measured on",
     ON_DEVELOPMENT,

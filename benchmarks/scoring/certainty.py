@@ -29,9 +29,9 @@ MOST_UNITS = 200  # the largest number of units that is asked for
 
 
 def expected(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """By strategy, the ``mean`` over units and its intervals, ``low80`` to ``high80`` and ``low95`` to ``high95``.
+    """By column, the ``mean`` over units and its intervals, ``low80`` to ``high80`` and ``low95`` to ``high95``.
 
-    Student's t below FEW units, else the Bayesian bootstrap; NaN below FEWEST. ``table``: units x strategies.
+    Student's t below FEW units, else the Bayesian bootstrap; NaN below FEWEST. ``table``: mean regrets, a row per unit.
     """
     from scipy import stats
 

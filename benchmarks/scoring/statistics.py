@@ -115,7 +115,7 @@ def of_each(values: pd.DataFrame) -> pd.DataFrame:
     by_task = values.groupby(["suite", "task"])
     counts, mean = by_task.size().to_numpy()[:, None], by_task.mean()
     error = np.sqrt(by_task.var() / counts)
-    half = np.where(error == 0, 0.0, stats.t.isf(LEVEL / 2, counts - 1) * error)
+    half = stats.t.isf(LEVEL / 2, counts - 1) * error
     tables = {"mean": mean, "low": mean - half, "high": mean + half}
     return pd.DataFrame({name: table.stack(future_stack=True) for name, table in tables.items()})
 

@@ -130,7 +130,7 @@ def test_held_out_tasks_come_first():
     few, row = (next(x for x in first.splitlines() if x.startswith(f"| numeric spaces | {n} ")) for n in (20, 50))
     assert few.split(" | ")[6].startswith("held-out: 6 tasks")
     assert row.split(" | ")[6] == "as above"
-    assert row.split(" | ")[7].startswith("over 0.99"), "on development tasks"
+    assert row.split(" | ")[7].startswith(">99%"), "on development tasks"
     assert "![Trainings needed to match a reference](board-efficiency.png)" in first
     assert "## numeric spaces, held-out: 6 tasks, 2 seeds" in pages["board-efficiency.md"]
     assert {"board-s.md", "board-s-holdout.md"} <= set(pages)

@@ -100,8 +100,8 @@ def test_a_known_best_is_found_and_its_sentence_has_the_numbers_of_the_tables():
     assert (rows["word"] == comparison.WORSE).all()
     assert rows[["better", "equal", "worse"]].sum(axis=1).tolist() == pytest.approx([1.0, 1.0])
     assert (rows["p_holm"] < 0.001).all()
-    assert "Worse: all others, each with probability over 0.99" in found.text
-    assert found.brief == "good (over 0.99)"
+    assert "Worse: all others, each with probability >99%" in found.text
+    assert found.brief == "good (>99%)"
     table = board([section]).query("clock == 'trainings' and budget == 20").set_index("strategy")
     good = table.loc["good"]
     assert good["low95"] < good["low80"] < good["regret"] < good["high80"] < good["high95"]

@@ -12,7 +12,8 @@ from benchmarks.pages.situations import CLOCK, Advised, sentences
 def section(chances: dict[str, float], budget: float = 20.0, extent: str = "") -> SimpleNamespace:
     """The results where strategies have these probabilities of being among the best."""
     means = pd.Series([0.1 + i / 1e6 for i in range(len(chances))], index=list(chances))
-    comparison = SimpleNamespace(chances=pd.DataFrame({"probability": chances}), means=means, decided=True)
+    table = pd.DataFrame([means, means])
+    comparison = SimpleNamespace(chances=pd.DataFrame({"probability": chances}), means=means, table=table, decided=True)
     standings = {CLOCK: SimpleNamespace(comparisons={budget: comparison})}
     return SimpleNamespace(standings=standings, field=SimpleNamespace(extent=extent))
 
@@ -26,8 +27,8 @@ def advised(chances: dict[str, float]) -> Advised:
     [
         ({"auto": 0.99, "bo": 0.97, "tpe": 0.4}, "**auto** or **bo**", ""),
         ({"auto": 0.96, "raw-nevergrad": 0.99}, "**auto**", ""),
-        ({"auto": 0.8, "bo": 0.97}, "**auto**", "`bo` (0.97): 0.100"),
-        ({"auto": 0.43, "raw-nevergrad": 0.87}, "**auto**", "`raw-nevergrad` (0.87): 0.100"),
+        ({"auto": 0.8, "bo": 0.97}, "**auto**", "`bo` (97%): 0.100"),
+        ({"auto": 0.43, "raw-nevergrad": 0.87}, "**auto**", "`raw-nevergrad` (87%): 0.100"),
         ({"auto": 0.43, "raw-nevergrad": 0.2}, "**auto**", ""),
         ({"auto": 0.48, "raw-optuna-gp": 0.52}, "**auto**", ""),
     ],
@@ -40,21 +41,23 @@ def test_a_row_names_the_best_of_ours_and_one_that_is_likelier_the_best(chances,
 def test_strategies_with_the_same_results_are_named_together():
     found = advised({"auto": 0.43, "bo": 0.43, "raw-nevergrad": 0.87})
     assert found.ours == "**auto** or **bo**"
-    found.first.means["bo"] = found.first.means["auto"]
+    found.first.table["bo"] = found.first.table["auto"] + [0.01, -0.01]
+    assert found.ours == "**auto** or **bo**", "the same mean, but not the same results"
+    found.first.table["bo"] = found.first.table["auto"]
     assert found.ours == "**auto** (= **bo**)"
     assert sentences([found]) == [
-        "**numeric spaces**, only numbers: `raw-nevergrad`, 87% sure after 20; of automl, `auto` (= `bo`), 43% sure "
-        "after 20"
+        "**numeric spaces**, floats, perhaps integers too: `raw-nevergrad`, 87% after 20; of automl, `auto` (= `bo`), "
+        "43% after 20"
     ]
 
 
 def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_probabilities():
     part = section({"auto": 0.49, "raw-optuna-gp": 0.992}, extent="15 tasks, 5 seeds")
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
-    assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (over 0.99): 0.100; `auto` (0.49): 0.100"
+    assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (>99%): 0.100; `auto` (49%): 0.100"
     assert sentences([found]) == [
-        "**numeric spaces**, only numbers: `auto`, >99% sure after 20; on 15 tasks, 5 seeds, `raw-optuna-gp`, >99% "
-        "sure after 20; `auto`, 49% sure after 20"
+        "**numeric spaces**, floats, perhaps integers too: `auto`, >99% after 20; on 15 tasks, 5 seeds, "
+        "`raw-optuna-gp`, >99% after 20; `auto`, 49% after 20"
     ]
     also = section(
         {"auto": 0.49, "tpe": 0.992}, extent="15 tasks, 5 seeds"
@@ -68,13 +71,13 @@ def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier
     sure = replace(advised({"auto": 0.999, "bo": 0.98}), situation="choices")
     later = Advised("choices", 50.0, "bo", {"holdout": section({"auto": 0.4, "bo": 0.9}, 50.0)})
     assert sentences([usual, more, sure, later]) == [
-        "**numeric spaces**, only numbers: `raw-nevergrad`, 87% sure after 20, 80% after 50; of automl, `auto`, 43% "
-        "sure after 20 and 50",
-        "**choices**: `auto` or `bo`, >99% sure after 20; `bo`, 90% sure after 50",
+        "**numeric spaces**, floats, perhaps integers too: `raw-nevergrad`, 87% after 20, 80% after 50; of automl, "
+        "`auto`, 43% after 20 and 50",
+        "**choices**: `auto` or `bo`, >99% after 20; `bo`, 90% after 50",
     ]
     crew = replace(advised({"auto": 0.5, "bo+asha": 0.9}), situation="4 workers")
-    assert sentences([crew]) == ["**4 workers**: `bo+asha`, 90% sure after 20; `auto`, 50% sure after 20"]
+    assert sentences([crew]) == ["**4 workers**: `bo+asha`, 90% after 20; `auto`, 50% after 20"]
     sure.measured["holdout"].field.extent = "7 tasks, 20 seeds"
     assert sentences([sure], extents=True) == [
-        "**choices** (held-out: 7 tasks, 20 seeds): `auto` or `bo`, >99% sure after 20"
+        "**choices** (held-out: 7 tasks, 20 seeds): `auto` or `bo`, >99% after 20"
     ]

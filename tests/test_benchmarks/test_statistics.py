@@ -194,6 +194,15 @@ def test_means_are_over_the_tasks_of_a_unit_first():
     assert sum(end["x"] for end in statistics.of_these(wide, units)) / 2 == pytest.approx(0.6)
 
 
+def test_the_regrets_of_units_are_averaged_by_budget_and_strategy():
+    names = ["suite", "task", "strategy", "seed"]
+    index = pd.MultiIndex.from_product([["s"], ["a", "b"], ["x", "y"], [0, 1]], names=names)
+    regrets = pd.DataFrame({1: np.arange(8.0), 2: [np.nan, 1, np.nan, np.nan, 2, 4, 3, 3]}, index=index)
+    found = by_unit(regrets)
+    assert list(found.columns) == [(1, "x"), (1, "y"), (2, "x"), (2, "y")]
+    assert found.to_numpy() == pytest.approx(np.array([[0.5, 2.5, 1, np.nan], [4.5, 6.5, 3, 3]]), nan_ok=True)
+
+
 def test_a_resample_averages_drawn_seeds_within_tasks():
     index = pd.MultiIndex.from_tuples([("s", "a", 0), ("s", "a", 1), ("s", "b", 0)], names=["suite", "task", "seed"])
     these = statistics.resamples(index, n_draws=50)

@@ -140,7 +140,7 @@ def test_the_sentence_decides_as_far_as_the_data_do():
     found = last(runs("a", 0.1, TASKS), *mixed, runs("random", 0.5, TASKS), runs("c", 0.4, TASKS))
     assert (found.verdict, {*found.leaders}) == (BEST, {"a", "b"})
     first, second = found.leaders
-    named = f"{first} or {second} (P over 0.99)"
+    named = f"{first} or {second} (P >99%)"
     assert found.headline.startswith(f"{named}; which of them is not known yet (it would take ")
     assert found.headline.endswith(" tasks).")
     assert found.short == f"best: {named}"
@@ -150,8 +150,8 @@ def test_the_sentence_decides_as_far_as_the_data_do():
 
 def test_one_best_is_named_with_its_probability():
     found = last(runs("a", 0.1, TASKS), runs("random", 0.5, TASKS), runs("c", 0.4, TASKS))
-    assert found.headline == "a (P over 0.99)."
-    assert found.short == "best: a (P over 0.99)"
+    assert found.headline == "a (P >99%)."
+    assert found.short == "best: a (P >99%)"
 
 
 def test_the_sentence_says_how_many_may_be_as_good():

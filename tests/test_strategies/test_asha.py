@@ -218,7 +218,8 @@ def test_a_task_that_can_pause_is_tuned_with_pauses():
     [("bo", 4, 4), ("bo", 9, 4), ("bo", 10, 8), ("bo", 3, 8), ("bo+asha", 4, 8), ("auto", 4, 8)],
 )
 def test_a_model_comes_early_where_an_initial_design_costs_much_and_says_little(spec, d, n):
-    space = load_space({**{f"x{i}": {"float": [0, 1]} for i in range(d)}, "y": {"choice": ["a", "b", "c"]}})
+    floats = {f"x{i}": {"float": [0, 1]} for i in range(d)}
+    space = load_space({**floats, "y": {"choice": ["a", "b", "c"]}, "constant": {"choice": ["only"]}})
     strategy = make_strategy(spec, space, seed=0, n_trials=20, max_epochs=27)
     origins = {}
     for _ in range(30):

@@ -30,13 +30,13 @@ def test_the_most_likely_of_ours_is_recommended_and_the_advice_has_its_evidence_
     assert found.strategy == "bo"
     [advice] = found.advice
     assert advice.headline == (
-        "recommended: bo; after 20 trainings it is among the best with probability 0.45, expected loss 0.100 (53 tasks "
-        "of 29 units); the library raw-x is likelier: 0.95, expected loss below 0.001"
+        "recommended: bo; after 20 trainings it is among the best with probability 45%, expected loss 0.100 (53 tasks "
+        "of 29 units); the library raw-x is likelier: 95%, expected loss below 0.001"
     )
     words = " ".join(advice.details)
     assert "This rests on 53 tasks of 29 units with numeric spaces, development (synthetic 36, yahpo 17)." in words
     assert "Its mean regret is 0.200 (0: the best known loss, 1: a median random config)" in words
-    assert "Probability of being among the best, for others: tpe below 0.01, random below 0.01." in words
+    assert "Probability of being among the best, for others: tpe <1%, random <1%." in words
     text = advice.records[0].text
     assert "development (synthetic 36, yahpo 17), seeds: 20, trainings: 20; probability" in text
 
@@ -48,9 +48,9 @@ def test_auto_is_recommended_unless_it_is_expected_to_cost_more_than_the_margin(
     assert found.strategy == strategy
     [advice] = found.advice
     words = " ".join(advice.details)
-    assert f"{'bo 0.80' if strategy == 'auto' else 'auto 0.50'}, tpe" in words
+    assert f"{'bo 80%' if strategy == 'auto' else 'auto 50%'}, tpe" in words
     assert ("bo is more likely among the best (expected lead: " in words) == (strategy == "auto")
-    assert ("; bo is likelier: 0.80, expected loss 0.100" in advice.headline) == (strategy == "auto")
+    assert ("; bo is likelier: 80%, expected loss 0.100" in advice.headline) == (strategy == "auto")
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_a_slow_library_that_is_likelier_on_a_subset_is_named_with_both_probabil
     part = record(regrets=slow, chances={"raw-slow": 0.8, "bo": 0.3, "tpe": 0.0}, **SUBSET)
     [advice] = recommended(known, part).advice
     assert advice.headline.endswith(
-        "(53 tasks of 29 units); on a subset of 9 tasks the library raw-slow is likelier: 0.80, expected loss below "
-        "0.001, against 0.30"
+        "(53 tasks of 29 units); on a subset of 9 tasks the library raw-slow is likelier: 80%, expected loss below "
+        "0.001, against 30%"
     )
     part = record(regrets={"raw-x": 0.1, "bo": 0.2}, chances={"raw-x": 0.8, "bo": 0.3}, **SUBSET)
     [advice] = recommended(known, part).advice  # on all tasks it is behind
@@ -157,7 +157,7 @@ def test_real_trainings_and_surrogates_each_give_advice_the_nearest_first(asked,
     by_kind = {advice.basis.kind: advice for advice in found.advice}
     assert by_kind["trainings"].headline.startswith(
         "recommended by real trainings of 10 to 18 epochs: tpe; after 20 trainings it is among the best with "
-        "probability 0.95, expected loss below 0.001 (16 tasks of 13 units)"
+        "probability 95%, expected loss below 0.001 (16 tasks of 13 units)"
     )
     assert by_kind["curves"].headline.startswith("recommended by surrogate learning curves of 52 epochs: bo; after 20")
     assert "(17 tasks)" in by_kind["curves"].headline
