@@ -29,9 +29,9 @@ SITUATIONS = {  # (suite, field, workers) -> in words
 MEANING = {  # of a situation, in words for its sentence
     "numeric spaces": "floats, perhaps integers too",
     "mixed spaces": "floats and choices",
-    "discrete spaces": "no floats: integers or choices",
-    "learning curves": "surrogates of networks, trainings can be stopped early",
-    "real trainings": "networks, not surrogates",
+    "discrete spaces": "integers and choices, no floats",
+    "learning curves": "surrogates of networks that can be stopped early",
+    "real trainings": "of networks, not surrogates",
 }
 SPLITS = {"holdout": "held-out", DEVELOPMENT: "development"}  # the former first
 
@@ -176,8 +176,8 @@ def sentences(found: Iterable[Advised], *, extents: bool = False) -> list[str]:
 def _sentence(rows: Sequence[Advised], extents: bool) -> str:
     split, section = next(iter(rows[0].measured.items()))
     situation = rows[0].situation
-    means = f", {MEANING[situation]}" if situation in MEANING else ""
-    where = f" ({SPLITS[split]}: {section.field.extent})" if extents else ""
+    about = [MEANING.get(situation, ""), f"{SPLITS[split]}: {section.field.extent}" if extents else ""]
+    in_words = f" ({'; '.join(filter(None, about))})" if any(about) else ""
     first, ours, on_parts = [], [], []
     for each in rows:
         own = (each.ours.replace("**", "`"), probability(chance(each.first, each.strategy)), each.budget)
@@ -195,7 +195,7 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
             ours.append(own)
     are_theirs = {name.strip("`") for name, _, _ in first} <= {*OPPONENTS}
     of_ours = f"; {'of automl, ' * are_theirs}{_after(ours)}" if ours else ""
-    return f"**{situation}**{means}{where}: {_after(first)}{of_ours}{''.join(on_parts)}"
+    return f"**{situation}**{in_words}: {_after(first)}{of_ours}{''.join(on_parts)}"
 
 
 def _after(found: Iterable[tuple[str, str, float]]) -> str:
