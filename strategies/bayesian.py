@@ -38,7 +38,7 @@ REFIT_EVERY = 50  # from 100 observations on, theta is refitted only after n / 5
 REFIT_SELDOM = 5  # the same with many pending trials
 N_AHEAD, N_CONSIDERED = 15, 256  # further proposals per model with many pending trials, and their candidates
 N_SCALE = 8  # first trials, whose losses give the scale of those of the whole space
-FEW_NUMBERS, MANY_HYPERPARAMETERS = 3, 10  # between them, the initial design is smaller
+FEW_NUMBERS = 3
 N_WHOLE = 20  # full trainings from which on losses of a config share noise in a search of few trials
 MANY_DIMENSIONS = 20  # above this, the search stays in a trust region
 
@@ -48,9 +48,11 @@ class BayesianOptimization(ConfigStrategy):
 
     n_initial = 8
     n_initial_soon: ClassVar[int] = 4
-    """Size of the initial design in spaces of more than FEW_NUMBERS numbers and at most MANY_HYPERPARAMETERS, where a
-    model of four full trainings already proposes better configs, unless trials are trained for a few epochs first and
-    so cost little. With more hyperparameters, four configs may not show which of them matter."""
+    """Size of the initial design in spaces of more than FEW_NUMBERS numbers and at most ``few_hyperparameters``, where
+    a model of four full trainings already proposes better configs, unless trials are trained for a few epochs first and
+    so cost little."""
+    few_hyperparameters: ClassVar[float] = 10
+    """With more, four configs may not show which of them matter. Constants do not count."""
     learns_curves = True
     shared_noise: ClassVar[float] = 0.5
     """Correlation of the noise of a config's losses at different rungs: its whole curve may lie above or below what its
@@ -79,13 +81,11 @@ class BayesianOptimization(ConfigStrategy):
 
     @property
     def _initial_size(self) -> float:
-        n_numbers = sum(dim.kind != "choice" for dim in self.encoding.dimensions)
-        soon = n_numbers > FEW_NUMBERS and not self._is_large
+        dimensions = self.encoding.dimensions
+        n_numbers = sum(dim.kind != "choice" for dim in dimensions)
+        n_varied = sum(dim.n_values > 1 for dim in dimensions)
+        soon = n_numbers > FEW_NUMBERS and n_varied <= self.few_hyperparameters
         return self.n_initial_soon if soon and not self._has_short else self.n_initial
-
-    @property
-    def _is_large(self) -> bool:
-        return sum(dim.n_values > 1 for dim in self.encoding.dimensions) > MANY_HYPERPARAMETERS
 
     def restore(self, proposal: Proposal) -> None:
         super().restore(proposal)

@@ -63,8 +63,10 @@ def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, F
 
 def _printed(text: str, near: float = 0.0) -> tuple[float, float]:
     """A printed number and its tolerance: half of its last digit more than ``near``; of ``>99%``, the middle."""
-    beyond = {">99%": "0.995", "<1%": "0.005"}
-    number = Decimal(beyond.get(text, text.rstrip("%"))) / (100 if text.endswith("%") and text not in beyond else 1)
+    beyond = {">99%": 0.995, "<1%": 0.005}
+    if text in beyond:
+        return beyond[text], near + 0.01 * 0.501
+    number = Decimal(text.rstrip("%")).scaleb(-2 if text.endswith("%") else 0)
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int)
-    return float(number), near + (0.01 if text in beyond else 10.0**exponent) * 0.501
+    return float(number), near + 10.0**exponent * 0.501

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,9 +56,7 @@ class MoreInitial(BayesianOptimization):
 class FewInitialInLarge(BayesianOptimization):
     """An initial design of four also in spaces of many hyperparameters."""
 
-    @property
-    def _is_large(self) -> bool:
-        return False
+    few_hyperparameters = math.inf
 
 
 class ManyInitial(BayesianOptimization):

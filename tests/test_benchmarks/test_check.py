@@ -12,7 +12,7 @@ from test_leaderboard import TASKS, constants, crashed, failed, runs, save
 
 from automl.errors import UserError
 from benchmarks import check
-from benchmarks.checks import recomputed
+from benchmarks.checks import first_page, recomputed
 from benchmarks.pages import markdown
 from benchmarks.pages.sentences import evidence
 from benchmarks.runner.plan import TaskSource
@@ -154,7 +154,7 @@ def test_changed_numbers_of_the_first_table_are_found(compared, capsys):
     text = page.read_text()
     row = next(line for line in text.splitlines() if line.startswith("| numeric spaces | 20 |"))
     cells = row.split("|")
-    chance, regret = (f" {words} " for words in ("0.4", "0.099 (0.010 to 0.110)"))
+    chance, regret = (f" {words} " for words in ("40%", "0.099 (0.010 to 0.110)"))
     changed = "|".join([*cells[:4], chance, regret, *cells[6:]])
     page.write_text(text.replace(row, f"{changed}\n{row.replace('| 20 |', '| 30 |')}"))
     assert checked(runs_folder, file)
@@ -163,6 +163,14 @@ def test_changed_numbers_of_the_first_table_are_found(compared, capsys):
         assert re.search(f"the first table, .* after 20, {re.escape(label)}: ", out), label
     assert "after 30: not in the leaderboard" in out
     assert "5 differ" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "tolerance"),
+    [("40%", 0.4, 0.005), ("41%", 0.41, 0.005), (">99%", 0.995, 0.005), ("<1%", 0.005, 0.005), ("0.120", 0.12, 0.0005)],
+)
+def test_a_printed_number_is_as_exact_as_its_last_digit(text, value, tolerance):
+    assert first_page._printed(text) == (pytest.approx(value), pytest.approx(tolerance, rel=0.01))
 
 
 @pytest.mark.parametrize("missing", ["leaderboard.md", "leaderboard-tests.csv", "standing.json"])
