@@ -123,7 +123,7 @@ class ColumnImportances:
             yield f"No column has a visible effect: {self.metric} stays within noise whichever column is shuffled."
             return
         first, *others = those
-        yield f"The model surely relies on {_named([first])}{f', then on {_named(others)}' if others else ''}."
+        yield f"The model clearly relies on {_named([first])}{f', then on {_named(others)}' if others else ''}."
         if unsure:
             yield f"Uncertain: {_named(unsure)}."
         if without:

@@ -12,8 +12,8 @@ from automl.errors import UserError
 from benchmarks.checks import recomputed
 from benchmarks.checks.base import OF_CHANCE, OF_WIDTH, PRINTED, Check, Place
 from benchmarks.checks.tables import Found
-from benchmarks.pages.situations import ADVICE, ON_DEVELOPMENT, SITUATIONS, SPLITS
-from benchmarks.scoring.cohorts import DEVELOPMENT
+from benchmarks.pages.situations import ADVICE, ON_DEVELOPMENT, SITUATIONS
+from benchmarks.scoring.cohorts import DEVELOPMENT, SPLITS
 
 
 def advice_on(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -149,23 +150,25 @@ def lost(rows: pd.DataFrame) -> list[str]:
 
 def _products(results: Path) -> list[Claim]:
     rows = held_out_tables(results)
-    n, *found = geometric_of(rows, "default")
-    first = f"`--data` against {{}}: {SECONDS} seconds on one core, {n} held-out tables".format
     latest = rows[rows["table"].isin([file.name for file in OF_MODELDATA])]
-    n_latest, *alone = geometric_of(latest, "default")
-    untuned = _errors(first("untuned gradient boosting"), *found)
-    last, verdict = f"on the {n_latest} tables added last", _found(alone[1], alone[2], 1)
-    is_better = untuned.is_better if verdict == untuned.is_better else f"{untuned.is_better}; {verdict} {last}"
-    claims = [untuned._replace(is_better=is_better, number=f"{untuned.number}; {last} {_ratio(*alone)}")]
+    n, *found = geometric_of(rows, "default")
+    first = f"`--data` against untuned gradient boosting: {SECONDS} seconds on one core, {n} held-out tables"
+    claims = [_errors(first, found, geometric_of(latest, "default"))]
     for rival, name in rivals_in(rows).items():
         n_shared, *found = duel_of(rows, "default", rival)
         which = f"on {n_shared} of " * (n_shared != n)
-        claims.append(_errors(f"`--data` against {name}, {which}these tables", *found))
+        claims.append(
+            _errors(f"`--data` against {name}, {which}these tables", found, duel_of(latest, "default", rival))
+        )
     return claims
 
 
-def _errors(compared: str, mean: float, low: float, high: float) -> Claim:
-    return Claim(compared, _found(low, high, 1), f"error ratio {_ratio(mean, low, high)}", PRODUCTS_FILE)
+def _errors(compared: str, found: Sequence[float], latest: tuple[int, float, float, float]) -> Claim:
+    """``found``: the mean ratio and its interval; ``latest``: the number of the tables added last, and theirs."""
+    last = f"on the {latest[0]} tables added last"
+    verdict, alone = (_found(low, high, 1) for _, low, high in (found, latest[1:]))
+    is_better = verdict if alone == verdict else f"{verdict}; {alone} {last}"
+    return Claim(compared, is_better, f"error ratio {_ratio(*found)}; {last} {_ratio(*latest[1:])}", PRODUCTS_FILE)
 
 
 def _ratio(mean: float, low: float, high: float) -> str:

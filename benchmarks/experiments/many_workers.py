@@ -229,7 +229,7 @@ def shown(table: pd.DataFrame) -> list[str]:
         "`python -m benchmarks.experiments.many_workers` on one core.",
         "",
         *grid(head, rows),
-        *(["", "Said at the end:", "", *notes] if notes else []),
+        *(["", "Messages at the end of a run:", "", *notes] if notes else []),
     ]
 
 

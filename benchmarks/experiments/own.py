@@ -27,13 +27,11 @@ from benchmarks.pages import markdown
 from benchmarks.runner.results import read_rows
 from benchmarks.runner.simulate import N_FRESH
 from benchmarks.scoring.certainty import between, geometric_mean
-from benchmarks.scoring.cohorts import counted
+from benchmarks.scoring.cohorts import SPLITS, counted
 from benchmarks.suites.live_task import LiveTask
 from benchmarks.suites.own_files import FILES, fetch_all
 from benchmarks.suites.product_tables import EVERY_FILE
 from strategies.encoding import Encoding
-
-SPLITS = ("holdout", "development")
 
 
 def main(
@@ -176,7 +174,7 @@ def _cells(line: Any, strategies: list[str]) -> list[str]:
             behind.append(f"{name}{' (within noise)' if within else ''}")
     return [
         line["task"],
-        line["split"],
+        SPLITS[line["split"]],
         line["kind"],
         f"{line['n_train']:,} + {line['n_test']:,}",
         f"{line['metric']}, {'higher' if METRICS[line['metric']].best is not None else 'lower'} is better",
@@ -201,7 +199,7 @@ def _ratios(table: pd.DataFrame, strategies: list[str]) -> list[str]:
     for what in (*SPLITS, *(["all"] if split.nunique() > 1 else [])):
         own = {name: values[(split == what) | (what == "all")] for name, values in logs.items()}
         if n := len(own["default / baseline"]):
-            cells.append([what, f"{n}", *(_mean_of(values.to_numpy()) for values in own.values())])
+            cells.append([SPLITS.get(what, what), f"{n}", *(_mean_of(values.to_numpy()) for values in own.values())])
     title = (
         "Ratios of errors: geometric means over tasks, with 95% intervals by Student's t. Below 1, the first is better."
     )

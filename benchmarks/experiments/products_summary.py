@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from automl.metrics import METRICS, loss_of
 from benchmarks.pages import markdown
 from benchmarks.scoring.certainty import between, geometric_mean
+from benchmarks.scoring.cohorts import SPLITS
 
 BASE = "untuned"  # errors are divided by its: scikit-learn's gradient boosting for tables, else see own_scores
 TOLERATED = 1.02  # of errors divided by the baseline's
@@ -74,8 +75,8 @@ def summary(rows: pd.DataFrame) -> str:
         "below 1 is better. The baseline is scikit-learn's histogram gradient boosting for tables, TF-IDF and logistic "
         "regression for texts, the better of a support vector machine and a random forest for pictures, and ridge "
         "regression on the window for series. Where a file was split several times, its number is the geometric mean. "
-        "Intervals: 95%, by Student's t over files. Surely worse: files on which the ratio is above "
-        f"{TOLERATED} with a probability of 95% by the choice of test rows. Nothing was tuned on the holdout files. "
+        "Intervals: 95%, by Student's t over files. Clearly worse: files on which the ratio is above "
+        f"{TOLERATED} with a probability of 95% by the choice of test rows. Nothing was tuned on the held-out files. "
         "All except those of modeldata were measured with several versions, and losses on those with long-tailed "
         "numbers led to development files of that kind. FLAML has no row on leaves, where it had not "
         "ended after 28 minutes.",
@@ -87,7 +88,7 @@ def summary(rows: pd.DataFrame) -> str:
         what = "Tables" if is_table else "Texts, pictures and series"
         lines += [f"## {what}, {seconds:g} seconds on {workers} core{'s' * (workers != 1)}", ""]
         lines += [
-            *_means(part, ratios, ("holdout", "development")),
+            *_means(part, ratios, SPLITS),
             "",
             *_duels(ratios, "errors"),
             *_log_losses(part),
@@ -102,14 +103,14 @@ def held_out(rows: pd.DataFrame) -> list[str]:
     return _means(rows, ratios_of(rows), ("holdout",))
 
 
-def _means(rows: pd.DataFrame, ratios: pd.DataFrame, parts: Sequence[str]) -> list[str]:
+def _means(rows: pd.DataFrame, ratios: pd.DataFrame, parts: Iterable[str]) -> list[str]:
     cells = []
     for name in ratios:
         for which in parts:
             own = ratios.loc[ratios.index.get_level_values("part") == which, [str(name)]].dropna()
             if not own.empty:
                 cells.append(_line_of(str(name), which, own, rows))
-    heads = ["product", "files", "error / untuned", "95%", "better on", "worst", "surely worse", "wall-clock, longest"]
+    heads = ["product", "files", "error / untuned", "95%", "better on", "worst", "clearly worse", "wall-clock, longest"]
     return markdown.grid(heads, cells)
 
 
@@ -121,7 +122,7 @@ def _line_of(name: str, which: str, ratios: pd.DataFrame, rows: pd.DataFrame) ->
     return [
         name, _how_many(ratios, which), f"{mean:.3f}", between(low, high),
         f"{int((files < 1).sum())} of {len(files)}", f"{files.max():.2f} ({files.idxmax()})",
-        _surely_worse(own, files), f"{own['wall'].max():.0f} s",
+        _clearly_worse(own, files), f"{own['wall'].max():.0f} s",
     ]  # fmt: skip
 
 
@@ -129,13 +130,14 @@ def _how_many(ratios: pd.DataFrame, which: str) -> str:
     """The number of files in a part, and of splits per file if there are several."""
     splits = ratios.groupby("table").size()
     few, most = splits.min(), splits.max()
+    shown = SPLITS[which]
     if most == 1:
-        return f"{len(splits)} {which}"
-    return f"{len(splits)} {which}, {f'{few} to ' if few < most else ''}{most} splits"
+        return f"{len(splits)} {shown}"
+    return f"{len(splits)} {shown}, {f'{few} to ' if few < most else ''}{most} splits"
 
 
-def _surely_worse(rows: pd.DataFrame, files: pd.Series[Any]) -> str:
-    """How many of the files with known noise are surely worse."""
+def _clearly_worse(rows: pd.DataFrame, files: pd.Series[Any]) -> str:
+    """How many of the files with known noise are clearly worse."""
     known = rows.dropna(subset="noise")
     if known.empty:
         return ""
@@ -157,7 +159,7 @@ def _duels(ratios: pd.DataFrame, what: str) -> list[str]:
     """The errors of ``default`` divided by those of each other product, on the files and splits of both."""
     cells = []
     for name in ratios.columns.drop("default", errors="ignore") if "default" in ratios else []:
-        for which in ("holdout", "development"):
+        for which in SPLITS:
             both = ratios.loc[ratios.index.get_level_values("part") == which, ["default", name]].dropna()
             if len(both) > 1:
                 files = _quotients(both, "default", str(name))

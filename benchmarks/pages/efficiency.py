@@ -10,7 +10,7 @@ import pandas as pd
 
 from automl.tuning.recommend import DEFAULT
 from benchmarks.pages.sentences import listed
-from benchmarks.scoring.cohorts import CLOCKS, EVERY_SUITE, KINDS
+from benchmarks.scoring.cohorts import CLOCKS, EVERY_SUITE, KINDS, SPLITS
 from benchmarks.scoring.efficiency import LEVELS, failures
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.standings import BASELINE
@@ -52,7 +52,7 @@ class Efficiency:
     @property
     def title(self) -> str:
         """The situation and the split."""
-        return f"{self.situation}, {'held-out' if self.section.field.split == 'holdout' else 'development'}"
+        return f"{self.situation}, {SPLITS[self.section.field.split]}"
 
     def of(self, target: tuple[str, int], clock: str = "trainings") -> pd.DataFrame:
         """The rows of a target by strategy, the fastest first; empty if the reference was not run that long."""

@@ -9,9 +9,9 @@ import pandas as pd
 from automl.tuning.recommend import NOTABLE, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
-from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, SPLITS, Advised, chance
+from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, Advised, chance
 from benchmarks.pages.tables import duration
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, Field, counted
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, SPLITS, Field, counted
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.suites import LIVE_REFERENCES
@@ -100,8 +100,7 @@ def _title(field: Field) -> str:
     """For example ``numeric spaces, held-out`` or ``yahpo, subset``."""
     if field.suite == EVERY_SUITE:
         return f"{field.name}, {SPLITS[field.split]}"
-    title = field.title.replace("holdout", "held-out")
-    return title if field.name == "all tasks" else f"{title}, {field.name}"
+    return field.title if field.name == "all tasks" else f"{field.title}, {field.name}"
 
 
 def _loss(budget: float, comparison: Comparison) -> str:

@@ -12,7 +12,7 @@ from automl.tuning.recommend import LIKELY, NOTABLE, likeliest, preferred, proba
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KINDS
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KINDS, SPLITS
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.regret import ROUNDING
@@ -33,7 +33,6 @@ MEANING = {  # of a situation, in words for its sentence
     "learning curves": "surrogates of networks that can be stopped early",
     "real trainings": "of networks, not surrogates",
 }
-SPLITS = {"holdout": "held-out", DEVELOPMENT: "development"}  # the former first
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ REFERENCES = ("random x2", "default")  # references: plotted and listed, never t
 EVERY_SUITE = "every suite"
 KINDS = ("numeric", "mixed", "discrete")
 DEVELOPMENT = "development"
+SPLITS = {"holdout": "held-out", DEVELOPMENT: "development"}  # what they are called; the former first
 ENOUGH_SEEDS = 5  # seeds per task with which a strategy is compared with those that have more
 
 CLOCKS = {"trainings": "at_epochs", "seconds": "at_seconds"}  # column with what a run has spent
@@ -87,7 +88,7 @@ class Field:
 def titled(suite: str, split: str, n_workers: int = 1) -> str:
     """The suite's name, with the split and the number of workers if they are not the default."""
     workers = f", {n_workers} workers" if n_workers != 1 else ""
-    return f"{suite}{f', {split}' if split != DEVELOPMENT else ''}{workers}"
+    return f"{suite}{f', {SPLITS[split]}' if split != DEVELOPMENT else ''}{workers}"
 
 
 def counted(n: int, noun: str) -> str:

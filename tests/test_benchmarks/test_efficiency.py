@@ -133,4 +133,4 @@ def test_held_out_tasks_come_first():
     assert row.split(" | ")[7].startswith(">99%"), "on development tasks"
     assert "![Trainings needed to match a reference](board-efficiency.png)" in first
     assert "## numeric spaces, held-out: 6 tasks, 2 seeds" in pages["board-efficiency.md"]
-    assert {"board-s.md", "board-s-holdout.md"} <= set(pages)
+    assert {"board-s.md", "board-s-held-out.md"} <= set(pages)

@@ -375,9 +375,9 @@ def test_holdout_tasks_are_separate_fields():
     parts = [runs(name, quality, TASKS) for name, quality in QUALITIES]
     parts += [runs(name, quality, held, split="holdout") for name, quality in QUALITIES]
     found = sections(pd.concat(parts), constants([*TASKS, *held]))
-    assert [section.field.title for section in found] == ["s", "s, holdout", EVERY_SUITE, f"{EVERY_SUITE}, holdout"]
+    assert [section.field.title for section in found] == ["s", "s, held-out", EVERY_SUITE, f"{EVERY_SUITE}, held-out"]
     assert [len(section.field.tasks) for section in found] == [14, 11, 14, 11]
-    assert page.anchors(found)[:2] == ["s", "s-holdout"]
+    assert page.anchors(found)[:2] == ["s", "s-held-out"]
     assert set(board(found)["split"]) == set(evidence(found)["split"]) == {"development", "holdout"}
 
 
@@ -711,7 +711,7 @@ def test_no_text_of_the_picture_of_intervals_is_cut_off(tmp_path, monkeypatch):
     standing = sections(pd.concat(tables), constants(TASKS))[0].standings["trainings"]
     size = "60 tasks of 12 functions"
     standing = replace(standing, comparisons={n: replace(c, size=size) for n, c in standing.comparisons.items()})
-    plots.intervals(standing, tmp_path / "a.png", f"synthetic, holdout, subset: {size}, 20 seeds, after 100 trainings")
+    plots.intervals(standing, tmp_path / "a.png", f"synthetic, held-out, subset: {size}, 20 seeds, after 100 trainings")
     [figure] = drawn
     figure.draw_without_rendering()
     box = figure.get_tightbbox()

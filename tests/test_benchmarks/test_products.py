@@ -45,7 +45,7 @@ def test_errors_are_divided_by_those_of_the_untuned_baseline():
     assert ratios["default"].tolist() == pytest.approx([5.5 / 10.5, 1.0])  # half an example is added
     text = summary(rows({"untuned": [0.9, 0.8], "default": [0.95, 0.8]}))
     mean = np.sqrt(5.5 / 10.5)
-    assert f"| default | 2 holdout | {mean:.3f} |" in text
+    assert f"| default | 2 held-out | {mean:.3f} |" in text
     assert "1 of 2 | 1.00 (table 1) | 0 of 2 | 61 s |" in text
     assert "## Tables, 60 seconds on 1 core" in text
 
@@ -60,12 +60,12 @@ def test_the_interval_is_students_over_files_and_only_for_enough_of_them():
     assert (n, mean, low, high) == (5, *map(pytest.approx, np.exp([logs.mean(), *interval])))
 
 
-def test_splits_of_a_file_count_as_one_and_noise_decides_what_is_surely_worse():
+def test_splits_of_a_file_count_as_one_and_noise_decides_what_is_clearly_worse():
     first = rows({"untuned": [0.9, 0.9], "default": [0.8, 0.9]})
     second = rows({"untuned": [0.8, 0.8], "default": [0.8, 0.7]}).assign(split=1)
     ratios = [(20.5 / 10.5) ** 0.5, (30.5 / 20.5) ** 0.5]
     text = summary(pd.concat([first, second]))
-    assert f"| default | 2 holdout, 2 splits | {np.prod(ratios) ** 0.5:.3f} |" in text
+    assert f"| default | 2 held-out, 2 splits | {np.prod(ratios) ** 0.5:.3f} |" in text
     assert f"| 0 of 2 | {ratios[0]:.2f} (table 0) | 2 of 2 |" in text
     assert "| 0 of 2 | 61 s |" in summary(pd.concat([first, second]).assign(noise=0.5))
 
@@ -85,7 +85,7 @@ def test_log_losses_of_classes_are_compared_too():
     assert np.isnan([low, high]).all(), "of two files"
     text = summary(lines)
     assert "| log losses of classes |" in text
-    assert "| default / flaml | 2 holdout | 1.000 |  | 1 of 2 |" in text
+    assert "| default / flaml | 2 held-out | 1.000 |  | 1 of 2 |" in text
     assert "log losses" not in summary(rows(scores)), "numbers have none"
 
 
@@ -128,6 +128,6 @@ def test_an_unknown_product_is_named(tmp_path):
 def test_the_default_is_compared_with_each_product_on_the_files_of_both():
     scores = {"untuned": [0.9, 0.8, 0.7], "default": [0.95, 0.8, 0.9], "flaml": [0.9, 0.9]}
     mean = np.sqrt(5.5 / 10.5 * 20.5 / 10.5)
-    assert f"| default / flaml | 2 holdout | {mean:.3f} |" in summary(rows(scores))
+    assert f"| default / flaml | 2 held-out | {mean:.3f} |" in summary(rows(scores))
     more = rows({"untuned": [0.9], "default": [0.9]}).assign(table="development", part="development")
     assert "| flaml | 1 development |" not in summary(pd.concat([rows(scores), more]))

@@ -193,7 +193,7 @@ def test_columns_of_a_table_have_a_section_whatever_their_names(run, told, tmp_p
     each = ranked({name: [50.0 - i, 50.1 - i] for i, name in enumerate(names)})
     read = page_with(ColumnImportances("rmse", each, None, 51.0, 88, 88, 5))
     assert read.ids.index("columns") + 1 == read.ids.index("importance")
-    assert f"The model surely relies on {EVIL[:39]}\u2026, then on column 0, column 1" in read.words
+    assert f"The model clearly relies on {EVIL[:39]}\u2026, then on column 0, column 1" in read.words
     assert "Drawn are 30 of 41 columns." in read.words
     [bars] = json.loads(read.scripts[0])["columns"]["data"]
     assert (len(bars["x"]), bars["x"][-1]) == (30, 50.05)

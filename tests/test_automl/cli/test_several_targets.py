@@ -105,8 +105,8 @@ def test_the_run_on_each_target_is_explained_and_reported(place, tmp_path):
     assert all("<html" in file.read_text() for file in reports)
     printed = invoke("explain", copy)
     assert re.findall(r"the run in .*/targets/(\w+)", printed) == ["price", "rent"]
-    assert printed.count("The model surely relies on area, then on town.") == 2
-    assert all("The model surely relies on area, then on town." in file.read_text() for file in reports)
+    assert printed.count("The model clearly relies on area, then on town.") == 2
+    assert all("The model clearly relies on area, then on town." in file.read_text() for file in reports)
     shutil.rmtree(copy / "model/rent/members")
     (copy / "targets/rent/columns.json").unlink()
     assert re.search("Which columns matter is not known: .*rent.* has no model that predicts", invoke("explain", copy))

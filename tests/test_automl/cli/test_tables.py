@@ -80,7 +80,7 @@ def test_the_model_is_updated_with_new_rows_in_a_copy(run):
 def test_the_run_is_explained_and_goes_on(run):
     place, _ = run
     printed, _ = command("explain", place / "run")
-    assert "The model surely relies on area" in printed.splitlines()[0]
+    assert "The model clearly relies on area" in printed.splitlines()[0]
     names = {column["name"] for column in json.loads((place / "run/columns.json").read_text())["each"]}
     assert names == {"area", "staff", "town", "opened"}
     assert all(f"<th>{name}</th>" in (place / "run/report.html").read_text() for name in names)

@@ -494,7 +494,7 @@ def test_it_is_said_that_validation_data_refused_what_is_better_on_test(tmp_path
     facts = {"metric": "rmse", "promoted": False, "test": {"new": {"in_use": 45.5, "candidate": 43.0}}}
     versions.finish(versions.begin(), facts)
     assert list(_despite_the_test(versions)) == [
-        "version 2 is better on the new test set, which decides nothing: validation data refused it"
+        "version 2 is better on the new test set, but only validation data decide, and there it was not better"
     ]
     facts["test"]["new"]["candidate"] = 46.0
     versions.finish(versions.begin(), facts)
