@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from strategies.portfolio import PastStudy
 
 DEFAULT_TRIALS = 50
+KEPT_ON_RESUME = ("target", "patience", "sure_within", "trial_seconds")  # unless they are given
 
 
 def tune(
@@ -77,8 +78,8 @@ def tune(
         of a built-in task. Functions and generators may also take ``seed``, ``epochs``, ``folder`` and ``device``.
     ``space``: the search space, as anything that ``load_space`` takes; a task has its own.
     ``strategy``: the name of a search strategy, such as ``"bo"`` or ``"tpe+asha"``, or a class.
-    ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. Default: 50, or that of the run that
-        is resumed, or unlimited with a ``time_limit``.
+    ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. Default: 50, or unlimited with a
+        ``time_limit``. A run that is resumed without either keeps both.
     ``time_limit``: seconds for the search. A single worker trains in this process, where a training that has begun goes
         on to its end; one of several, on a GPU or with ``trial_seconds`` is ended.
     ``seed``: of the search and, derived from it, of each training.
@@ -93,7 +94,8 @@ def tune(
     ``sure_within``: stop once the strategy's model (with ``bo``) is sure that no config is better than the best trial
         by more than this loss, or, with ``"noise"``, by more than the noise between trainings.
     ``maximize``: the objective returns a score; higher is better.
-    ``study``: a folder for the run, created if missing, which ``resume`` continues; without one, nothing is written. At
+    ``study``: a folder for the run, created if missing, which ``resume`` continues, with the same ``target``,
+        ``patience``, ``sure_within`` and ``trial_seconds`` unless they are given; without one, nothing is written. At
         the end it holds trials.csv, best.yaml, summary.json, and the checkpoints of the three best trials and of trials
         that may continue; ``automl report`` adds the report.
     ``storage``: the URL of a PostgreSQL database for the study, which is named after the folder there. Processes that
@@ -218,8 +220,12 @@ class _Search:
     def _settings(self, stored: Mapping[str, Any] | None) -> Settings:
         if stored is None:
             return replace(self.settings, started=datetime.now(UTC).isoformat(timespec="seconds"))
-        n_trials = stored.get("n_trials") or DEFAULT_TRIALS if self.keeps_budget else self.settings.n_trials
-        return replace(self.settings, prior=stored.get("prior"), started=stored.get("started"), n_trials=n_trials)
+        kept = KEPT_ON_RESUME + (("n_trials", "time_limit") if self.keeps_budget else ())
+        before = Settings.from_json(stored)
+        same = {name: getattr(before, name) for name in kept if getattr(self.settings, name) is None}
+        if self.keeps_budget and before.n_trials is None and before.time_limit is None:
+            same["n_trials"] = DEFAULT_TRIALS
+        return replace(self.settings, prior=before.prior, started=before.started, **same)
 
     def _executor(self, shared: SharedRun | None) -> Executor | None:
         """The user's own, or this process; None for processes of its own."""

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from strategies._observations import LARGEST
-from strategies.base import MANY_PENDING, Outcome, Proposal, Start, Strategy
+from strategies.base import LARGEST_LOSS, MANY_PENDING, Outcome, Proposal, Start, Strategy
 from strategies.encoding import Encoding
 from strategies.types import Config, Value
 
@@ -312,7 +311,7 @@ class Families(Strategy):
         Families count alike, so that it does not shrink as the best one gets more trials.
         """
         finite = [
-            [min(max(loss, -LARGEST), LARGEST) for loss in each.whole.values() if np.isfinite(loss)]
+            [min(max(loss, -LARGEST_LOSS), LARGEST_LOSS) for loss in each.whole.values() if np.isfinite(loss)]
             for each in self.families.values()
         ]
         medians = [np.median(losses) for losses in finite if losses]

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from strategies._ladder import Ladder, rungs_of
-from strategies.base import Outcome
+from strategies.base import LARGEST_LOSS, Outcome
 
-LARGEST = 1e30  # of a loss; the squares of larger ones, such as a penalty of 1e300, are infinite
 MAX_BEST, MAX_LATEST, MAX_OTHERS = 200, 200, 100  # observations kept if there are more, since fitting is O(n^3)
 
 
@@ -34,7 +33,7 @@ def observed(told: list[Outcome], max_epochs: int) -> Observed:
     rows = [(place[number], rung, loss) for number, losses in ladder.losses.items() for rung, loss in losses.items()]
     trial, rung = (np.array(column, dtype=int) for column in list(zip(*rows, strict=True))[:2])
     rise = np.array([sum(steps[k:]) for k in range(len(ladder.levels))])
-    losses = np.clip(np.array([loss for _, _, loss in rows], dtype=float) + rise[rung], -LARGEST, LARGEST)
+    losses = np.clip(np.array([loss for _, _, loss in rows], dtype=float) + rise[rung], -LARGEST_LOSS, LARGEST_LOSS)
     share = np.log(ladder.levels)[rung] / np.log(max_epochs) if len(ladder.levels) > 1 else np.ones(len(rows))
     worst = losses.max()
     final = np.full(len(told), worst)

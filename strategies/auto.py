@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 MANY_TRIALS = 300  # above this, a model costs more than it gains
-MANY_ARMS, FEW_ARMS = ("tpe", "ga"), ("ga",)  # strategies that are cheaper than bo, the better first
+MANY_ARMS = ("tpe", "ga")
+CHEAPER = (MANY_ARMS, ("ga",))  # mixes that are cheaper than bo, the better first; a study refers to them by place
 
 
 class Auto(Delegate):
@@ -127,7 +128,7 @@ class Auto(Delegate):
         self, space: ConfigurationSpace, fixed: Mapping[str, Value], prior: list[Start], levels: list[int]
     ) -> list[Callable[[], ConfigStrategy]]:
         """Builders of the first strategy and of cheaper ones, as in ``_tiers``."""
-        mixes = [partial(self._mix, arms, space, fixed, prior, levels) for arms in self._cheaper]
+        mixes = [partial(self._mix, arms, space, fixed, prior, levels) for arms in CHEAPER]
         return [partial(self._inner_searcher, space, fixed, prior, levels), *mixes]
 
     def _inner_searcher(
@@ -149,18 +150,13 @@ class Auto(Delegate):
         shares = [1.0 / len(arms)] * len(arms)
         return Mix(space, arms=arms, shares=shares, prior=prior, fixed=fixed, levels=levels, **self._options)
 
-    @property
-    def _cheaper(self) -> list[tuple[str, ...]]:
-        """The arms of the strategies that take over, one after the other, if workers wait for proposals."""
-        return [FEW_ARMS] if self._has_many else [MANY_ARMS, FEW_ARMS]
-
     def _tier_to_ask(self) -> int:
-        if self._pace.is_too_slow and self._tier < len(self._cheaper):
-            self._move_to(self._tier + 1)
+        if self._pace.is_too_slow and self._tier < len(CHEAPER):
+            self._move_to(len(CHEAPER) if self._has_many else self._tier + 1)
         return self._tier
 
     def _move_to(self, tier: int) -> None:
-        names = " and ".join(self._cheaper[tier - 1])
+        names = " and ".join(CHEAPER[tier - 1])
         self._moves.append(f"{names} from trial {max(self._epochs, default=-1) + 1} on: {self._pace}")
         self._tier = tier
         self._pace.restart()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 
+LARGEST_LOSS = 1e30  # the squares of larger ones, such as a penalty of 1e300, are infinite
 MANY_PENDING = 64  # above so many pending trials, models are updated less often and see only some of these
 
 

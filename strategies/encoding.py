@@ -8,7 +8,7 @@ hyperparameters are at their default.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -206,21 +206,29 @@ class Encoding:
 
     def cells(self) -> Iterator[Config]:
         """Every allowed config of a finite space, once each, lazily."""
-        yield from (config for config in self._walk({}, list(self._parents_first)) if self.allows(config))
+        values = [dim.values or range(int(dim.low), int(dim.high) + 1) for dim in self.dimensions]
+        yield from (config for config, _ in self.combinations(values) if self.allows(config))
 
-    def _walk(self, chosen: Config, rest: list[int]) -> Iterator[Config]:
+    def combinations(self, values: Sequence[Sequence[Value]]) -> Iterator[tuple[Config, dict[int, int]]]:
+        """The distinct configs with these values for each hyperparameter, lazily, without what clauses on a few values
+        forbid; each with the places of its values in ``values``, by active hyperparameter."""
+        yield from self._walk(values, {}, {}, self._parents_first)
+
+    def _walk(
+        self, values: Sequence[Sequence[Value]], chosen: Config, places: dict[int, int], rest: list[int]
+    ) -> Iterator[tuple[Config, dict[int, int]]]:
         if not rest:
-            yield {name: chosen[name] for name in self.names if name in chosen}
+            yield {name: chosen[name] for name in self.names if name in chosen}, places
             return
-        dim = self.dimensions[rest[0]]
-        if not self._is_active(dim.name, chosen):
-            yield from self._walk(chosen, rest[1:])
+        i = rest[0]
+        name = self.names[i]
+        if not self._is_active(name, chosen):
+            yield from self._walk(values, chosen, places, rest[1:])
             return
-        values = dim.values or range(int(dim.low), int(dim.high) + 1)
-        for value in values:
-            longer = {**chosen, dim.name: value}
+        for place, value in enumerate(values[i]):
+            longer = {**chosen, name: value}
             if not any(clause.is_forbidden_value(longer) for clause in self._monotone):
-                yield from self._walk(longer, rest[1:])
+                yield from self._walk(values, longer, {**places, i: place}, rest[1:])
 
     def _is_active(self, name: str, chosen: Config) -> bool:
         conditions = self._conditions[name]

@@ -40,7 +40,7 @@ class GridSearch(ConfigStrategy):
     def _stages(self) -> Iterator[tuple[Config, dict[str, JSON]]]:
         dimensions = self.encoding.dimensions
         axes = [dim.grid(1) for dim in dimensions]
-        yield self._cell(tuple(axis[0] for axis in axes)), {"from": "grid", "stage": 0}
+        yield self.encoding.decode(np.array([axis[0] for axis in axes])), {"from": "grid", "stage": 0}
         complete = set[int]()  # axes with every value that there is
         for stage in itertools.count(1):
             coarse = [i for i, dim in enumerate(dimensions) if i not in complete and len(axes[i]) < dim.n_values]
@@ -52,11 +52,19 @@ class GridSearch(ConfigStrategy):
             new = [u for u in finer if dimensions[i].from_unit(u) not in kept]
             if not new:
                 complete.add(i)
-            points = list(itertools.product(*axes[:i], new, *axes[i + 1 :]))
+            cells = self._cells_of([*axes[:i], new, *axes[i + 1 :]], i)
             axes[i] = finer
-            np.random.default_rng((self.seed, stage)).shuffle(points)
-            for point in points:
-                yield self._cell(tuple(point)), {"from": "grid", "stage": stage}
+            np.random.default_rng((self.seed, stage)).shuffle(cells)
+            for _, config in cells:
+                yield config, {"from": "grid", "stage": stage}
 
-    def _cell(self, point: tuple[float, ...]) -> Config:
-        return self.encoding.decode(np.array(point))
+    def _cells_of(self, axes: list[list[float]], active: int) -> list[tuple[list[int], Config]]:
+        """The distinct configs on these axes in which a hyperparameter is active, in lexical order of their places."""
+        dimensions = self.encoding.dimensions
+        values = [[dim.from_unit(u) for u in axis] for dim, axis in zip(dimensions, axes, strict=True)]
+        cells = [
+            ([places.get(j, 0) for j in range(len(axes))], config)
+            for config, places in self.encoding.combinations(values)
+            if active in places
+        ]
+        return sorted(cells, key=lambda cell: cell[0])

@@ -20,7 +20,7 @@ from scipy.linalg import cho_solve
 from strategies import _gp
 from strategies._features import Features
 from strategies._matching import carried, known_part, shared
-from strategies.base import Start
+from strategies.base import LARGEST_LOSS, Start
 from strategies.encoding import Encoding
 from strategies.types import Config
 
@@ -55,11 +55,14 @@ class PastStudy:
     @cached_property
     def scaled(self) -> np.ndarray | None:
         """The losses scaled so that the best is 0 and the median 1; None if these are equal."""
-        known = np.array([loss for loss in self.losses if loss is not None])
-        if not len(known) or np.median(known) <= known.min():
+        losses = np.array([np.nan if loss is None else loss for loss in self.losses], dtype=float)
+        losses = np.clip(losses, -LARGEST_LOSS, LARGEST_LOSS)
+        if np.isnan(losses).all():
             return None
-        losses = np.array([np.inf if loss is None else loss for loss in self.losses])
-        return np.asarray(np.minimum((losses - known.min()) / (np.median(known) - known.min()), WORST))
+        best, middle = np.nanmin(losses), np.nanmedian(losses)
+        if middle - best < np.finfo(float).tiny:
+            return None
+        return np.asarray(np.minimum(np.nan_to_num((losses - best) / (middle - best), nan=WORST), WORST))
 
     @cached_property
     def best_first(self) -> np.ndarray:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from strategies._observations import LARGEST, worst_counted
+from strategies._observations import worst_counted
+from strategies.base import LARGEST_LOSS
 from strategies.config_strategy import ConfigStrategy
 from strategies.types import JSON, Config
 
@@ -84,5 +85,5 @@ class SkoptGP(ConfigStrategy):
 
 
 def _clipped(losses: list[float]) -> list[float]:
-    finite = np.clip(losses, -LARGEST, LARGEST)
+    finite = np.clip(losses, -LARGEST_LOSS, LARGEST_LOSS)
     return [float(loss) for loss in np.minimum(finite, worst_counted(finite))]

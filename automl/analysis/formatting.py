@@ -6,6 +6,7 @@ import html
 import math
 import re
 import statistics
+import sys
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from automl.study.contenders import paired
 from automl.study.study import Study
 from automl.study.trial import Trial
+from strategies.base import LARGEST_LOSS
 from strategies.types import Config
 
 FRAME = re.compile(r'^  File "(.+)", line (\d+)', re.MULTILINE)  # of a traceback
@@ -106,7 +108,8 @@ def shown_range(numbers: Sequence[float], maximize: bool, default: float | None 
     Values farther from the best than four times the third quartile are left out; the default only beyond eight times.
     Ascending, with a margin.
     """
-    turned = sorted(-number if maximize else number for number in numbers)
+    signed = (-number if maximize else number for number in numbers)
+    turned = sorted(min(max(number, -LARGEST_LOSS), LARGEST_LOSS) for number in signed)
     if not turned:
         return (0.0, 1.0)
     best, edge = turned[0], turned[-1]
@@ -136,12 +139,14 @@ def show(value: Any) -> str:
 def resolution(numbers: Iterable[float], maximize: bool) -> float | None:
     """The power of ten to which values must be written to show their differences; None if all are equal.
 
-    The one below a thirtieth of the median distance from the best, so that a few bad values have little influence.
+    The one below a thirtieth of the median distance from the best, so that a few bad values have little influence; None
+    also if that distance is no ordinary number, as with penalties of 1e308.
     """
     known = list(numbers)
     best = (max if maximize else min)(known, default=0.0)
     distances = [abs(number - best) for number in known if number != best]
-    return 10.0 ** math.floor(math.log10(statistics.median(distances) / 30)) if distances else None
+    step = statistics.median_low(distances) / 30 if distances else 0.0
+    return 10.0 ** math.floor(math.log10(step)) if sys.float_info.min <= step < math.inf else None
 
 
 def at_resolution(value: float, step: float | None) -> str:
@@ -216,8 +221,7 @@ def failure(trial: Trial) -> str:
     if not own:
         return error
     file, line = own[-1]
-    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file.name
-    return f"{shown}, line {line}: {error}"
+    return f"{_in_short(file)}, line {line}: {error}"
 
 
 def failed_in_words(n_failed: int, n_too_slow: int, n_trials: int) -> str:
@@ -226,6 +230,15 @@ def failed_in_words(n_failed: int, n_too_slow: int, n_trials: int) -> str:
     if n_failed == n_too_slow:
         return f"{of} {'was' if n_failed == 1 else 'were'} too slow"
     return f"{of} failed{f', {n_too_slow} as too slow' if n_too_slow else ''}"
+
+
+def _in_short(file: Path) -> str:
+    """A file's path in the working directory, else its name."""
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # the objective changed to a folder that it then removed
+        return file.name
+    return str(file.relative_to(here)) if file.is_relative_to(here) else file.name
 
 
 def _is_library(file: Path) -> bool:

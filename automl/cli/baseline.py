@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from automl.cli.console import literal_console
 from automl.errors import UserError
 from automl.tasks.baselines import BASELINES, run_baseline
 
@@ -28,4 +28,4 @@ def baseline(names: Annotated[list[str], typer.Argument(metavar="NAME...", help=
         for i, (metric, score) in enumerate(scores.items()):
             first = (name, BASELINES[name].description) if i == 0 else ("", "")
             table.add_row(*first, metric, f"{score:.4g}", f"{seconds:.2g}" if i == 0 else "")
-    Console(highlight=False).print(table)
+    literal_console().print(table)

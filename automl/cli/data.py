@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from automl.cli.console import literal_console
 from automl.data.datasets.files import files_of
 from automl.data.datasets.registry import SOURCES, DataMissing, SourceModule, source_module
 from automl.errors import UserError
@@ -104,4 +105,4 @@ def known(name: str) -> SourceModule:
 
 
 def console() -> Console:
-    return Console(highlight=False, markup=False, soft_wrap=True)
+    return literal_console(soft_wrap=True)

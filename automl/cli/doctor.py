@@ -17,12 +17,12 @@ GIB = 2**30
 def show_devices() -> None:
     """Show torch's build, the GPU driver, the memory of each GPU, and the seconds of a training on each device."""
     import torch
-    from rich.console import Console
     from rich.table import Table
 
+    from automl.cli.console import literal_console
     from automl.devices import has_driver, n_cards
 
-    console = Console(highlight=False)
+    console = literal_console()
     built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU only"
     built = f"ROCm {torch.version.hip}" if torch.version.hip else built
     console.print(f"torch {torch.__version__}, built for {built}", markup=False, soft_wrap=True)

@@ -34,11 +34,10 @@ def explain(
     name: Annotated[str | None, NAME] = None,
 ) -> None:
     """Show which columns the model relies on, which hyperparameters mattered and how, and why trials failed."""
-    from rich.console import Console
-
+    from automl.cli.console import literal_console
     from automl.cli.terminal import show_line
 
-    console, found = Console(), list(locations(run, name))
+    console, found = literal_console(), list(locations(run, name))
     for at in found:
         if len(found) > 1:
             show_line(console, f"the run in {at}")

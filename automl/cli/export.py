@@ -39,13 +39,12 @@ def export(
 
 def write_onnx(run: Path, out: Path | None) -> None:
     """Write the files and print what they hold. UserError, and no file, if the predictions differ from the model's."""
-    from rich.console import Console
-
+    from automl.cli.console import literal_console
     from automl.cli.terminal import show_line
     from automl.deployment.onnx_files import MANIFEST, onnx_file, write_one, write_several
     from automl.deployment.several_targets import JointPredictor, load
 
-    console, predictor = Console(), load(run)
+    console, predictor = literal_console(), load(run)
     if isinstance(predictor, JointPredictor):
         out = out or Path("model-onnx")
         if out.exists() and (not out.is_dir() or any(out.iterdir())):

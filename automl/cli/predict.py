@@ -31,8 +31,7 @@ def predict(
     ] = None,
 ) -> None:
     """Predict for every example in a file or folder of any size."""
-    from rich.console import Console
-
+    from automl.cli.console import literal_console
     from automl.cli.terminal import show_line
 
     if not data.exists():
@@ -45,7 +44,7 @@ def predict(
     from automl.data.ingest.encoder import NOTES
     from automl.deployment.several_targets import load
 
-    console = Console()
+    console = literal_console()
     model, n, n_without, first = load(run), 0, 0, ""
     copies = None if keep is None else _copies(keep, data, model)
     strange: Counter[str] = Counter()

@@ -77,10 +77,10 @@ def tune(
     list_: options.List = False,
 ) -> None:
     """Tune the hyperparameters of a model, and train it with the best ones."""
-    from rich.console import Console
+    from automl.cli.console import literal_console
 
     begin = monotonic()
-    console = Console(stderr=json, highlight=False)
+    console = literal_console(stderr=json)
     if list_:
         from automl.cli.terminal import show_names
 

@@ -39,8 +39,7 @@ def main(
     (in normalised regret), and the number of tasks that it rests on. For trainings with learning curves, real trainings
     and surrogate learning curves each give their own.
     """
-    from rich.console import Console
-
+    from automl.cli.console import literal_console
     from automl.cli.terminal import show_line
     from automl.tuning.recommend import recommend, standing
     from strategies import make_strategy
@@ -48,7 +47,7 @@ def main(
 
     name, found, length, fidelity = _searched(task, space, trials, epochs)
     encoding = Encoding(found)
-    console = Console()
+    console = literal_console()
     of = f" of {length} epochs" if length > 1 else ""
     n, conditional = len(encoding.dimensions), bool(found.conditions)
     curves = _has_curves(encoding, fidelity, length)

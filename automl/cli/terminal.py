@@ -14,6 +14,7 @@ from rich.text import Text
 from automl.analysis.ensembles import baseline_in_words, best_alone, members
 from automl.analysis.formatting import chosen, duration, has_folds, often, scored_on, show, too_short
 from automl.analysis.sentences import beaten_in_words, contenders_in_words, described_model, kept_in_words
+from automl.cli.console import literal_console
 from automl.study.study import counts_in_words
 from automl.study.trial import State
 from automl.tuning.progress import Values
@@ -194,7 +195,7 @@ def show_names() -> None:
         table.add_column("")
         for name, line in rows.items():
             table.add_row(name, line)
-        Console().print(table)
+        literal_console().print(table)
 
 
 def show_paths(console: Console, folder: RunFolder, *, resume_hint: bool) -> None:

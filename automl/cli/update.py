@@ -38,13 +38,12 @@ def update(
     rollback: Annotated[int | None, typer.Option(metavar="VERSION", help="Use this version again.")] = None,
 ) -> None:
     """Score the model on new data, test for drift, fine-tune, and promote the new model only if it is better."""
-    from rich.console import Console
-
+    from automl.cli.console import literal_console
     from automl.cli.terminal import show_line
     from automl.continual.versions import Versions
     from automl.study.run_folder import RunFolder
 
-    folder, console = RunFolder(run), Console()
+    folder, console = RunFolder(run), literal_console()
     several = folder.targets.is_dir()
     if not folder.has_run and not several:
         raise folder.no_run()

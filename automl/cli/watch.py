@@ -20,14 +20,14 @@ def watch(
     every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Seconds between updates.")] = 1.0,
 ) -> None:
     """Show a run's best trial, latest trials, current trainings and time left. Ends with the run, or on Ctrl-C."""
-    from rich.console import Console
     from rich.live import Live
 
+    from automl.cli.console import literal_console
     from automl.cli.watch_view import frame
     from automl.study.location import located
     from automl.study.snapshot import look
 
-    at, console = located(run, name), Console()
+    at, console = located(run, name), literal_console()
     seen = look(at)
     if once or not console.is_terminal:
         console.print(frame(seen))

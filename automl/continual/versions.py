@@ -21,6 +21,7 @@ from automl.study.run_folder import RunFolder, write_atomic
 
 FACTS = "update.json"
 MODEL = "model"
+UNUSED = ".unused"  # in a promoted version until it has become the current one
 
 
 @dataclass(frozen=True)
@@ -126,14 +127,18 @@ class Versions:
         """Turn the prepared folder into a version; if it has a model, make it the current one."""
         number = int(writing.name.removesuffix(".writing"))
         write_atomic(writing / FACTS, json.dumps(without_nan(dict(facts)), indent=2, allow_nan=False) + "\n")
+        is_promoted = (writing / MODEL).is_dir()
+        if is_promoted:
+            self._keep_first()
+            (writing / UNUSED).touch()
         writing.rename(self.place(number))
-        if (self.place(number) / MODEL).is_dir():
+        if is_promoted:
             self.use(number)
         return number
 
     def use(self, number: int) -> None:
         """Make a version the current one. UserError if it has no model."""
-        self.recover()
+        self._end_switch()
         known = self.models
         if number not in known:
             raise UserError(f"version {number} has no model; choose one of: {', '.join(map(str, known))}")
@@ -143,14 +148,22 @@ class Versions:
         link.symlink_to(Path("versions") / str(number) / MODEL, target_is_directory=True)
         if self.folder.model.is_symlink():
             link.replace(self.folder.model)
-            return
-        before = self.folder.model_before  # a folder cannot be replaced by a link atomically
-        self.folder.model.rename(before)
-        link.replace(self.folder.model)
-        shutil.rmtree(before)
+        else:
+            before = self.folder.model_before  # a folder cannot be replaced by a link atomically
+            self.folder.model.rename(before)
+            link.replace(self.folder.model)
+            shutil.rmtree(before)
+        (self.place(self.numbers[-1]) / UNUSED).unlink(missing_ok=True)
 
     def recover(self) -> None:
-        """Undo a first switch that was killed between its steps, or end it; to be called with the folder locked."""
+        """Complete what an update that was killed left behind; to be called with the folder locked."""
+        self._end_switch()
+        latest = self.numbers[-1]
+        if (self.place(latest) / UNUSED).exists():
+            self.use(latest)
+
+    def _end_switch(self) -> None:
+        """Undo a first switch that was killed between its steps, or end it."""
         for link in self.folder.path.glob(".model.*"):
             link.unlink()
         before = self.folder.model_before

@@ -18,6 +18,7 @@ from automl.deployment.model_files import read_card, targets
 from automl.deployment.predictor import Predictor, load_predictor, model_folder
 from automl.errors import UserError
 from automl.metrics import has_unit
+from automl.study.run_folder import replace_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,8 +128,7 @@ def join(models: Mapping[str, Path], out: Path) -> dict[str, Any]:
         card["milliseconds_per_row"] = round(sum(each["milliseconds_per_row"] for each in cards.values()), 4)
     (aside / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     (aside / README).write_text(_readme(card, cards), encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
-    aside.rename(out)
+    replace_folder(out, aside)
     return card
 
 

@@ -20,6 +20,7 @@ from automl.runs.latency import fast_enough, milliseconds_per_row
 from automl.runs.member_candidates import MemberCandidate, candidates
 from automl.runs.members import Models, fitted_models, forget_models
 from automl.runs.selection import Chosen, affordable, choose, without_damaged
+from automl.study.run_folder import replace_folder
 
 if TYPE_CHECKING:
     from automl.study.run_folder import RunFolder
@@ -163,8 +164,7 @@ def write_model(
         "seconds_to_write": round(time.perf_counter() - start, 2),
     }
     card = write_card(aside, task, kept, fingerprint(splits), facts, chosen.score)
-    shutil.rmtree(folder.model, ignore_errors=True)
-    aside.rename(folder.model)
+    replace_folder(folder.model, aside)
     return card
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from automl.deployment.model_card import Kept, write_card
 from automl.errors import UserError
+from automl.study.run_folder import replace_folder
 from automl.task import Task
 from automl.tasks.supervised import Supervised
 from automl.tasks.user_data import OwnData
@@ -87,8 +88,7 @@ def keep_model(
         kept, data = Kept("single", _description(who, len(good)), scores=scores), None
     kept.baseline = None if baseline is None else {"split": "test", **baseline}
     card = write_card(aside, task, kept, data, about, best.validation)
-    shutil.rmtree(folder.model, ignore_errors=True)
-    aside.rename(folder.model)
+    replace_folder(folder.model, aside)
     return card
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import math
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from numbers import Real
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from automl.devices import cards, check_device
@@ -273,6 +275,19 @@ def load_from_file(spec: str) -> Any:
     path = Path(file)
     if not path.is_file():
         raise UserError(f"there is no file {file!r}")
+    try:
+        module = _module_of(path.resolve(), path.stat().st_mtime_ns)
+    except Exception as error:
+        raise UserError(f"{file!r} cannot be imported: {type(error).__name__}: {error}") from error
+    if not hasattr(module, name):
+        hint = did_you_mean(name, vars(module))
+        raise UserError(f"{file!r} has no {name!r}; {hint}give the name of an object in it: {file}:NAME")
+    return getattr(module, name)
+
+
+@functools.cache
+def _module_of(path: Path, changed: int) -> ModuleType:
+    """The module in a file, which is run once, as it may load data. ``changed``: when, in nanoseconds."""
     # Under a private module name: a file named queue.py must not replace the library's module.
     module_name = f"automl_user_{path.stem}"
     module_spec = importlib.util.spec_from_file_location(module_name, path)
@@ -280,19 +295,13 @@ def load_from_file(spec: str) -> Any:
     assert module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[module_name] = module
-    sys.path.append(str(path.parent.resolve()))  # for its sibling modules
-    try:
-        module_spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"{file!r} cannot be imported: {type(error).__name__}: {error}") from error
+    sys.path.append(str(path.parent))  # for its sibling modules
+    module_spec.loader.exec_module(module)
     # Pickled by value, so that workers do not need to import the file.
     import cloudpickle
 
     cloudpickle.register_pickle_by_value(module)
-    if not hasattr(module, name):
-        hint = did_you_mean(name, vars(module))
-        raise UserError(f"{file!r} has no {name!r}; {hint}give the name of an object in it: {file}:NAME")
-    return getattr(module, name)
+    return module
 
 
 def default_workers(device: str) -> int:

@@ -32,7 +32,7 @@ class RunFolder:
         self.summary = path / "summary.json"
         self.model = path / "model"
         self.versions = path / "versions"  # of the model, after the first update
-        self.model_before = path / "model.before"  # during the first replacement
+        self.model_before = path / f"model{BEFORE}"  # while the model is replaced
         self.report = path / "report.html"
         self.columns = path / "columns.json"  # the importance of columns to the model
         self.trials = path / "trials"
@@ -194,7 +194,7 @@ class TrialFolders:
         if attempt is None:
             return
         if attempt.exists():  # otherwise the process was killed below
-            keep_attempt(attempt, self._folder(number))
+            replace_folder(self._folder(number), attempt)
         self._marker(number).unlink()
 
     def remove(self, number: int) -> None:
@@ -241,17 +241,20 @@ def new_attempt(place: Path, *, continues: bool) -> Path:
     return attempt
 
 
-def keep_attempt(attempt: Path, place: Path) -> None:
-    """Replace ``place`` with the folder of an attempt. UserError if that was removed."""
+def replace_folder(place: Path, new: Path) -> None:
+    """Move the complete folder ``new`` to ``place``. UserError if it was removed.
+
+    Between the two steps, in which the process may be killed, the old folder has the suffix BEFORE.
+    """
     before = place.with_name(f"{place.name}{BEFORE}")
-    shutil.rmtree(before, ignore_errors=True)
+    _put_back(before)
     with suppress(FileNotFoundError):
-        place.rename(before)  # until the new one is in place, as the process may be killed in between
+        place.rename(before)
     try:
-        attempt.rename(place)
+        new.rename(place)
     except FileNotFoundError:
         _put_back(before)
-        raise UserError(f"the folder {str(attempt)!r} was removed while the run was going on; start it again") from None
+        raise UserError(f"the folder {str(new)!r} was removed while the run was going on; start it again") from None
     shutil.rmtree(before, ignore_errors=True)
 
 
@@ -268,8 +271,12 @@ def _put_back(before: Path) -> None:
 def write_atomic(file: Path, text: str) -> None:
     """Replace a file atomically: readers see the old or the new content, never a part of it."""
     aside = file.with_name(f".{file.name}.{os.getpid()}")
-    with aside.open("w", encoding="utf-8") as written:
-        written.write(text)
-        written.flush()
-        os.fsync(written.fileno())  # otherwise the file may be empty after a power failure
-    aside.replace(file)
+    try:
+        with aside.open("w", encoding="utf-8") as written:
+            written.write(text)
+            written.flush()
+            os.fsync(written.fileno())  # otherwise the file may be empty after a power failure
+        aside.replace(file)
+    except BaseException:
+        aside.unlink(missing_ok=True)  # a partial file would keep a full disk full
+        raise

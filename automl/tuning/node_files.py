@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,8 +22,9 @@ def node_files(key: str, unpack: Callable[[Path], None]) -> Iterator[Path]:
     """
     root = Path(tempfile.gettempdir()) / f"automl-{os.getuid()}"
     root.mkdir(mode=0o700, exist_ok=True)
-    if root.stat().st_uid != os.getuid():
-        raise PermissionError(f"{str(root)!r} belongs to another user")
+    found = root.lstat()  # a link could lead to folders that would then be removed
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise PermissionError(f"{str(root)!r} must be a folder of yours that no one else can write to; remove it")
     folder, in_use = root / key, _opened(root / f"{key}.lock")
     try:
         # A held lock is never converted: if two processes wanted to turn their shared locks into exclusive ones, the

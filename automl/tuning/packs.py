@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from automl.study.run_folder import keep_attempt, new_attempt
+from automl.study.run_folder import new_attempt, replace_folder
 from automl.task import TOO_SLOW
 from automl.tuning.jobs import MAX_RETRIES, EpochDone, Event, Job, JobEnded, LaneEnded, Restarted
 
@@ -167,7 +167,7 @@ class _Run:
                 del self._places[one.key]
 
     def _end(self, key: int, ended: JobEnded) -> None:
-        keep_attempt(self._attempts.pop(key), self._places[key])
+        replace_folder(self._places[key], self._attempts.pop(key))
         epochs = self._epochs[key]
         self.done[key] = Trained(tuple(epochs), ended)
         self._note(

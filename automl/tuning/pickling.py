@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import marshal
-import pickle
 from collections import ChainMap
 from collections.abc import Callable
 from types import CodeType
@@ -33,8 +32,9 @@ def pickled(task: Task) -> bytes:
     buffer = io.BytesIO()
     try:
         Pickler(buffer).dump(task)
-    except (TypeError, pickle.PicklingError) as error:
-        raise UserError(f"{task.name!r} cannot be sent to a training process: {error}") from None
+    except Exception as error:  # of any __reduce__, such as that of a DataLoader's iterator
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{task.name!r} cannot be sent to a training process: {reason}") from None
     return buffer.getvalue()
 
 

@@ -178,7 +178,9 @@ class _TerminalBar(_Bar):
         from rich.live import Live
 
         super().__init__()
-        self._live = Live(get_renderable=self._rendered, console=Console(stderr=True), refresh_per_second=5)
+        self._live = Live(
+            get_renderable=self._rendered, console=Console(stderr=True, markup=False), refresh_per_second=5
+        )
 
     def __enter__(self) -> _TerminalBar:
         self._live.start()

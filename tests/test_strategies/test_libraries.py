@@ -1,5 +1,6 @@
 """Pitfalls of the wrapped libraries: each test fails if the guard against one is removed."""
 
+import json
 import math
 import re
 import subprocess
@@ -223,3 +224,14 @@ def test_listing_the_strategies_imports_no_library():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_grid_proposes_a_configuration_of_a_conditional_space_once():
+    """The product of all axes, most of them inactive, has 3^18 cells and nearly as many copies."""
+    families = [f"f{i}" for i in range(6)]
+    form = {"model": {"choice": families}}
+    form |= {f"{name}_{i}": {"float": [0, 1], "when": {"model": name}} for name in families for i in range(3)}
+    strategy = make_strategy("grid", load_space(form), seed=0)
+    configs = [strategy.ask().config for _ in range(1 + 6 * 27)]
+    assert len({json.dumps(config) for config in configs}) == len(configs)
+    assert {config["model"] for config in configs} == set(families)

@@ -10,6 +10,7 @@ from spaces import loss_of, space
 from automl.space.parse import load_space
 from strategies import make_strategy
 from strategies._pace import FEW_WORKERS, WINDOW
+from strategies.auto import MANY_TRIALS
 from strategies.base import MANY_PENDING, Outcome, Proposal
 
 FAMILIES = load_space(
@@ -143,3 +144,18 @@ def test_a_resumed_auto_moves_at_the_same_trials(n_told):
     assert moves(resumed) == moves(strategy)
     assert [resumed.ask() for _ in range(20)] == [strategy.ask() for _ in range(20)]
     assert moves(resumed) == moves(strategy)
+
+
+def test_a_run_that_moved_can_be_extended_beyond_the_trials_that_a_model_is_worth():
+    log = searched(auto(), 20, 2 * WINDOW + 4, thinking=0.06, seconds=1.0)
+    extended = make_strategy("auto", space("mixed"), seed=0, n_trials=MANY_TRIALS + 1)
+    replayed(extended, log)
+    assert extended.ask().info["tier"] == 2
+    assert moves(extended)[-1].startswith("ga from trial ")
+
+
+def test_auto_with_many_trials_moves_to_the_cheapest_at_once():
+    strategy = make_strategy("auto", space("mixed"), seed=0, n_trials=MANY_TRIALS + 1)
+    log = searched(strategy, 20, 2 * WINDOW + 4, thinking=0.06, seconds=1.0)
+    assert set(tiers(log)) == {0, 2}
+    assert [move.startswith("ga from trial ") for move in moves(strategy)] == [True]

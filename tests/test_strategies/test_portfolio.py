@@ -145,3 +145,18 @@ def test_the_same_studies_give_the_same_configs():
     studies = [study(str(i), seed=i) for i in range(3)]
     again = [study(str(i), seed=i) for i in range(3)]
     assert portfolio(load_space(PAST), studies, "new", 4) == portfolio(load_space(PAST), again, "new", 4)
+
+
+@pytest.mark.parametrize(("worst", "best"), [(1.7e308, 0.0), (1.7e308, -1.7e308)])
+def test_penalties_near_the_largest_number_count_as_the_worst(worst, best):
+    space = load_space(PAST)
+    configs = study(n=5).configs
+    scaled = PastStudy("past", space, configs, [best, 1.0, 2.0, worst, None]).scaled
+    assert scaled is not None
+    assert np.isfinite(scaled).all()
+    assert scaled[0] == 0.0
+    assert scaled[4] == scaled.max()
+
+
+def test_losses_that_differ_by_less_than_numbers_can_tell_are_no_past_study():
+    assert PastStudy("past", load_space(PAST), study(n=3).configs, [0.0, 5e-324, 5e-324]).scaled is None

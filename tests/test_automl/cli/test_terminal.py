@@ -1,9 +1,15 @@
 """What commands show in the terminal."""
 
 import io
+import sys
 
+import pytest
+from processes import invoke
 from rich.console import Console
 
+import automl
+from automl.cli.console import literal_console
+from automl.cli.several_targets import _show
 from automl.cli.terminal import show_summary
 
 NAME = "a_hyperparameter_whose_name_is_as_wide_as_the_whole_terminal_it_is_shown_in_or_wider"
@@ -22,3 +28,28 @@ def test_a_long_name_leaves_room_for_the_values():
     shown = console.file.getvalue()
     assert "0.125" in shown
     assert "0.75" in shown
+
+
+def test_square_brackets_in_names_and_values_are_shown_as_they_are(tmp_path, capsys):
+    """Rich would read them as markup: ``[/a]`` as the end of a style that never began, ``[gamma]`` as a style."""
+    space = {"rate [/s]": {"float": [0, 1]}, "kernel[gamma]": {"choice": ["[/a]", "[b]"]}}
+    automl.tune(lambda config: config["rate [/s]"], space, strategy="random", n_trials=12, study=tmp_path / "run")
+    shown = invoke("explain", tmp_path / "run")
+    assert "rate [/s]" in shown
+    assert "kernel[gamma]" in shown
+    summary = {"metric": "rmse", "validation": 1.0, "test": {"rmse": 1.0}}
+    _show(literal_console(), {**summary, "targets": {"rate [/min]": summary, "price [eur]": summary}})
+    shown = capsys.readouterr().out
+    assert "rate [/min]" in shown
+    assert "price [eur]" in shown
+
+
+@pytest.mark.parametrize("penalty", [sys.float_info.max, -sys.float_info.max, 5e-324])
+def test_losses_at_the_ends_of_what_numbers_can_be_are_shown_and_reported(penalty, tmp_path):
+    def loss(config):
+        return penalty if config["x"] > 0.5 else config["x"] if penalty > 1 else 0.0
+
+    result = automl.tune(loss, {"x": {"float": [0, 1]}}, strategy="random", n_trials=25, study=tmp_path / "run")
+    assert len(result.trials) == 25
+    invoke("report", tmp_path / "run")
+    assert "x" in invoke("explain", tmp_path / "run")

@@ -1,5 +1,6 @@
 """Updates of a model: drift, fine-tuning, promotion and versions."""
 
+import errno
 import json
 import os
 import re
@@ -43,6 +44,7 @@ from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.prepare import Facts, group_hashes, groups_of, prepare, weights_of
 from automl.data.inputs import Columns, Dense, Padded, Tokens
 from automl.data.memory_map import read_prepared
+from automl.deployment.model_card import CARD
 from automl.errors import UserError
 from automl.models.mlp import MLP
 from automl.study.run_folder import RunFolder
@@ -702,3 +704,39 @@ def test_examples_that_a_candidate_was_trained_on_do_not_choose_it():
     assert place == 1
     assert (crossed == honest).all()
     assert _best("rmse", Truth(y), [memorised, honest], [np.arange(0, 80, 2), np.arange(1, 80, 2)], 40)[0] == 0
+
+
+def prepared_version(folder: RunFolder):
+    folder.model.mkdir()
+    (folder.model / CARD).write_text("{}")
+    writing = Versions(folder).begin()
+    (writing / "model").mkdir()
+    return writing
+
+
+def test_an_update_killed_before_its_switch_is_completed_by_the_next(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    writing = prepared_version(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Versions, "use", lambda self, number: None)  # as if killed here
+        Versions(folder).finish(writing, {"promoted": True})
+    assert Versions(folder).current == 1
+    Versions(folder).recover()
+    assert Versions(folder).current == 2
+    Versions(folder).use(1)
+    Versions(folder).recover()
+    assert Versions(folder).current == 1  # a rollback is not undone
+
+
+def test_without_room_for_a_copy_of_the_first_version_there_is_no_second(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    writing = prepared_version(folder)
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copytree", full)
+        with pytest.raises(OSError, match="No space"):
+            Versions(folder).finish(writing, {"promoted": True})
+    assert Versions(folder).numbers == [1]

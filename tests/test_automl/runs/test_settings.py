@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from dataclasses import asdict, replace
 
@@ -287,3 +288,16 @@ def test_the_command_of_a_run_resumes_it_though_json_knows_no_tuples():
     assert stored.resumed_with(asked) == stored
     with pytest.raises(UserError, match=r"the run has --data .*table\.csv"):
         stored.resumed_with(Settings(data=asdict(Request("other.csv", "price"))))
+
+
+def test_a_file_is_run_once_until_it_changes(tmp_path):
+    file, log = tmp_path / "mine.py", tmp_path / "log"
+    read = f"with open({str(log)!r}, 'a') as log: log.write"
+    file.write_text(f"{read}('x')\ndef loss(config): return 1\n")
+    loaded = [load_from_file(f"{file}:loss") for _ in range(3)]
+    assert loaded[0] is loaded[2]
+    assert log.read_text() == "x"
+    file.write_text(f"{read}('y')\ndef loss(config): return 2\n")
+    os.utime(file, (1, 1))
+    assert load_from_file(f"{file}:loss")({}) == 2
+    assert log.read_text() == "xy"

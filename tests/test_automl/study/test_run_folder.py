@@ -5,7 +5,7 @@ import os
 import pytest
 
 from automl.errors import UserError
-from automl.study.run_folder import RunFolder, TrialFolders, keep_attempt
+from automl.study.run_folder import RunFolder, TrialFolders, replace_folder, write_atomic
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_step_whose_commit_was_interrupted_is_committed_again(folders, tmp_pat
         (tmp_path / "0007" / "checkpoint").unlink()
         (tmp_path / "0007").rmdir()
     if killed == "after":
-        keep_attempt(attempt, tmp_path / "0007")
+        replace_folder(tmp_path / "0007", attempt)
     for _ in range(2):
         TrialFolders(tmp_path).commit(7)
         assert (tmp_path / "0007" / "checkpoint").read_text() == "second step"
@@ -102,3 +102,26 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
 def test_a_folder_needs_a_name_in_utf_8(tmp_path):
     with pytest.raises(UserError, match=r"the name of the folder '.*\\udce9' is not UTF-8; choose another with --out"):
         RunFolder(tmp_path / os.fsdecode(b"\xe9")).check_is_free()
+
+
+def test_a_folder_is_replaced_as_a_whole_even_if_the_last_attempt_was_killed_in_between(tmp_path):
+    place, before, new = tmp_path / "model", RunFolder(tmp_path).model_before, tmp_path / "new"
+    for folder in (before, new):  # as a kill between the two steps leaves them
+        folder.mkdir()
+        (folder / "name").write_text(folder.name)
+    replace_folder(place, new)
+    assert (place / "name").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_new_folder_that_was_removed_leaves_the_old_one(tmp_path):
+    (tmp_path / "model").mkdir()
+    with pytest.raises(UserError, match="was removed while the run was going on"):
+        replace_folder(tmp_path / "model", tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_file_that_cannot_be_written_leaves_no_part_behind(tmp_path):
+    with pytest.raises(UnicodeEncodeError):
+        write_atomic(tmp_path / "summary.json", "x" * 100_000 + "\udce9")
+    assert list(tmp_path.iterdir()) == []

@@ -178,6 +178,19 @@ def test_a_task_that_cannot_travel_is_one_line():
         ProcessExecutor(task(lambda config: lock), 1)
 
 
+class RefusesToTravel:
+    """As the iterator of a DataLoader, which raises NotImplementedError."""
+
+    def __reduce__(self):
+        raise NotImplementedError("{} cannot be pickled", "RefusesToTravel")
+
+
+def test_a_task_that_refuses_to_travel_in_its_own_words_is_one_line():
+    data = RefusesToTravel()
+    with pytest.raises(UserError, match=r"sent to a training process: NotImplementedError: .*cannot be pickled"):
+        ProcessExecutor(task(lambda config: data), 1)
+
+
 def test_a_hung_job_is_killed_at_the_limit_and_the_next_one_runs():
     def hangs(config, seed):
         import time

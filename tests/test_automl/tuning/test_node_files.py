@@ -55,3 +55,13 @@ def test_two_that_begin_at_the_same_time_do_not_wait_for_each_other(tmp_path):
     with node_files("another", lambda folder: None):
         pass
     assert not (tmp_path / f"automl-{os.getuid()}" / "key").exists()
+
+
+def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path):
+    project = tmp_path / "project"
+    (project / "poetry").mkdir(parents=True)
+    (project / "poetry.lock").touch()
+    (tmp_path / f"automl-{os.getuid()}").symlink_to(project)
+    with pytest.raises(PermissionError, match="must be a folder of yours"), node_files("key", lambda folder: None):
+        pass
+    assert (project / "poetry").is_dir()

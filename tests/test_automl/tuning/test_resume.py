@@ -156,6 +156,15 @@ def test_a_resumed_run_keeps_its_budget(tmp_path):
     assert len(automl.tune(loss, SPACE, resume=True, **options).trials) == 2
 
 
+def test_a_resumed_run_keeps_its_time_limit_and_its_target(tmp_path):
+    options = {"strategy": "random", "study": tmp_path / "run"}
+    first = automl.tune(loss, SPACE, time_limit=1.0, **options)
+    assert automl.tune(loss, SPACE, resume=True, **options).stop_reason == first.stop_reason == "time limit of 1 s"
+    reached = automl.tune(loss, SPACE, n_trials=10_000, target=1e9, resume=True, **options)
+    assert reached.stop_reason.startswith("target")
+    assert automl.tune(loss, SPACE, resume=True, **options).stop_reason == reached.stop_reason
+
+
 def test_a_folder_with_something_in_it_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="is not empty"):

@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import re
+import tempfile
 import time
 from functools import partial
 
@@ -481,3 +482,15 @@ def test_a_reproducible_parallel_run_repeats_itself():
         return automl.tune(objective, SPACE, strategy="tpe", n_trials=24, n_workers=2, reproducible=True)
 
     assert facts(run()) == facts(run())
+
+
+def test_an_objective_may_fail_in_a_folder_that_it_then_removes(monkeypatch, tmp_path):
+    def leaves(config):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            raise RuntimeError("no result")
+
+    monkeypatch.chdir(tmp_path)  # and back at the end
+    with pytest.warns(UserWarning, match=r"test_tuner\.py, line \d+: RuntimeError: no result"):
+        result = automl.tune(leaves, SPACE, strategy="random", n_trials=3)
+    assert [trial.state for trial in result.trials] == ["failed"] * 3
