@@ -1,7 +1,7 @@
 """The log expected improvement acquisition function and its maximisation.
 
 S. Ament et al., Unexpected Improvements to Expected Improvement for Bayesian Optimization (NeurIPS 2023). Glossary as
-in ``_gp`` and ``_features``.
+in ``gaussian_process`` and ``features``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from scipy.optimize import minimize
 from scipy.special import erfcx, log_ndtr
 
 from strategies._beliefs import Beliefs
-from strategies._features import Features
-from strategies._gp import GP
+from strategies.features import Features
+from strategies.gaussian_process import GP
 
 N_STARTS = (10, 3)  # points improved in each round, by gradients and by enumeration
 N_STEPS = 40  # maximum iterations of a gradient search

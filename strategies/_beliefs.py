@@ -2,7 +2,7 @@
 
 C. Hvarfner et al., piBO: Augmenting Acquisition Functions with User Beliefs for Bayesian Optimization (ICLR 2022).
 
-Glossary as in ``_features``; a belief about a number is a normal distribution of its coordinate, truncated to [0, 1].
+Glossary as in ``features``; a belief about a number is a normal distribution of its coordinate, truncated to [0, 1].
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from strategies.encoding import Dimension
 
 if TYPE_CHECKING:
-    from strategies._features import Features
+    from strategies.features import Features
 
 SHARE = 0.1  # strength of a belief, as a share of the budget: after so many trials it weighs as much as the model
 UNKNOWN_STRENGTH = 5.0  # the same for an unknown budget, in trials

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from strategies._gp import BOUNDS, GP
+from strategies.gaussian_process import BOUNDS, GP
 
 MIN_CEILING = -12.0  # log v, for standardised losses
 STUCK_AFTER = 5  # trials without improvement, after which every second ask uses shorter lengthscales,

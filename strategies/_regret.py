@@ -1,6 +1,7 @@
 """An upper bound on the regret of the best config, from the confidence bounds of the Gaussian process.
 
-A. Makarova et al., Automatic Termination for Hyperparameter Optimization (AutoML-Conf 2022). Glossary as in ``_gp``.
+A. Makarova et al., Automatic Termination for Hyperparameter Optimization (AutoML-Conf 2022). Glossary as in
+``gaussian_process``.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from strategies._acquisition import maximise
-from strategies._features import Features
-from strategies._gp import GP
+from strategies.features import Features
+from strategies.gaussian_process import GP
 
 RISK = 0.1  # probability of a loss outside the bounds if the model is correct
 

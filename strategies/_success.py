@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import log_ndtr
 
-from strategies._gp import GP
+from strategies.gaussian_process import GP
 
 
 def success(X: np.ndarray, failed: np.ndarray, gp: GP) -> Callable[[np.ndarray], np.ndarray]:

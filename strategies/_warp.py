@@ -2,8 +2,8 @@
 
 J. Snoek et al., Input Warping for Bayesian Optimization of Non-Stationary Functions (ICML 2014).
 
-Glossary as in ``_gp``; w(x) = 1 - (1 - x^a)^b is Kumaraswamy's distribution function, with a and b for each warped
-feature; log a and log b have normal priors around 0, where w(x) = x.
+Glossary as in ``gaussian_process``; w(x) = 1 - (1 - x^a)^b is Kumaraswamy's distribution function, with a and b for
+each warped feature; log a and log b have normal priors around 0, where w(x) = x.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from strategies import _gp
+from strategies import gaussian_process
 
 STEPS = (-0.7, 0.7)  # of the coordinate search, in log a and log b
 FURTHEST = 1.5
@@ -67,8 +67,8 @@ def fitted(
 
     def cost(logs: np.ndarray) -> float:
         warped = Warp(warp.columns, logs[:k], logs[k:])(X)
-        differences = _gp.squared_differences(warped, hyperparameter, d)
-        value, _ = _gp.negative_log_posterior(theta, differences, y, S)
+        differences = gaussian_process.squared_differences(warped, hyperparameter, d)
+        value, _ = gaussian_process.negative_log_posterior(theta, differences, y, S)
         return value + 0.5 * float((logs**2).sum()) / PRIOR_SD**2
 
     best = cost(logs)

@@ -181,5 +181,11 @@ class Auto(Delegate):
         self._epochs[proposal.trial] = proposal.epochs
 
 
+def trains_short(encoding: Encoding, fidelity: FidelityOf | None, max_epochs: int) -> bool:
+    """Whether ``auto`` begins with trainings shorter than full ones. Without ``fidelity``, they are taken to be
+    resumable."""
+    return len(levels_of(encoding, fidelity or _resumable, max_epochs)) > 1
+
+
 def _resumable(config: Config) -> Fidelity:
     return Fidelity("resume")

@@ -15,13 +15,11 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from scipy.stats import qmc
 
-from strategies import _gp
+from strategies import gaussian_process
 from strategies._acquisition import Acquisition, Believed, LogEI, maximise
 from strategies._beliefs import power_of
 from strategies._cost import log_seconds
 from strategies._doubt import STUCK_AFTER, doubted, n_without_gain, noise_ceiling, shrinkage
-from strategies._features import Features
-from strategies._gp import GP
 from strategies._observations import Observed, chosen, finished_best, observed, standardised, worst_counted
 from strategies._regret import regret_bound
 from strategies._success import success
@@ -29,6 +27,8 @@ from strategies._trust_region import trust_region
 from strategies._warp import Warp, fitted
 from strategies.base import MANY_PENDING, Outcome, Proposal, RegretBound
 from strategies.config_strategy import ConfigStrategy
+from strategies.features import Features
+from strategies.gaussian_process import GP
 from strategies.types import JSON, Config
 
 N_SPREAD = 1024  # candidates across the space,
@@ -199,7 +199,9 @@ class BayesianOptimization(ConfigStrategy):
         scale = float(losses.std())
         if scale == 0.0:
             return None
-        gp = _gp.fit(X, (losses - losses.mean()) / scale, self._features.hyperparameter, None, S=self._noise)
+        gp = gaussian_process.fit(
+            X, (losses - losses.mean()) / scale, self._features.hyperparameter, None, S=self._noise
+        )
         everywhere = np.zeros(points.shape[1]), np.ones(points.shape[1])
         candidates = self._candidates(points, seen.final, rng, *everywhere)
         regret = regret_bound(gp, self._features, points[best], candidates)
@@ -240,14 +242,14 @@ class BayesianOptimization(ConfigStrategy):
             self._n_used, self._features.warp = self._n_fitted, self._warp
             return GP.given(X if self._warp is None else self._warp(X), y[:, None], theta, owner, self._noise)
         self._n_used = n_told
-        gp = _gp.fit(X, y, owner, theta, max_noise=self._noise_ceiling(y), S=self._noise)
+        gp = gaussian_process.fit(X, y, owner, theta, max_noise=self._noise_ceiling(y), S=self._noise)
         if not self.warps:
             return gp
         warp = fitted(Warp.none(self._warped_columns()), X, y, gp.theta, owner, self._noise)
         if warp.is_identity:
             return gp
         self._features.warp = warp
-        return _gp.fit(warp(X), y, owner, gp.theta, max_noise=self._noise_ceiling(y), S=self._noise)
+        return gaussian_process.fit(warp(X), y, owner, gp.theta, max_noise=self._noise_ceiling(y), S=self._noise)
 
     def _warped_columns(self) -> np.ndarray:
         return np.asarray(self._features.starts[self._features.smooth])

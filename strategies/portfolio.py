@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import cho_solve
 
-from strategies import _gp
-from strategies._features import Features
+from strategies import gaussian_process
 from strategies._matching import carried, known_part, shared
 from strategies.base import LARGEST_LOSS, Start
 from strategies.encoding import Encoding
+from strategies.features import Features
 from strategies.types import Config
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class PastStudy:
         return np.expm1(np.minimum(mean + deviation * standardised, np.log1p(WORST)))
 
     @cached_property
-    def _model(self) -> tuple[Features, _gp.GP, float, float]:
+    def _model(self) -> tuple[Features, gaussian_process.GP, float, float]:
         assert self.scaled is not None
         kept = self.best_first
         if len(kept) > MAX_OBSERVATIONS:
@@ -87,7 +87,7 @@ class PastStudy:
         features, y = Features(self.encoding), np.log1p(self.scaled[kept])
         X = features.features(np.array([self.encoding.encode(self.configs[i]) for i in kept]))
         mean, deviation = float(y.mean()), float(y.std())
-        return features, _gp.fit(X, (y - mean) / deviation, features.hyperparameter, None), mean, deviation
+        return features, gaussian_process.fit(X, (y - mean) / deviation, features.hyperparameter, None), mean, deviation
 
     @cached_property
     def skill(self) -> float:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from strategies._optuna import quiet_optuna
 from strategies.base import Outcome, Proposal
 from strategies.config_strategy import ConfigStrategy
 from strategies.encoding import Dimension
+from strategies.quiet_optuna import quiet_optuna
 from strategies.types import JSON, Config, Value
 
 if TYPE_CHECKING:

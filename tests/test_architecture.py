@@ -61,6 +61,17 @@ def test_imports_have_no_cycle():
         pytest.fail(" is imported by ".join(error.args[1]))
 
 
+def test_automl_uses_no_private_module_of_the_strategies():
+    found = {
+        (module, name)
+        for module in FILES
+        if module.startswith("automl")
+        for _, name in imports(module)
+        if name.startswith("strategies._")
+    }
+    assert not found
+
+
 def test_strategies_are_independent_of_training_files_and_time():
     outside = {"torch", "pathlib", "os", "time", "typer", "rich", "pandas", "sqlalchemy"}
     for module, file in FILES.items():

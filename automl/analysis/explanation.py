@@ -17,8 +17,8 @@ from automl.analysis.surrogate import Background, Effect, Surrogate
 from automl.study.study import Study
 from automl.study.trial import Trial
 from automl.task import TOO_SLOW
-from strategies._features import Features
 from strategies.encoding import Encoding, plain
+from strategies.features import Features
 from strategies.threads import one_thread
 
 FEW = 10  # minimum number of trials for a statement about a hyperparameter

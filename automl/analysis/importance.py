@@ -19,9 +19,9 @@ import numpy as np
 from automl.analysis.surrogate import Background, Surrogate
 from automl.study.storage import distribution
 from automl.study.trial import Trial
-from strategies._features import Features
-from strategies._optuna import quiet_optuna
 from strategies.encoding import Dimension, Encoding
+from strategies.features import Features
+from strategies.quiet_optuna import quiet_optuna
 from strategies.threads import one_thread
 
 if TYPE_CHECKING:

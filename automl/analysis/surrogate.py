@@ -12,9 +12,9 @@ import numpy as np
 from scipy.linalg import cho_solve
 from scipy.stats import qmc
 
-from strategies import _gp
-from strategies._features import Features
+from strategies import gaussian_process
 from strategies.encoding import Encoding
+from strategies.features import Features
 from strategies.types import Config
 
 N_BACKGROUND = 256  # points of the space that an effect is averaged over
@@ -66,7 +66,7 @@ class Surrogate:
     """A Gaussian process fitted to n trials; predictions are in units of the metric."""
 
     features: Features
-    gp: _gp.GP
+    gp: gaussian_process.GP
     centre: float
     scale: float
     background: Background
@@ -76,7 +76,7 @@ class Surrogate:
         """Fit to points (n, d) and their values (n,). Effects are averaged over the background."""
         centre, scale = float(values.mean()), float(values.std()) or 1.0
         X = features.features(features.legal(points.copy()))
-        gp = _gp.fit(X, (values - centre) / scale, features.hyperparameter, None)
+        gp = gaussian_process.fit(X, (values - centre) / scale, features.hyperparameter, None)
         return cls(features, gp, centre, scale, background)
 
     def predict(self, points: np.ndarray) -> np.ndarray:
@@ -158,5 +158,5 @@ class Surrogate:
 
     def _prior(self, X: np.ndarray) -> float:
         """The prior variance of the mean over points."""
-        alone = _gp.GP(X, self.gp.Y, self.gp.theta, self.gp.hyperparameter, self.gp.L, self.gp.alpha)
+        alone = gaussian_process.GP(X, self.gp.Y, self.gp.theta, self.gp.hyperparameter, self.gp.L, self.gp.alpha)
         return float(alone.covariance(X).mean())

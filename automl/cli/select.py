@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from ConfigSpace import ConfigurationSpace
 
-    from strategies.encoding import Encoding
     from strategies.fidelity import Fidelity
     from strategies.types import Config
 
@@ -43,6 +42,7 @@ def main(
     from automl.cli.terminal import show_line
     from automl.tuning.recommend import recommend, standing
     from strategies import make_strategy
+    from strategies.auto import trains_short
     from strategies.encoding import Encoding
 
     name, found, length, fidelity = _searched(task, space, trials, epochs)
@@ -50,7 +50,7 @@ def main(
     console = literal_console()
     of = f" of {length} epochs" if length > 1 else ""
     n, conditional = len(encoding.dimensions), bool(found.conditions)
-    curves = _has_curves(encoding, fidelity, length)
+    curves = trains_short(encoding, fidelity, length)
     parts = [f"{n} hyperparameter{'s' * (n != 1)}, a {encoding.kind} space{' with conditions' * conditional}"]
     parts.append(f"{trials} full trainings{of}{', with learning curves' * curves}")
     parts += [f"{workers} workers"] if workers > 1 else []
@@ -71,14 +71,6 @@ def main(
             show_line(console, f"- {record.text}")
     auto = make_strategy("auto", found, seed=0, n_trials=trials, max_epochs=length, fidelity=fidelity)
     show_line(console, f"auto here: {auto.why()}")
-
-
-def _has_curves(encoding: Encoding, fidelity: Callable[[Config], Fidelity] | None, max_epochs: int) -> bool:
-    """Whether trainings shorter than full ones can be compared; without a task, trainings are taken to be resumable."""
-    from strategies._halving import levels_of
-    from strategies.fidelity import Fidelity
-
-    return len(levels_of(encoding, fidelity or (lambda config: Fidelity("resume")), max_epochs)) > 1
 
 
 def _searched(

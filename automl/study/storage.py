@@ -20,9 +20,9 @@ from automl.study.postgres import checked_url, open_storage, shown
 from automl.study.rows import TrialRows
 from automl.study.sqlite import open_sqlite
 from automl.study.trial import Asked, State, Told
-from strategies._optuna import quiet_optuna
 from strategies.base import Outcome, Proposal
 from strategies.encoding import Dimension, Encoding
+from strategies.quiet_optuna import quiet_optuna
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace

@@ -1,4 +1,4 @@
-"""Variants of ``bo`` that change one component each. Glossary as in ``strategies._gp``."""
+"""Variants of ``bo`` that change one component each. Glossary as in ``strategies.gaussian_process``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import norm, rankdata
 
-from strategies import _gp
+from strategies import gaussian_process
 from strategies._acquisition import Acquisition, log_mean_exp
-from strategies._features import MANY_VALUES
-from strategies._gp import GP
 from strategies._regret import LowerBound
 from strategies.base import Outcome
 from strategies.bayesian import BayesianOptimization
+from strategies.features import MANY_VALUES
+from strategies.gaussian_process import GP
 from strategies.types import JSON, Config
 
 N_THETAS = 4
@@ -79,7 +79,7 @@ class NoCeiling(BayesianOptimization):
     """No upper bound on the noise from tied losses."""
 
     def _noise_ceiling(self, y: np.ndarray) -> float:
-        return _gp.BOUNDS["noise"][1]
+        return gaussian_process.BOUNDS["noise"][1]
 
 
 class NoDoubt(BayesianOptimization):
@@ -155,7 +155,7 @@ class Exact(BayesianOptimization):
     """Log expected improvement averaged over the model and one without noise."""
 
     def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
-        exact = _gp.fit(gp.X, np.ascontiguousarray(gp.Y[:, 0]), gp.hyperparameter, None, max_noise=EXACT)
+        exact = gaussian_process.fit(gp.X, np.ascontiguousarray(gp.Y[:, 0]), gp.hyperparameter, None, max_noise=EXACT)
         return Averaged(tuple(super(Exact, self)._acquisition(each, told, points, rng) for each in (gp, exact)))
 
 
@@ -212,16 +212,19 @@ class Averaged:
 def _draws(gp: GP, rng: np.random.Generator) -> np.ndarray:
     """Samples of theta, shape (N_THETAS, d + 2): normal around the mode, with the posterior's curvature there."""
     d = len(gp.theta) - 2
-    differences = _gp.squared_differences(gp.X, gp.hyperparameter, d)
+    differences = gaussian_process.squared_differences(gp.X, gp.hyperparameter, d)
     y = np.ascontiguousarray(gp.Y[:, 0])
 
     def slope(theta: np.ndarray) -> np.ndarray:
-        return _gp.negative_log_posterior(theta, differences, y)[1]
+        return gaussian_process.negative_log_posterior(theta, differences, y)[1]
 
     steps = STEP * np.eye(d + 2)
     curvature = np.array([(slope(gp.theta + step) - slope(gp.theta - step)) / (2 * STEP) for step in steps])
     values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
     sds = 1.0 / np.sqrt(np.maximum(values, 1.0))  # at most 1, in case the posterior is flat
     drawn = gp.theta + (rng.standard_normal((N_THETAS, d + 2)) * sds) @ vectors.T
-    low, high = np.array([_gp.BOUNDS["lengthscale"]] * d + [_gp.BOUNDS["signal"], _gp.BOUNDS["noise"]]).T
+    low, high = np.array(
+        [gaussian_process.BOUNDS["lengthscale"]] * d
+        + [gaussian_process.BOUNDS["signal"], gaussian_process.BOUNDS["noise"]]
+    ).T
     return np.asarray(np.clip(drawn, low, high))

@@ -2,7 +2,7 @@
 
 The mean of the process is the studies' predictions, weighted by how well each study ranks the losses of the search, as
 in M. Feurer et al., Practical Transfer Learning for Bayesian Optimization (arXiv 1802.02219); it decays to zero.
-Glossary as in ``strategies._gp``; s past studies.
+Glossary as in ``strategies.gaussian_process``; s past studies.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, cast
 import numpy as np
 from scipy.stats import qmc
 
-from strategies import _gp
+from strategies import gaussian_process
 from strategies._acquisition import Acquisition
-from strategies._gp import GP
 from strategies.base import Outcome
 from strategies.bayesian import BayesianOptimization
+from strategies.gaussian_process import GP
 from strategies.portfolio import PastStudy, RelevantStudies
 
 N_SPREAD, N_BEST = 128, 128  # configs across the space and among the studies' best, to interpolate predictions
@@ -102,7 +102,7 @@ class WithPastLosses(BayesianOptimization):
         Y = np.log1p(np.maximum(self._relevant.losses(configs), -0.5)).T
         Y = (Y - Y.mean(axis=0)) / (Y.std(axis=0) + 1e-9)
         X = self._features.unwarped(np.array([self.encoding.encode(config) for config in configs]))
-        theta = _gp.fit(X, Y.mean(axis=1), self._features.hyperparameter, None).theta
+        theta = gaussian_process.fit(X, Y.mean(axis=1), self._features.hyperparameter, None).theta
         theta[-1] = max(theta[-1], MIN_LOG_NOISE)
         return GP.given(X, Y, theta, self._features.hyperparameter)
 

@@ -1,4 +1,4 @@
-"""A Gaussian process over learning curves whose kernel is a product. Glossary as in ``strategies._gp``.
+"""A Gaussian process over learning curves whose kernel is a product. Glossary as in ``strategies.gaussian_process``.
 
 k((x, t), (x', t')) = s2 M(x, x') M(t, t') with Matern 5/2 kernels M of the config x and of the share t of a full
 training, in place of one M over both: K. Swersky et al., Multi-Task Bayesian Optimization (NeurIPS 2013), with M in
@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.lapack import dpotrs
 
-from strategies import _gp
-from strategies._gp import GP, MIN_VARIANCE, lengthscales, matern, squared_distances
+from strategies import gaussian_process
 from strategies.bayesian import BayesianOptimization
+from strategies.gaussian_process import GP, MIN_VARIANCE, lengthscales, matern, squared_distances
 
 
 class ProductGP(GP):
@@ -46,7 +46,7 @@ class ProductKernelSearch(BayesianOptimization):
         owner, theta = self._features.hyperparameter, self._theta
         self._n_used = n_told
         last = theta if theta is not None and len(theta) == owner.max() + 3 else None
-        return _gp.fit(
+        return gaussian_process.fit(
             X, y, owner, last, max_noise=self._noise_ceiling(y), S=self._noise,
             process=ProductGP, objective=negative_log_posterior,
         )  # fmt: skip
@@ -55,7 +55,7 @@ class ProductKernelSearch(BayesianOptimization):
 def negative_log_posterior(
     theta: np.ndarray, differences: np.ndarray, y: np.ndarray, S: np.ndarray | None = None
 ) -> tuple[float, np.ndarray]:
-    """As ``strategies._gp.negative_log_posterior``."""
+    """As ``strategies.gaussian_process.negative_log_posterior``."""
     d, n = len(differences), len(y)
     flat, inverse_squares = differences.reshape(d, n * n), np.exp(-2.0 * theta[:d])
     of_config = (inverse_squares[:-1] @ flat[:-1]).reshape(n, n)
@@ -67,7 +67,7 @@ def negative_log_posterior(
         by_length = np.append(flat[:-1] @ by_config.ravel(), flat[-1] @ by_share.ravel())
         return np.asarray(0.5 * inverse_squares * by_length)
 
-    return _gp.posterior_of(theta, K_config * K_share, slopes, y, S)
+    return gaussian_process.posterior_of(theta, K_config * K_share, slopes, y, S)
 
 
 def _parts(

@@ -12,8 +12,8 @@ import optuna
 from optuna.trial import TrialState
 
 from benchmarks.opponents.base import Opponent, plain_value
-from strategies._optuna import quiet_optuna
 from strategies.encoding import Dimension
+from strategies.quiet_optuna import quiet_optuna
 from strategies.types import Config, Value
 
 

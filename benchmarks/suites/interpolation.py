@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from strategies import _gp
-from strategies._gp import GP
+from strategies import gaussian_process
+from strategies.gaussian_process import GP
 
 N_FOLDS = 10
 
 
 @dataclass(frozen=True)
 class Interpolation:
-    """A Gaussian process for several outputs that share theta; see the glossary of ``strategies._gp``."""
+    """A Gaussian process for several outputs that share theta; see the glossary of ``strategies.gaussian_process``."""
 
     gp: GP
     mean: np.ndarray  # of each output, (k,)
@@ -33,7 +33,7 @@ class Interpolation:
 def fit(X: np.ndarray, output: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:
     """The fitted theta for one output (n,)."""
     standardised = (output - output.mean()) / (output.std() or 1.0)
-    return _gp.fit(X, standardised, hyperparameter, None).theta
+    return gaussian_process.fit(X, standardised, hyperparameter, None).theta
 
 
 def cross_validated(X: np.ndarray, output: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:

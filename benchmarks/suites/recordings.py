@@ -14,9 +14,9 @@ from scipy.spatial.distance import cdist
 from scipy.special import expit, logit
 
 from benchmarks.suites.interpolation import Interpolation, cross_validated, fit
-from strategies._features import Features
 from strategies._ladder import rank_correlation
 from strategies.encoding import Encoding
+from strategies.features import Features
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace

@@ -6,9 +6,9 @@ import pytest
 from automl.space.parse import load_space
 from benchmarks.opponents.past_losses import UNTIL, GPWithMean, WithPastLosses, combined, rank_correlations
 from strategies._acquisition import LogEI
-from strategies._gp import GP
 from strategies.base import Outcome
 from strategies.encoding import Encoding
+from strategies.gaussian_process import GP
 from strategies.portfolio import PastStudy
 
 OWNER = np.arange(2)

@@ -13,8 +13,8 @@ from benchmarks.opponents.product_kernel import ProductGP, negative_log_posterio
 from benchmarks.opponents.variants import variants_of
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from strategies._acquisition import LogEI
-from strategies._gp import BOUNDS, GP, fit, squared_differences
 from strategies.base import Outcome
+from strategies.gaussian_process import BOUNDS, GP, fit, squared_differences
 
 SPACE = ConfigurationSpace(
     space={"x": Float("x", (0.0, 1.0)), "n": Integer("n", (1, 9)), "c": Categorical("c", ["a", "b", "d"])}

@@ -6,12 +6,12 @@ from scipy import stats
 
 from automl.space.parse import load_space
 from strategies._acquisition import LogEI, log_h, maximise
-from strategies._features import Features
-from strategies._gp import GP
 from strategies._observations import chosen, standardised
 from strategies._success import success
 from strategies._trust_region import trust_length
 from strategies.encoding import Encoding
+from strategies.features import Features
+from strategies.gaussian_process import GP
 
 OWNER = np.arange(3)
 THETA = np.array([-0.5, -0.5, 0.5, 0.0, -4.0])

@@ -9,10 +9,10 @@ from automl.space.parse import load_space
 from strategies import make_strategy
 from strategies._acquisition import Believed, LogEI
 from strategies._beliefs import Beliefs, power_of
-from strategies._features import Features
-from strategies._gp import fit
 from strategies.base import Outcome
 from strategies.encoding import Encoding
+from strategies.features import Features
+from strategies.gaussian_process import fit
 
 FORM = {
     "lr": {"float": [1e-4, 1.0], "log": True, "prior": {"around": 1e-3, "sure": 0.6}},

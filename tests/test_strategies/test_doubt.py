@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from automl.space.parse import load_space
-from strategies import _gp, make_strategy
+from strategies import gaussian_process, make_strategy
 from strategies._doubt import SHORTEST, STUCK_AFTER, doubted, noise_ceiling, shrinkage
-from strategies._gp import GP, fit
 from strategies.base import Outcome
+from strategies.gaussian_process import GP, fit
 
-NONE = _gp.BOUNDS["noise"][1]
+NONE = gaussian_process.BOUNDS["noise"][1]
 SPACE = {"x": {"float": [0, 1]}, "y": {"float": [0, 1]}}
 
 

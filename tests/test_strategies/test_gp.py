@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from strategies import _gp
-from strategies._gp import GP, fit, negative_log_posterior
+from strategies import gaussian_process
+from strategies.gaussian_process import GP, fit, negative_log_posterior
 
 OWNER = np.array([0, 1, 1, 2])  # the second hyperparameter has two features
 THETA = np.array([0.1, -0.3, 0.5, 0.2, -2.0])
@@ -26,7 +26,7 @@ def kernel(a: np.ndarray, b: np.ndarray, theta: np.ndarray) -> float:
 def test_prediction_is_the_conditional_normal():
     X, y = data(8)
     new = np.random.default_rng(1).random((3, 4))
-    K = np.array([[kernel(a, b, THETA) for b in X] for a in X]) + (np.exp(-2.0) + _gp.JITTER) * np.eye(8)
+    K = np.array([[kernel(a, b, THETA) for b in X] for a in X]) + (np.exp(-2.0) + gaussian_process.JITTER) * np.eye(8)
     k = np.array([[kernel(a, b, THETA) for b in X] for a in new])
     means, sd = GP.given(X, y[:, None], THETA, OWNER).predict(new)
     assert means[:, 0] == pytest.approx(k @ np.linalg.solve(K, y))
@@ -35,18 +35,21 @@ def test_prediction_is_the_conditional_normal():
 
 def test_the_posterior_of_theta_is_the_normal_density_and_the_prior():
     X, y = data(8)
-    K = np.array([[kernel(a, b, THETA) for b in X] for a in X]) + (np.exp(-2.0) + _gp.JITTER) * np.eye(8)
+    K = np.array([[kernel(a, b, THETA) for b in X] for a in X]) + (np.exp(-2.0) + gaussian_process.JITTER) * np.eye(8)
 
     def log_prior(theta):
         x = np.exp(-2 * theta[:3])
-        normal = stats.norm(_gp.SIGNAL_MEAN, _gp.SIGNAL_SD), stats.norm(_gp.NOISE_MEAN, _gp.NOISE_SD)
-        return -_gp.BARRIER * (1 / x + x).sum() + normal[0].logpdf(theta[3]) + normal[1].logpdf(theta[4])
+        normal = (
+            stats.norm(gaussian_process.SIGNAL_MEAN, gaussian_process.SIGNAL_SD),
+            stats.norm(gaussian_process.NOISE_MEAN, gaussian_process.NOISE_SD),
+        )
+        return -gaussian_process.BARRIER * (1 / x + x).sum() + normal[0].logpdf(theta[3]) + normal[1].logpdf(theta[4])
 
     expected = stats.multivariate_normal(np.zeros(8), K).logpdf(y) + log_prior(THETA)
     other = THETA + np.array([0.2, -0.1, 0.3, 0.1, -0.5])
-    K2 = np.array([[kernel(a, b, other) for b in X] for a in X]) + (np.exp(-2.5) + _gp.JITTER) * np.eye(8)
+    K2 = np.array([[kernel(a, b, other) for b in X] for a in X]) + (np.exp(-2.5) + gaussian_process.JITTER) * np.eye(8)
     expected2 = stats.multivariate_normal(np.zeros(8), K2).logpdf(y) + log_prior(other)
-    differences = _gp.squared_differences(X, OWNER, 3)
+    differences = gaussian_process.squared_differences(X, OWNER, 3)
     found = [negative_log_posterior(theta, differences, y)[0] for theta in (THETA, other)]
     assert found[1] - found[0] == pytest.approx(expected - expected2)
 
@@ -62,7 +65,7 @@ def in_pairs(n):
 def test_correlated_noise_is_included_in_the_covariance():
     X, y = data()
     S, v = in_pairs(len(y)), np.exp(THETA[-1])
-    K = np.array([[kernel(a, b, THETA) for b in X] for a in X]) + v * S + (v + _gp.JITTER) * np.eye(len(y))
+    K = np.array([[kernel(a, b, THETA) for b in X] for a in X]) + v * S + (v + gaussian_process.JITTER) * np.eye(len(y))
     new = X[:3] + 0.1
     k = np.array([[kernel(a, b, THETA) for b in X] for a in new])
     means, _ = GP.given(X, y[:, None], THETA, OWNER, S).predict(new)
@@ -73,7 +76,7 @@ def test_correlated_noise_is_included_in_the_covariance():
 def test_the_gradient_of_the_posterior_matches_finite_differences(correlated):
     X, y = data()
     S = in_pairs(len(y)) if correlated else None
-    differences = _gp.squared_differences(X, OWNER, 3)
+    differences = gaussian_process.squared_differences(X, OWNER, 3)
     _, gradient = negative_log_posterior(THETA, differences, y, S)
     for i, step in enumerate(1e-5 * np.eye(5)):
         up, down = (negative_log_posterior(THETA + sign * step, differences, y, S)[0] for sign in (1, -1))
@@ -118,9 +121,9 @@ def test_a_fit_finds_the_important_hyperparameter():
     lengths = np.exp(process.theta[:3])
     assert lengths[0] < lengths[2]  # the last hyperparameter has no effect
     assert np.exp(process.theta[-1]) < 0.1
-    assert negative_log_posterior(process.theta, _gp.squared_differences(X, OWNER, 3), y)[1] == pytest.approx(
-        0, abs=0.1
-    )
+    assert negative_log_posterior(process.theta, gaussian_process.squared_differences(X, OWNER, 3), y)[
+        1
+    ] == pytest.approx(0, abs=0.1)
 
 
 def test_equal_losses_and_repeated_points_are_handled():

@@ -6,11 +6,11 @@ from scipy.linalg import cho_solve
 
 from automl.space.parse import load_space
 from strategies import make_strategy
-from strategies._features import Features
-from strategies._gp import GP
 from strategies._regret import RISK, LowerBound, regret_bound, width
 from strategies.base import Outcome, Proposal
 from strategies.encoding import Encoding
+from strategies.features import Features
+from strategies.gaussian_process import GP
 
 SPACE = load_space({"x": {"float": [0, 1]}, "y": {"float": [0, 1]}})
 THETA = np.array([-0.5, -0.5, 0.0, -4.0])

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from automl.space.parse import load_space
-from strategies import _gp
+from strategies import gaussian_process
 from strategies._warp import Warp, fitted
 from strategies.base import Outcome
 from strategies.bayesian import BayesianOptimization
@@ -38,7 +38,7 @@ def test_a_loss_that_varies_near_one_end_is_stretched_there():
     x = np.linspace(0.0, 1.0, 25)[:, None]
     y = np.sin(12 * x[:, 0] ** 4)  # flat near 0, fast near 1
     y = (y - y.mean()) / y.std()
-    gp = _gp.fit(x, y, np.array([0]), None)
+    gp = gaussian_process.fit(x, y, np.array([0]), None)
     warp = fitted(Warp.none(np.array([0])), x, y, gp.theta, np.array([0]), None)
     low, high = warp.slopes(np.array([[0.15], [0.85]]))[:, 0]
     assert high > 2 * low
@@ -48,7 +48,7 @@ def test_a_loss_that_varies_at_one_pace_is_not_warped():
     x = np.linspace(0.0, 1.0, 25)[:, None]
     y = np.sin(9 * x[:, 0])
     y = (y - y.mean()) / y.std()
-    gp = _gp.fit(x, y, np.array([0]), None)
+    gp = gaussian_process.fit(x, y, np.array([0]), None)
     assert fitted(Warp.none(np.array([0])), x, y, gp.theta, np.array([0]), None).is_identity
 
 

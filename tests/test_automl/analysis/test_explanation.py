@@ -14,8 +14,8 @@ from automl.analysis.importance import Importance, Importances, Share
 from automl.analysis.patterns import failing, hopeless, reasons
 from automl.analysis.surrogate import Background, Surrogate
 from automl.study.trial import Trial
-from strategies._features import Features
 from strategies.encoding import Encoding
+from strategies.features import Features
 
 UNIT = {"float": [0, 1]}
 FOUR = {f"x{i}": UNIT for i in range(4)}
