@@ -123,7 +123,7 @@ def _show(console: Console, summary: Mapping[str, Any]) -> None:
         table.add_column(f"{metric} on test", justify="right")
     metrics = (summary["metric"], *summary["test"])
     for name, each in (*summary["targets"].items(), ("mean", summary)):
-        values = zip(metrics, (each["validation"], *each["test"].values()), strict=True)
+        values = zip(metrics, (each["validation"], *(each["test"][name] for name in summary["test"])), strict=True)
         cells = ["" if name == "mean" and has_unit(metric) else at_resolution(value, None) for metric, value in values]
         if any(cells):
             table.add_row(name, *cells)

@@ -32,12 +32,23 @@ class JsonPredictions:
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
-    def response(self, records: Sequence[Any]) -> dict[str, Any]:
-        """The predictions, with probabilities for classes and times for a series. UserError for an invalid example."""
+    def without_prediction(self, records: Sequence[Any]) -> NDArray[np.bool_]:
+        """Which examples have no prediction, (n,), such as the first steps of a series."""
+        encoder = self.predictor.encoder
+        if encoder is None:
+            return np.zeros(len(records), bool)
+        return encoder.without_prediction(encoder.from_records(records))
+
+    def response(self, records: Sequence[Any], left_out: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+        """The predictions, with probabilities for classes and times for a series. UserError for an invalid example.
+
+        ``left_out``: further examples, (n,), that get no prediction.
+        """
         predictor, extra = self.predictor, {}
         if predictor.encoder is not None:
             frame = predictor.encoder.from_records(records)
-            frame = frame[~predictor.encoder.without_prediction(frame)]
+            without = predictor.encoder.without_prediction(frame)
+            frame = frame[~without if left_out is None else ~(without | left_out)]
             if not len(frame):
                 raise UserError(f"every example is {predictor.encoder.why_none}, so that none has a prediction")
             found = predictor.of_frame(frame)
@@ -101,8 +112,9 @@ class JointJsonPredictions:
         self.parts = {name: JsonPredictions(part) for name, part in predictor.parts.items()}
 
     def response(self, records: Sequence[Any]) -> dict[str, Any]:
-        """As ``JsonPredictions.response``."""
-        responses = {name: part.response(records) for name, part in self.parts.items()}
+        """As ``JsonPredictions.response``, for the examples that have a prediction of every target."""
+        left_out = np.any([part.without_prediction(records) for part in self.parts.values()], axis=0)
+        responses = {name: part.response(records, left_out) for name, part in self.parts.items()}
         first, *_ = responses.values()
         rows = zip(*(each["predictions"] for each in responses.values()), strict=True)
         return first | {"predictions": [dict(zip(responses, row, strict=True)) for row in rows]}

@@ -317,15 +317,19 @@ def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple
 
 
 def _of_one_type(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with columns that a file cannot hold converted: mixed types, intervals and periods to strings, sparse
-    columns to dense ones."""
+    """The frame with columns that a file cannot hold converted: mixed types, intervals, periods and categories that are
+    numbers to strings, sparse columns to dense ones."""
     import pandas as pd
 
     from automl.data.ingest.read_table import plain_text
 
     def is_strange(values: pd.Series[Any]) -> bool:
-        different = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else values
-        return pd.api.types.infer_dtype(different, skipna=True).startswith(("mixed", "interval", "period"))
+        if isinstance(values.dtype, pd.CategoricalDtype):  # a file would have numbers in place of numeric categories
+            return values.cat.categories.dtype.kind not in "OM" or is_mixed(values.cat.categories)
+        return is_mixed(values)
+
+    def is_mixed(values: pd.Series[Any] | pd.Index[Any]) -> bool:
+        return pd.api.types.infer_dtype(values, skipna=True).startswith(("mixed", "interval", "period"))
 
     sparse = [name for name in frame.columns if isinstance(frame[name].dtype, pd.SparseDtype)]
     frame = frame.assign(**{name: np.asarray(frame[name]) for name in sparse})

@@ -210,7 +210,8 @@ def intervals(table: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def distances(table: pd.DataFrame) -> pd.DataFrame:
-    """Draws of how far the mean of each strategy is above the lowest."""
+    """Draws of how far the mean of each strategy is above the lowest; regrets above 1 count as 1."""
+    table = table.clip(upper=1.0)
     if len(table) < FEW:
         scale = table.cov().to_numpy() / len(table)
         drawn = stats.multivariate_t(table.mean(), scale, len(table) - 1, allow_singular=True, seed=SEED).rvs(N_DRAWS)

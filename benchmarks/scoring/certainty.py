@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.scoring.statistics import N_DRAWS
 
+HIGHEST = 1.0  # in probabilities, a unit's regret above that of a median random config counts as this
 MARGIN = 0.01  # smaller differences in mean regret do not matter in practice
 SURE = 0.9  # probability from which a statement is made
 FEWEST, FEW = 5, 30  # units: with fewer than FEWEST no interval, with fewer than FEW Student's t
@@ -104,9 +105,13 @@ def one_among_best(table: pd.DataFrame, names: Sequence[str], margin: float = MA
 
 
 def _losses(table: pd.DataFrame, seed: int) -> np.ndarray:
-    """Draws of each strategy's expected regret beyond the lowest, (N_POSTERIOR, strategies)."""
+    """Draws of each strategy's expected regret beyond the lowest, (N_POSTERIOR, strategies).
+
+    Without the bound, a weak strategy with one very bad unit would have such a wide distribution that it was the lowest
+    in many draws, at the expense of all others.
+    """
     draw = _means_of_few if len(table) < FEW else _means
-    means = draw(table.to_numpy(), N_POSTERIOR, seed)
+    means = draw(np.minimum(table.to_numpy(), HIGHEST), N_POSTERIOR, seed)
     return np.asarray(means - means.min(axis=1, keepdims=True))
 
 

@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import automl
 from automl.deployment.json_predictions import JsonPredictions
+from automl.estimators.base import _of_one_type
 from automl.models.learners.linear import Linear
 
 FEW = dict.fromkeys(
@@ -168,6 +169,20 @@ def test_classes_and_values_that_files_would_change_stay_as_they_are():
     assert model.classes_.tolist() == ["false", "true"]
     assert set(model.predict(X)) == {"false", "true"}
     assert model.predict_proba(X).shape == (200, 2)
+
+
+def test_categories_that_are_numbers_are_not_a_scale():
+    rng = np.random.default_rng(0)
+    codes = rng.permutation(60)
+    y = np.where(rng.permutation(30)[codes % 30] % 2, "yes", "no")
+    frame = pd.DataFrame(
+        {"code": pd.Categorical(codes % 30), "size": pd.Categorical(codes % 2 + 0.5), "x": rng.random(60)}
+    )
+    found = _of_one_type(frame)
+    assert found["code"].tolist() == [str(code % 30) for code in codes]
+    assert found["size"].tolist() == [f"{code % 2 + 0.5}" for code in codes]
+    model = automl.AutoMLClassifier(models="linear", n_trials=1, n_jobs=1).fit(frame, y)
+    assert model.predict(frame).tolist() == model.predict(frame.astype({"code": int, "size": float})).tolist()
 
 
 def test_binned_and_sparse_columns_are_inputs():

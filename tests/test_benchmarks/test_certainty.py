@@ -100,6 +100,17 @@ def test_a_weak_strategy_changes_nothing():
     assert both["probability"].sum() >= 1.0
 
 
+@pytest.mark.parametrize("n", [7, 12])
+def test_a_weak_strategy_with_one_very_bad_unit_changes_little(n):
+    rng = np.random.default_rng(7)
+    table = pd.DataFrame({"a": regrets(rng, n), "b": regrets(rng, n) + 0.1})
+    weak = table["a"] + 0.2
+    weak.iloc[0] = 4.4
+    before, after = among_best(table), among_best(table.assign(weak=weak))
+    assert after.loc["weak", "probability"] < 0.05
+    assert after.loc["a"].to_numpy() == pytest.approx(before.loc["a"].to_numpy(), abs=0.03)
+
+
 def test_a_leader_is_found_among_ten_equal_strategies():
     rng = np.random.default_rng(3)
     found = 0

@@ -20,7 +20,7 @@ from automl.data.ingest.json_examples import (
     objects_schema,
     shown,
 )
-from automl.data.ingest.number_formats import as_numbers, differing
+from automl.data.ingest.number_formats import as_numbers, differing, number_of
 from automl.data.ingest.offsets import offset_of
 from automl.data.ingest.read_table import check_there, plain_text
 from automl.data.ingest.text_features import TextFeatures
@@ -37,9 +37,15 @@ DAYS = (
 QUARTERS = "%Y-Q%q"  # as 1985Q1, 1985-Q1 or Q1 1985; Python's formats have none
 QUARTER = re.compile(r"(?P<year>\d{4})[-:/ ]?Q(?P<q>[1-4])|Q(?P<first_q>[1-4])[-:/ ]?(?P<last_year>\d{4})", re.I)
 LIKE_A_DATE = re.compile(r"\d[-/.: ]|[-/.: ]\d|\dQ[1-4]|Q[1-4]\d", re.I)
-CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+ZONE = r"\s*(?:UTC|GMT)$"  # after a date; those of other zones are not unique
 # in order of preference where several fit all dates of a column
-DATE_FORMATS = ("ISO8601", *(day + clock for clock in CLOCKS for day in DAYS), QUARTERS)
+DATE_FORMATS = (
+    "ISO8601",
+    *(day + clock for clock in CLOCKS for day in DAYS),
+    *("%Y-%m-%d" + clock for clock in CLOCKS if "%p" in clock),
+    QUARTERS,
+)
 DATE_LIKE = 0.95  # share of the values that must be dates
 LOOKED_AT = 5_000  # distinct values from which a format is inferred
 DATE_PARTS = ("days", "month", "day_of_week", "hour")
@@ -95,7 +101,7 @@ def as_dates(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
 def _parsed(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
     """Strings as dates; those that do not match the format are parsed as ISO 8601, which is unambiguous."""
     dates = _read(values, form)
-    if form == "ISO8601" or not dates.isna().any():
+    if form in (None, "ISO8601") or not dates.isna().any():
         return dates
     return dates.fillna(_read(values.where(dates.isna()), "ISO8601"))
 
@@ -106,7 +112,8 @@ def _read(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
 
     if form == QUARTERS:
         values, form = values.map(_first_day, na_action="ignore"), "ISO8601"
-    return pd.to_datetime(values, format=form, errors="coerce", utc=True)
+    values = values.astype("str").str.replace(ZONE, "", regex=True)
+    return pd.to_datetime(values, format=form or "ISO8601", errors="coerce", utc=True)  # else pandas would guess
 
 
 def _first_day(quarter: str) -> str:
@@ -308,8 +315,12 @@ def _codes(values: pd.Series[Any], categories: Sequence[str]) -> NDArray[np.floa
         codes, different = values.cat.codes.to_numpy(), values.cat.categories
     else:
         codes, different = differing(values)
-    # A code that was a category in training ("1.0" among strings) is read as a number in a file of numbers only.
-    found = [number.get(plain_text(value)) or number.get(str(value).strip(), 0) for value in different]
+    # A code that was a category in training ("1.0" among strings) is read as a number in a file of numbers only, and
+    # pandas writes whole numbers as 2.0 where one is missing.
+    found = [
+        number.get(plain_text(value)) or number.get(str(value).strip()) or number.get(plain_text(number_of(value)), 0)
+        for value in different
+    ]
     return np.array([*found, 0], np.float32)[codes]  # missing values have the code -1, the last entry
 
 

@@ -108,6 +108,8 @@ class CsvSource:
         self.quoting: Literal[0, 3] = csv.QUOTE_NONE if self._has_stray_quotes(head) else csv.QUOTE_MINIMAL
         names, *rows = csv.reader(head, delimiter=self.separator, skipinitialspace=True, quoting=self.quoting)
         self.names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]  # pandas' names
+        # Of values beyond the header's columns, pandas would take the first ones as an index.
+        self.surplus = [f"\0{i}" for i in range(len(rows[0]) - len(names))] if rows else []
         self.decimals = self._find_decimals(rows, decimals)
         _check_names(path, self.names)
         if len(names) == 1:
@@ -136,7 +138,7 @@ class CsvSource:
             for i, name in enumerate(self.names[:MOST_COLUMNS_LOOKED_AT])
         }
         if self.separator == ",":
-            return {name: "," if by_column.get(name) == "," else known.get(name) or "." for name in self.names}
+            return {name: by_column.get(name) or known.get(name) or "." for name in self.names}
         signs = set(by_column.values())
         usual = "," if "," in signs else "."
         if self.separator == ";" and not signs - {None}:
@@ -206,12 +208,14 @@ class CsvSource:
                 pd.read_csv(
                     file,
                     sep=self.separator,
+                    header=0,
+                    names=[*self.names, *self.surplus] if self.surplus else None,
                     skiprows=self.skipped,
                     quoting=self.quoting,
                     decimal=usual,
                     encoding=self.encoding,
                     encoding_errors="replace",
-                    dtype=dict.fromkeys(spelled, "str"),
+                    dtype=dict.fromkeys([*spelled, *self.surplus], "str"),
                     na_values=MISSING,
                     keep_default_na=False,
                     chunksize=max(1_000, CELLS // max(1, len(self.names))),
@@ -221,22 +225,22 @@ class CsvSource:
                 ) as reader,
             ):
                 for chunk in reader:
-                    if not isinstance(chunk.index, pd.RangeIndex):
+                    if chunk[self.surplus].notna().any(axis=None):
                         raise UserError(
                             f"{str(self.path)!r} has a row with more values than the {len(self.names)} columns of its "
                             "header; name every column in the first line"
                         )
                     self.share_read = file.tell() / size
-                    if columns is not None:  # usecols would cut off what a row has too many
-                        chunk = chunk[[name for name in self.names if name in columns]]
+                    if columns is not None or self.surplus:  # usecols would cut off what a row has too many
+                        chunk = chunk[[name for name in self.names if columns is None or name in columns]]
                     yield _with_numbers(chunk, numbers, self.decimals, strange)
         except pd.errors.ParserError as error:
-            found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+            found = re.search(r"Expected \d+ fields in line (\d+), saw (\d+)", str(error))
             if found is None:
                 raise UserError(f"{str(self.path)!r} cannot be read: {' '.join(str(error).split())}") from None
-            wanted, line, seen = (int(number) for number in found.groups())
+            line, seen = (int(number) for number in found.groups())
             raise UserError(
-                f"{str(self.path)!r} line {line:,} has {seen} values, but the header has {wanted} columns; "
+                f"{str(self.path)!r} line {line:,} has {seen} values, but the header has {len(self.names)} columns; "
                 f"is a value that contains {self.separator!r} not quoted?"
             ) from None
 

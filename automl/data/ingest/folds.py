@@ -83,5 +83,8 @@ def _varies(y: NDArray[Any]) -> bool:
 
 
 def merged(folds: NDArray[np.int8], n: int) -> NDArray[np.int8]:
-    """The drawn folds merged to ``n``, a divisor of ``N_FOLDS``."""
-    return np.where(folds == NEVER, NEVER, folds // (N_FOLDS // n)).astype(np.int8)
+    """The drawn folds merged to ``n``, a divisor of ``N_FOLDS``: neighbours if they are in order of time, else distant
+    ones, so that the first, in which the target varies, do not become one, without a second class in the others."""
+    if (folds == NEVER).any():
+        return np.where(folds == NEVER, NEVER, folds // (N_FOLDS // n)).astype(np.int8)
+    return (folds % n).astype(np.int8)

@@ -67,9 +67,11 @@ class SequencesEncoder(encoder.Encoder):
     def as_frame(self, examples: Any) -> pd.DataFrame:
         import pandas as pd
 
+        if isinstance(examples, pd.DataFrame):
+            return examples
         if isinstance(examples, str | Path):
-            examples = read_ts(Path(examples))[0]
-        return examples if isinstance(examples, pd.DataFrame) else pd.DataFrame({"sequence": list(examples)})
+            return pd.DataFrame({"sequence": read_ts(Path(examples))[0]})
+        return pd.DataFrame({"sequence": [_from_array(each, row) for row, each in enumerate(examples, 1)]})
 
     def from_records(self, records: Any) -> pd.DataFrame:
         return self.as_frame([self._from_record(record, f"example {row}") for row, record in enumerate(records, 1)])
@@ -90,6 +92,18 @@ class SequencesEncoder(encoder.Encoder):
         steps = {"minItems": self.length, "maxItems": self.length} if self.same_length else {"minItems": 1}
         channel = {"type": "array", "items": NUMBER_OR_NULL, **steps}
         return {"type": "array", "items": channel, "minItems": self.channels, "maxItems": self.channels}
+
+
+def _from_array(example: Any, row: int) -> Sequence:
+    """A sequence given in Python, with missing values interpolated, as in files. UserError if it is no such array."""
+    try:
+        found = np.array(example, np.float32)  # a copy
+    except (TypeError, ValueError):
+        found = np.empty(0, np.float32)
+    if found.ndim != 2 or not found.size:
+        raise UserError(f"example {row} must be an array of numbers, (channels, steps), got {shown(example)}")
+    found[~(np.abs(found) <= LARGEST)] = np.nan
+    return np.stack([_bridged(channel) for channel in found])
 
 
 def read(request: Request) -> encoder.LabelledRows:
@@ -132,6 +146,8 @@ def _as_test(found: re.Match[str]) -> str:
 
 def read_ts(path: Path) -> tuple[list[Sequence], list[str]]:
     """The sequences of a file: see ``parse_ts``."""
+    if not path.is_file():
+        raise UserError(f"there is no file {str(path)!r}")
     return parse_ts(path.read_text(encoding="utf-8-sig", errors="replace"), repr(str(path)))
 
 

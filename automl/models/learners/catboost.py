@@ -19,7 +19,7 @@ from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners import long_tail
 from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
-from automl.task import TooSlow
+from automl.task import TooSlow, TrainingFailed
 
 FILE = "model.cbm"  # CatBoost's own format, of numbers and strings
 
@@ -77,7 +77,7 @@ class CatBoost(Learner):
         parameters = self._parameters() | {"iterations": MOST_ROUNDS if valid is not None else max(1, *rounds)}
         self.model = catboost.CatBoost(parameters)
         if valid is None:
-            self.model.fit(self._pool(*train))
+            self._fit(self._pool(*train))
         else:
             valid = valid._replace(y=long_tail.labels(valid.y, self.unit))
             floor = 0.0 if self.unit is None else long_tail.least_loss(valid.y, valid.weights)
@@ -85,10 +85,20 @@ class CatBoost(Learner):
             classes = isinstance(self.target, Classes)
             stopping = EarlyStopping(len(train.y), self.most_seconds, self.gives_up, classes=classes)
             stopped = _Stopped(stopping, floor)
-            self.model.fit(pools[0], eval_set=pools[1], use_best_model=True, callbacks=[stopped])
+            self._fit(pools[0], eval_set=pools[1], use_best_model=True, callbacks=[stopped])
             if stopped.too_slow is not None:
                 raise stopped.too_slow
         self.rounds = (self.model.tree_count_,)
+
+    def _fit(self, pool: Any, **options: Any) -> None:
+        from catboost import CatBoostError
+
+        try:
+            self.model.fit(pool, **options)
+        except CatBoostError as error:
+            if "constant" not in str(error):
+                raise
+            raise TrainingFailed("every column has a single value in the training rows") from None
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
         kind = "Probability" if isinstance(self.target, Classes) else "RawFormulaVal"

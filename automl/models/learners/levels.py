@@ -1,7 +1,7 @@
 """Categories with many levels as numbers: the mean target of a level, cross-fitted, and how often it occurs.
 
 D. Micci-Barreca, A Preprocessing Scheme for High-Cardinality Categorical Attributes (SIGKDD Explorations 2001), as in
-scikit-learn's ``TargetEncoder``.
+scikit-learn's ``TargetEncoder``, but with the rows' weights.
 """
 
 from __future__ import annotations
@@ -41,19 +41,22 @@ class ManyLevels:
             return rows
         from sklearn.model_selection import KFold
 
-        labels = np.unique(train.y) if isinstance(target, Classes) else None
+        values = np.asarray(train.y, np.float64)[:, None]
+        if isinstance(target, Classes):
+            labels = np.unique(train.y)
+            values = (train.y[:, None] == (labels if len(labels) > 2 else labels[-1:])).astype(np.float64)
+        weights = np.ones(len(train.y)) if train.weights is None else np.asarray(train.weights, np.float64)
         folds = KFold(N_FOLDS, shuffle=True, random_state=seed % 2**32)
         parts, tables = [], []
         for column in self.columns:
-            codes = train.x[:, [column]].astype(np.int64)
-            every_code = np.arange(inputs.cardinalities[column - inputs.n_numbers])[:, None]
-            table = _means(codes, train.y, labels, every_code)
+            codes, n_codes = train.x[:, column].astype(np.int64), inputs.cardinalities[column - inputs.n_numbers]
+            table = _means(codes, values, weights, n_codes)
             own = np.empty((len(codes), table.shape[1]))
             for others, fold in folds.split(codes):
-                own[fold] = _means(codes[others], train.y[others], labels, codes[fold])
-            counts = np.log1p(np.bincount(codes[:, 0], minlength=len(every_code)))[:, None]
+                own[fold] = _means(codes[others], values[others], weights[others], n_codes)[codes[fold]]
+            counts = np.log1p(np.bincount(codes, minlength=n_codes))[:, None]
             tables.append(np.hstack([table, counts]).astype(np.float32))
-            parts.append(np.hstack([own, counts[codes[:, 0]]]).astype(np.float32))
+            parts.append(np.hstack([own, counts[codes]]).astype(np.float32))
         self.tables = tuple(tables)
         return np.hstack([np.delete(train.x, self.columns, 1), *parts])
 
@@ -77,17 +80,25 @@ class ManyLevels:
             return cls(columns, tuple(content[f"table{place}"] for place in range(len(columns))))
 
 
-def _means(codes: Array, y: Array, labels: Array | None, wanted: Array) -> NDArray[np.float64]:
-    """The smoothed mean targets of the levels ``wanted``, (n, 1), of rows with these codes (n, 1) and targets.
+def _means(
+    codes: NDArray[np.int64], values: NDArray[np.float64], weights: NDArray[np.float64], n_codes: int
+) -> NDArray[np.float64]:
+    """The smoothed mean of the values (n, k) of each code, (n_codes, k), of rows with these codes and weights, (n,).
 
-    ``labels``: of the classes, each of which has a column; of two, the second. Those that ``y`` lacks have the mean 0.
+    As scikit-learn's ``TargetEncoder``, which knows no weights: a mean counts v / (v + w / n) and the overall mean the
+    rest, with v the overall variance, w that within the code and n its sum of weights, in units of the mean weight.
     """
-    from sklearn.preprocessing import TargetEncoder
-
-    if labels is not None and len(labels) > 2 and len(np.unique(y)) == len(labels):  # faster than one by one
-        return np.asarray(TargetEncoder(target_type="multiclass").fit(codes, y).transform(wanted))
-    columns = [y]
-    if labels is not None:
-        columns = [(y == label).astype(np.float64) for label in (labels if len(labels) > 2 else labels[-1:])]
-    encoders = (TargetEncoder(target_type="continuous").fit(codes, column) for column in columns)
-    return np.hstack([encoder.transform(wanted) for encoder in encoders])
+    weights = weights / weights.mean()
+    overall = np.average(values, axis=0, weights=weights)
+    values = values - overall
+    variance = np.average(values**2, axis=0, weights=weights)
+    n = np.bincount(codes, weights, n_codes)
+    seen = n > 0
+    result = np.tile(overall, (n_codes, 1))
+    for k in range(values.shape[1]):
+        mean = np.bincount(codes, weights * values[:, k], n_codes)[seen] / n[seen]
+        squares = np.bincount(codes, weights * values[:, k] ** 2, n_codes)[seen] / n[seen]
+        within = np.maximum(squares - mean**2, 0.0)
+        share = variance[k] / np.maximum(variance[k] + within / n[seen], np.finfo(float).tiny)
+        result[seen, k] += share * mean
+    return result

@@ -42,6 +42,9 @@ def test_square_brackets_in_names_and_values_are_shown_as_they_are(tmp_path, cap
     shown = capsys.readouterr().out
     assert "rate [/min]" in shown
     assert "price [eur]" in shown
+    some = {**summary, "test": {"rmse": 1.0, "r2": 0.5}}  # r2 is undefined where a target is constant
+    _show(literal_console(), {**summary, "targets": {"a": some, "b": summary}})
+    assert "r2" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("penalty", [sys.float_info.max, -sys.float_info.max, 5e-324])

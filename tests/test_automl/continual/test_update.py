@@ -636,6 +636,10 @@ def test_copies_and_rows_of_groups_that_judge_are_not_trained_on(tmp_path):
     assert len(set(held_out)) > 10
     assert not np.isin(new.groups[new.parts.train], held_out).any()
     assert any("of groups in the run's validation or test set are not trained on" in note for note in new.notes)
+    learned = groups_of(tmp_path / "data", "train")
+    judging = np.concatenate([new.parts.valid, new.parts.test])
+    assert not np.isin(new.groups[judging], learned).any(), "the model in use knows these groups"
+    assert np.isin(new.groups[new.parts.train], learned).any()
 
     unite(tmp_path / "data", new, tmp_path / "united")
     for part in ("train", "valid", "test"):

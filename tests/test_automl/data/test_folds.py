@@ -112,8 +112,25 @@ def test_folds_whose_target_varies_keep_their_order():
     assert first_varied(pure.astype(np.int8), (pure < 4).astype(int)) is None, "AUC would have no value"
 
 
+def test_folds_in_order_of_time_are_merged_with_their_neighbours():
+    assert merged(np.array([NEVER, *range(N_FOLDS)], np.int8), 4).tolist() == [NEVER, 0, 0, 1, 1, 2, 2, 3, 3]
+
+
 @pytest.mark.parametrize("n", [8, 4, 1])
 def test_merged_folds_keep_the_rows_that_are_never_predicted(n):
     folds = np.array([NEVER, *range(N_FOLDS)], np.int8)
     assert merged(folds, n).tolist()[0] == NEVER
     assert sorted(set(merged(folds, n)[1:])) == list(range(n))
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=50, deadline=None)
+def test_folds_merged_from_two_with_a_second_class_leave_one_to_train_on(seed):
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, 40, 400)
+    y = np.isin(groups, rng.choice(40, 2, replace=False)).astype(int)
+    folds = group_folds(groups)
+    drawn = None if folds is None else first_varied(folds, y)
+    if drawn is not None:
+        found = merged(drawn, 4)
+        assert all(len(set(y[found != fold])) == 2 for fold in range(4))

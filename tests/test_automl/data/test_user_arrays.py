@@ -20,7 +20,7 @@ from automl.data.ingest import images
 from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.request import Request
-from automl.data.ingest.sequences import read_ts
+from automl.data.ingest.sequences import SequencesEncoder, read_ts
 from automl.data.ingest.series import SeriesEncoder
 from automl.errors import UserError
 from automl.tasks.user_data import own_task
@@ -257,6 +257,18 @@ def test_sequences_of_one_or_of_several_lengths_are_learnt(ragged, tmp_path):
         assert np.array_equal(predictor.predict(sequences), predictor.predict(tmp_path / "waves_TEST.ts"))
         if family == "cnn":
             assert (predictor.predict(sequences) == labels).mean() > 0.8
+
+
+def test_sequences_in_python_are_read_as_in_files(tmp_path):
+    encoder = SequencesEncoder(1, 5, same_length=True)
+    wanted = encoder.encode(encoder.from_records([[[1, 2, None, 4, 5]]]))["steps"]
+    for given in ([np.array([[1, 2, np.nan, 4, 5]])], [[[1, 2, np.inf, 4, 5]]]):
+        assert encoder.encode(encoder.as_frame(given))["steps"].tolist() == wanted.tolist()
+    for wrong in (1.0, [1, 2], [["x"]], [[1], [1, 2]]):
+        with pytest.raises(UserError, match=r"example 1 must be an array of numbers, \(channels, steps\)"):
+            encoder.as_frame([wrong])
+    with pytest.raises(UserError, match="there is no file"):
+        encoder.as_frame(tmp_path / "none.ts")
 
 
 def test_the_keys_that_split_sequences_are_the_same_in_every_process(tmp_path):

@@ -20,6 +20,7 @@ from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.read_table import plain_text, read_table
 from automl.data.ingest.request import Request
 from automl.data.ingest.split import SplitRows, check_classes
+from automl.data.ingest.split_columns import moments
 from automl.data.ingest.target import label
 from automl.errors import UserError
 
@@ -476,3 +477,57 @@ def test_a_missing_value_of_a_series_is_nobodys_target(tmp_path):
     y = np.concatenate([splits.y_train, splits.y_valid, splits.y_test])
     assert len(y) == n - window - 3, "nor the one from which it is forecast"
     assert np.array_equal(y, np.delete(level.astype(np.float32), [90, 91, 92])[window:])
+
+
+@pytest.mark.parametrize("ids", [range(1, 41), range(0, 400, 10)], ids=["consecutive", "evenly spaced"])
+def test_a_row_with_more_values_than_the_header_never_shifts_the_columns(ids, tmp_path):
+    """pandas would take the first value of each row as its index, so that every column had the values of the next."""
+    file = tmp_path / "a.csv"
+    file.write_text("id,size,y\n" + "".join(f"{i},{50 + i % 9},{'ab'[i % 2]},note\n" for i in ids))
+    with pytest.raises(UserError, match="has a row with more values than the 3 columns of its header"):
+        read_table(file)
+    file.write_text("id,size,y\n" + "".join(f"{i},{50 + i % 9},{'ab'[i % 2]},\n" for i in ids))  # an empty one
+    frame = read_table(file).frame
+    assert frame["id"].tolist() == list(ids)
+    assert frame["y"].tolist() == ["ab"[i % 2] for i in ids]
+
+
+def test_clear_decimal_points_of_a_new_file_count_more_than_the_commas_of_training(tmp_path):
+    (tmp_path / "a.csv").write_text("x;y\n" + "".join(f"1,{i + 100};{'ab'[i % 2]}\n" for i in range(60)))
+    prepare(Request(str(tmp_path / "a.csv"), "y"), tmp_path / "data")
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    (tmp_path / "new.csv").write_text("x,z\n1.5,1\n2.25,2\n1.037,3\n2.074,4\n")
+    [part] = encoder.frames(tmp_path / "new.csv", Counter())
+    assert encoder.encode(part)["columns"][:, 0] == pytest.approx([1.5, 2.25, 1.037, 2.074])
+
+
+def test_a_date_in_another_format_than_training_is_missing_and_not_guessed(tmp_path):
+    frame = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=300), "y": ["a", "b", "b"] * 100})
+    frame.to_parquet(tmp_path / "a.parquet")
+    prepare(Request(str(tmp_path / "a.parquet"), "y"), tmp_path / "data")
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    days = pd.date_range("2024-03-01", periods=31)
+    (tmp_path / "new.csv").write_text("when\n" + "".join(f"{day:%d/%m/%Y}\n" for day in days))
+    strange = Counter()
+    [part] = encoder.frames(tmp_path / "new.csv", strange)
+    assert np.isnan(encoder.encode(part)["columns"]).all()
+    assert +strange == {"when": 31}
+
+
+def test_a_category_that_is_a_number_is_found_however_pandas_writes_it(tmp_path):
+    names = ["1", "2", "a", "b"] * 20
+    pd.DataFrame({"code": names, "y": ["u", "v"] * 40}).to_csv(tmp_path / "a.csv", index=False)
+    prepare(Request(str(tmp_path / "a.csv"), "y"), tmp_path / "data")
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    (tmp_path / "new.csv").write_text("code,z\n2,1\n2.0,1\na,1\n")
+    [part] = encoder.frames(tmp_path / "new.csv", Counter())
+    codes = encoder.encode(part)["columns"][:, 0]
+    assert codes[0] == codes[1] > 0
+
+
+@pytest.mark.parametrize(
+    "form", ["%Y-%m-%d %H:%M:%S UTC", "%d.%m.%Y %H:%M GMT", "%d/%m/%Y %H:%M:%S.%f", "%Y-%m-%d %I:%M %p"]
+)
+def test_times_with_a_zone_or_fractions_are_dates(form, tmp_path):
+    when = pd.Series(pd.date_range("2024-01-01 10:00", periods=60, freq="29h"))
+    assert (pd.Series(moments(when.dt.strftime(form).astype("category"), "t")) == when).all()

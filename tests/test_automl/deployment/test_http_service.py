@@ -579,6 +579,24 @@ def test_several_targets_of_a_series_have_the_moments_once(tmp_path):
     assert [each["time"][:10] for each in answer["of"]] == frame["date"].tail(3).tolist()
 
 
+def test_targets_that_are_missing_at_different_moments_are_predicted_for_the_moments_of_all(tmp_path):
+    frame = small_models.sales(tmp_path / "volume")
+    (tmp_path / "price").mkdir()
+    file = str(tmp_path / "volume" / "sales.csv")
+    prepare(Request(file, "price", time="date", horizon=2), tmp_path / "price" / "data")
+    names = ("volume", "price")
+    parts = {name: automl.load(small_models.trained(tmp_path / name, "linear", epochs=1)) for name in names}
+    newest = frame.tail(parts["price"].encoder.window + 4).reset_index(drop=True)
+    for name, steps_back in (("volume", 2), ("price", 1)):
+        newest.loc[len(newest) - steps_back, name] = np.nan
+    found = JointJsonPredictions(JointPredictor(parts, {})).response(small_models.as_json(newest))
+    times = [each["time"][:10] for each in found["of"]]
+    assert times == newest["date"].iloc[-5:-2].tolist()
+    for name in names:
+        alone = parts[name].predict(newest)
+        assert [each[name] for each in found["predictions"]] == pytest.approx(alone[: len(times)])
+
+
 def test_an_example_has_the_columns_that_any_of_the_targets_needs(tmp_path):
     frame = small_models.table(tmp_path / "all", classes=False)
     (tmp_path / "some").mkdir()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.preprocessing import TargetEncoder
 
 from automl.data.inputs import Columns, channel_statistics
 from automl.data.targets import Classes, Number, Quantiles
@@ -308,6 +309,44 @@ def test_a_level_is_encoded_by_the_targets_of_other_rows():
     assert levels.transform(np.zeros((1, 1), np.float32))[0] == pytest.approx([y.mean(), 0.0], abs=1e-6)
     few = Columns.of(np.ones((5, 1), np.float32), (3,))
     assert ManyLevels.of(few).columns == ()
+
+
+@pytest.mark.parametrize("target_type", ["continuous", "binary", "multiclass"])
+def test_rows_of_equal_weight_encode_levels_as_scikit_learn_does(target_type):
+    rng = np.random.default_rng(1)
+    x = rng.integers(1, 2 * MOST_NATIVE, 1_000).astype(np.float32)[:, None]
+    y = (x[:, 0] % 7 + rng.normal(size=1_000)).astype(np.float32)
+    target: Number | Classes = Number.of(y)
+    if target_type != "continuous":
+        y = np.digitize(y, [3.0] if target_type == "binary" else [2.0, 4.0])
+        target = Classes(tuple("abc"[: 1 + y.max()]))
+    inputs = Columns.of(x, (2 * MOST_NATIVE,))
+    for weights in (None, np.full(1_000, 3.0, np.float32)):
+        levels = ManyLevels.of(inputs)
+        levels.fit_transform(Rows(x, y, weights), inputs, target, 0)
+        known = np.unique(x)
+        wanted = TargetEncoder(target_type=target_type).fit(x, y).transform(known[:, None])
+        assert levels.tables[0][known.astype(int), :-1] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_rows_of_little_weight_do_not_change_the_encoding_of_a_level():
+    rng = np.random.default_rng(2)
+    x = np.tile(np.arange(1, 61, dtype=np.float32), 20)[:, None]
+    y = (x[:, 0] + rng.normal(size=len(x))).astype(np.float32)
+    inputs = Columns.of(x, (61,))
+    alone, both = ManyLevels.of(inputs), ManyLevels.of(inputs)
+    alone.fit_transform(Rows(x, y), inputs, Number.of(y), 0)
+    weights = np.repeat([1.0, 1e-6], len(x)).astype(np.float32)
+    both.fit_transform(Rows(np.tile(x, (2, 1)), np.concatenate([y, -y]), weights), inputs, Number.of(y), 0)
+    assert both.tables[0][1:, 0] == pytest.approx(alone.tables[0][1:, 0], abs=0.1)
+
+
+def test_catboost_says_that_a_table_without_variation_cannot_be_learnt():
+    x, y = np.ones((40, 2), np.float32), np.arange(40) % 2
+    inputs = Columns.of(x, ())
+    learner = learner_class("catboost")(QUICK["catboost"], inputs, Classes(("a", "b")), 0)
+    with pytest.raises(TrainingFailed, match="every column has a single value in the training rows"):
+        learner.fit(Rows(x, y), Rows(x, y))
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 4])
