@@ -56,8 +56,9 @@ def main(
     parts += [f"{workers} workers"] if workers > 1 else []
     show_line(console, f"{name}: {'; '.join(parts)}")
     recommendation = recommend(
-        standing(), encoding.kind, trials, curves=curves, max_epochs=length, n_workers=workers, conditional=conditional
-    )
+        standing(), encoding.kind, trials, curves=curves, max_epochs=length, n_workers=workers, conditional=conditional,
+        integers=any(dimension.kind == "int" for dimension in encoding.dimensions),
+    )  # fmt: skip
     headlines = [advice.headline for advice in recommendation.advice]
     for line in filter(None, [*headlines, recommendation.summary]):
         console.print(line, style="bold", markup=False, highlight=False, soft_wrap=True)

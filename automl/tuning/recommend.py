@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -17,6 +17,7 @@ LIKE = {TRAININGS: "real trainings", CURVES: "surrogate learning curves"}
 SPLITS = {"holdout": "held out", "development": "development"}
 LIKELY = 0.95  # P(best) from which a strategy is called best though others may be as good
 NOTABLE = 0.05  # smaller differences between probabilities are not mentioned
+AS_GOOD = 0.5  # P(best) from which a strategy that ran on a part of the tasks is named beside the recommended one
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Record:
     n_workers: int  # trainings at a time
     epochs: tuple[int, int]  # of a full training: fewest and most
     conditional: bool  # whether the spaces have conditional hyperparameters
+    integers: bool  # whether some have integers
 
     @property
     def ours(self) -> list[str]:
@@ -102,12 +104,12 @@ class Advice:
     @property
     def likelier(self) -> tuple[str, Record] | None:
         """One that is more likely among the best, and the record that says so; see ``likeliest``. Only with none on all
-        tasks, a slow one on a part of them."""
+        tasks, a slow one on a part of them; see ``rival_on_part``."""
         name = likeliest(self.basis.chances, self.strategy)
         if name:
             return name, self.basis
-        name = "" if self.part is None else likeliest(self.part.chances, self.strategy)
-        return (name, self.part) if self.part is not None and name and name not in self.basis.chances else None
+        name = "" if self.part is None else rival_on_part(self.part.chances, self.basis.chances, self.strategy)
+        return (name, self.part) if self.part is not None and name else None
 
     @property
     def headline(self) -> str:
@@ -139,10 +141,10 @@ class Advice:
             return ""
         name, record = self.likelier
         what = f"the library {name}" if name in record.others else name
-        found = f"{what} is likelier: {self._how_likely(name, record)}"
-        if record is self.basis:
-            return f"; {found}"
-        return f"; on {record.extent} {found}, against {probability(record.chances[self.strategy])}"
+        ours = record.chances[self.strategy]
+        is_likelier = record.chances[name] > ours + NOTABLE
+        found = f"{what} {'is likelier' if is_likelier else 'may be as good'}: {self._how_likely(name, record)}"
+        return f"; {found}" if record is self.basis else f"; on {record.extent} {found}, against {probability(ours)}"
 
     @property
     def _hardly_better(self) -> str:
@@ -194,6 +196,7 @@ def recommend(
     max_epochs: int = 1,
     n_workers: int = 1,
     conditional: bool = False,
+    integers: bool = False,
 ) -> Recommendation:
     """Recommend by the records of tasks like this one: those with learning curves if it has some and they are known,
     else those with its kind of space.
@@ -206,7 +209,7 @@ def recommend(
     if not found:
         return Recommendation(DEFAULT, (), f"nothing recorded on {kind} spaces: use {DEFAULT}")
     found.sort(key=lambda known: _distance(known[0], max_epochs, n_workers))
-    first, *rest = [_advice(known, n_trials, n_workers, conditional) for known in found]
+    first, *rest = [_advice(known, n_trials, n_workers, conditional, integers) for known in found]
     return Recommendation(first.strategy, (first, *rest), _agreement(first, rest[0]) if rest else "")
 
 
@@ -225,7 +228,7 @@ def _distance(record: Record, max_epochs: int, n_workers: int) -> tuple[bool, fl
     return (record.n_workers > 1) != (n_workers > 1), max(fewest / max_epochs, max_epochs / most, 1.0)
 
 
-def _advice(known: Sequence[Record], n_trials: int, n_workers: int, conditional: bool) -> Advice:
+def _advice(known: Sequence[Record], n_trials: int, n_workers: int, conditional: bool, integers: bool) -> Advice:
     """The advice at the largest budget at or below ``n_trials``.
 
     All tasks come before a subset, and held-out ones first, since nothing was designed with them in view.
@@ -245,6 +248,8 @@ def _advice(known: Sequence[Record], n_trials: int, n_workers: int, conditional:
         _budget(budgets, n_trials),
         _workers(basis.n_workers, n_workers),
         _conditions(basis.conditional, conditional),
+        "The spaces of these tasks have no integers; yours has some, so the order may differ."
+        * (integers and not basis.integers),
     )
     return Advice(strategy, basis, part, tuple(there), notes)
 
@@ -261,6 +266,17 @@ def likeliest(chances: Mapping[str, float], strategy: str) -> str:
     is."""
     first, ours = max(chances, key=lambda name: chances[name]), chances.get(strategy, 0.0)
     return first if ours < LIKELY and chances[first] > ours + NOTABLE else ""
+
+
+def rival_on_part(chances: Mapping[str, float], known: Container[str], strategy: str) -> str:
+    """Of the strategies that ran only on a part of the tasks, one that is notably more likely among the best there than
+    the recommended one, or is as likely as not among them too; empty if none is. ``chances``: on that part; ``known``:
+    the strategies that ran on all tasks."""
+    first = likeliest(chances, strategy)
+    if first and first not in known:
+        return first
+    name = max((name for name in chances if name not in known), key=lambda name: chances[name], default="")
+    return name if name and chances[name] >= AS_GOOD else ""
 
 
 def probability(p: float) -> str:

@@ -82,7 +82,8 @@ def _duel(results: Path, rival: str, what: str) -> Claim:
     row = rows[(rows["rival"] == rival) & (rows["suite"] == "networks") & (rows["budget"] == 20)].iloc[0]
     retrained = ", returned configurations retrained with new seeds" * bool(row["fresh_tasks"] == row["n_tasks"])
     return Claim(
-        f"`auto` against Optuna's {what}: 20 trainings, {row['n_tasks']} real tasks{retrained}",
+        f"`auto` against Optuna's {what}: 20 trainings of networks, {row['n_tasks']} development tasks of "
+        f"{row['n_units']} units{retrained}",
         _found(row["low"], row["high"], 0),
         f"regret {row['regret']:.3f} against {row['rival_regret']:.3f}, difference "
         + _interval(row["difference"], row["low"], row["high"]),
@@ -167,8 +168,10 @@ def _errors(compared: str, found: Sequence[float], latest: tuple[int, float, flo
     """``found``: the mean ratio and its interval; ``latest``: the number of the tables added last, and theirs."""
     last = f"on the {latest[0]} tables added last"
     verdict, alone = (_found(low, high, 1) for _, low, high in (found, latest[1:]))
-    is_better = verdict if alone == verdict else f"{verdict}; {alone} {last}"
-    return Claim(compared, is_better, f"error ratio {_ratio(*found)}; {last} {_ratio(*latest[1:])}", PRODUCTS_FILE)
+    is_better = verdict if alone == verdict else f"{alone} {last}; {verdict} on all"
+    return Claim(
+        compared, is_better, f"error ratio {_ratio(*latest[1:])} {last}; {_ratio(*found)} on all", PRODUCTS_FILE
+    )
 
 
 def _ratio(mean: float, low: float, high: float) -> str:
@@ -180,11 +183,13 @@ def _updates(results: Path) -> Claim:
     rows = pd.read_csv(results / source)
     found, n_seeds = gaps(rows), rows["seed"].nunique()
     others = found[found["points"] > 1]
-    behind, share = (_range(others[name], form) for name, form in (("points", "{:.1f}"), ("share", "{:.0%}")))
+    forms = {"points": "{:.1f}", "share": "{:.0%}", "time": "{:.1f}"}
+    behind, share, time = (_range((found if name == "time" else others)[name], form) for name, form in forms.items())
     return Claim(
         f"`automl update` against a new search on all data: {len(found)} streams, {counted(n_seeds, 'seed')}",
         f"within a point on {len(found) - len(others)} of {len(found)}",
-        f"{behind} points behind on the others, with {share} of the epochs" if len(others) else "",
+        (f"{behind} points behind on the others, with {share} of the epochs; " if len(others) else "")
+        + f"{time} times the seconds",
         source,
     )
 

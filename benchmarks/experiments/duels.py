@@ -140,6 +140,7 @@ def _duel(both: pd.DataFrame, units: pd.Series) -> dict[str, Any]:
     counts = both.groupby(level=["suite", "task"]).size()
     return {
         "n_tasks": len(by_task),
+        "n_units": len(by_unit),
         "min_seeds": int(counts.min()),
         "max_seeds": int(counts.max()),
         "regret": ours,

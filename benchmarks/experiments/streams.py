@@ -212,10 +212,13 @@ def _later(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def gaps(table: pd.DataFrame) -> pd.DataFrame:
-    """By stream: how many points updates are behind the full search, and their share of its epochs."""
-    means = _later(table).groupby(["stream", "method"], sort=False)[["all", "epochs"]].mean().unstack("method")
+    """By stream: how many points updates are behind the full search, their share of its epochs, and their seconds as a
+    multiple of its own."""
+    columns = ["all", "epochs", "seconds"]
+    means = _later(table).groupby(["stream", "method"], sort=False)[columns].mean().unstack("method")
     points = 100 * (means["all", "full search"] - means["all", "update"])
-    return pd.DataFrame({"points": points, "share": means["epochs", "update"] / means["epochs", "full search"]})
+    share, time = (means[name, "update"] / means[name, "full search"] for name in ("epochs", "seconds"))
+    return pd.DataFrame({"points": points, "share": share, "time": time})
 
 
 def _verdict(name: str, points: float, share: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from automl.tuning.recommend import LIKELY, NOTABLE, likeliest, preferred, probability
+from automl.tuning.recommend import LIKELY, NOTABLE, likeliest, preferred, probability, rival_on_part
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.scoring.certainty import MARGIN
@@ -27,7 +27,7 @@ SITUATIONS = {  # (suite, field, workers) -> in words
     ("networks", "all tasks", 1): "real trainings",
 }
 MEANING = {  # of a situation, in words for its sentence
-    "numeric spaces": "floats, perhaps integers too",
+    "numeric spaces": "floats, no integers",
     "mixed spaces": "floats and choices",
     "discrete spaces": "integers and choices, no floats",
     "learning curves": "surrogates of networks that can be stopped early",
@@ -85,17 +85,16 @@ class Advised:
 
     @property
     def likelier(self) -> Likelier | None:
-        """The likeliest of those that are more likely among the best; without one, a slow library on a part of the
-        tasks."""
+        """The likeliest of those that are more likely among the best; without one, a slow library that is so, or may be
+        as good, on a part of the tasks."""
         name = likeliest(_numbers(self.first.chances["probability"]), self.strategy)
         if name:
             return Likelier(name, self.first)
         comparison = None if self.part is None else self.part.standings[CLOCK].comparisons.get(self.budget)
         if self.part is None or comparison is None or not comparison.decided:
             return None
-        name = likeliest(_numbers(comparison.chances["probability"]), self.strategy)
-        known = not name or name in self.first.means.index
-        return None if known else Likelier(name, comparison, self.part.field.extent)
+        name = rival_on_part(_numbers(comparison.chances["probability"]), self.first.means.index, self.strategy)
+        return Likelier(name, comparison, self.part.field.extent) if name else None
 
     @property
     def about_likelier(self) -> str:
@@ -241,10 +240,10 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 SENTENCES = (
     "Likeliest to be among the best after 20 and 50 trainings, with P(best): the probability, on tasks like these, "
-    f"that the expected regret is within {MARGIN:g} of the lowest, other libraries included."
+    f"that the expected regret is within {MARGIN:g} of the lowest of all that ran on these tasks. Several can be."
 )
-LIKELIER, ON_DEVELOPMENT = "likelier alternative (P(best)): regret", "P(best) on development tasks"
+LIKELIER, ON_DEVELOPMENT = "alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [
-    "setting", "trainings", "best of automl", "P(best)", "regret (80% interval)", LIKELIER, "measured on",
+    "setting", "trainings", "recommended", "P(best)", "regret (80% interval)", LIKELIER, "measured on",
     ON_DEVELOPMENT,
 ]  # fmt: skip

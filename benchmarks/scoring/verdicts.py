@@ -14,7 +14,7 @@ from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import EVERY_SUITE, Field
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
-from benchmarks.suites import CONDITIONAL
+from benchmarks.suites import CONDITIONAL, NUMERIC_WITHOUT_INTEGERS
 
 CLOCK = "trainings"
 WITH_CURVES = {"yahpo": CURVES, "networks": TRAININGS}  # suites of networks with learning curves
@@ -58,6 +58,7 @@ def _record(section: Section, budget: float, comparison: Comparison) -> dict[str
         "n_workers": field.n_workers,
         "epochs": list(field.epochs),
         "conditional": all(suite in CONDITIONAL for suite, _ in field.tasks),
+        "integers": kind_of(field) != "numeric" or any(s not in NUMERIC_WITHOUT_INTEGERS for s, _ in field.tasks),
     }
 
 

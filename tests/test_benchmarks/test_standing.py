@@ -16,7 +16,8 @@ from benchmarks.pages.situations import ADVICE, LIKELIER, SITUATIONS, advice_row
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from benchmarks.scoring.leaderboard import board, sections
 from benchmarks.scoring.verdicts import WITH_CURVES, records, standing_json
-from benchmarks.suites import CONDITIONAL, SUITES, load_suite
+from benchmarks.suites import CONDITIONAL, NUMERIC_WITHOUT_INTEGERS, SUITES, load_suite
+from strategies.encoding import Encoding
 
 LEADERBOARD = Path(__file__).parents[2] / "results" / "leaderboard.md"
 TASKS = [f"t{i:02d}" for i in range(14)]
@@ -97,6 +98,14 @@ def test_the_suites_with_conditional_hyperparameters_are_known():
         assert {bool(task.space.conditions) for task in tasks} == {suite in CONDITIONAL}
 
 
+def test_the_suites_whose_numeric_spaces_have_no_integers_are_known():
+    for suite in NUMERIC_WITHOUT_INTEGERS:
+        encodings = [Encoding(task.space) for task in load_suite(suite)]
+        numeric = [encoding for encoding in encodings if encoding.kind == "numeric"]
+        assert numeric
+        assert not any(dimension.kind == "int" for encoding in numeric for dimension in encoding.dimensions)
+
+
 def advice_for(known: list[Record], situation: str, n_trials: int) -> Advice:
     """What automl select answers in a situation of the leaderboard."""
     (suite, field, n_workers) = next(key for key, words in SITUATIONS.items() if words == situation)
@@ -110,7 +119,7 @@ def assert_agree(known: list[Record], rows: list[list[str]]) -> None:
     for row in rows:
         cells = dict(zip(ADVICE, row, strict=True))
         found = advice_for(known, cells["setting"], int(cells["trainings"]))
-        assert cells["best of automl"].startswith(f"**{found.strategy}**"), row
+        assert cells["recommended"].startswith(f"**{found.strategy}**"), row
         assert found.basis.budget == int(cells["trainings"])
         assert found.basis.size in cells["measured on"]
         assert cells["P(best)"] == probability(found.basis.chances[found.strategy])

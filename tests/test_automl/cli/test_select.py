@@ -17,7 +17,7 @@ def record(budget=20, *, regrets=None, chances=None, kind="numeric", **other) ->
         "size": "53 tasks of 29 units", "n_tasks": 53, "n_seeds": "20", "suites": {"synthetic": 36, "yahpo": 17},
         "regrets": regrets, "chances": chances, "losses": {name: r - 0.1 for name, r in regrets.items()},
         "others": [name for name in regrets if name.startswith("raw-")],
-        "n_workers": 1, "epochs": [1, 1], "conditional": False, **other,
+        "n_workers": 1, "epochs": [1, 1], "conditional": False, "integers": False, **other,
     }  # fmt: skip
 
 
@@ -97,6 +97,24 @@ def test_a_slow_library_that_is_likelier_on_a_subset_is_named_with_both_probabil
     part = record(regrets={"raw-x": 0.1, "bo": 0.2}, chances={"raw-x": 0.8, "bo": 0.3}, **SUBSET)
     [advice] = recommended(known, part).advice  # on all tasks it is behind
     assert advice.headline.endswith("(53 tasks of 29 units)")
+
+
+def test_a_slow_library_that_may_be_as_good_on_a_subset_is_named_too():
+    known = record(regrets={"bo": 0.2, "raw-x": 0.3}, chances={"bo": 0.99, "raw-x": 0.1})
+    part = record(regrets={"bo": 0.1, "raw-slow": 0.102}, chances={"bo": 0.96, "raw-slow": 0.84}, **SUBSET)
+    [advice] = recommended(known, part).advice
+    assert advice.headline.endswith(
+        "(53 tasks of 29 units); on a subset of 9 tasks the library raw-slow may be as good: 84%, expected loss 0.002, "
+        "against 96%"
+    )
+
+
+@pytest.mark.parametrize("integers", [False, True])
+def test_integers_are_mentioned_where_no_task_had_any(integers):
+    [advice] = recommended(record(), integers=integers).advice
+    assert any("have no integers; yours has some" in detail for detail in advice.details) == integers
+    [advice] = recommended(record(integers=True), integers=integers).advice
+    assert not any("have no integers" in detail for detail in advice.details)
 
 
 CURVES = {
