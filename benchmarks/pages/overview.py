@@ -17,11 +17,11 @@ from benchmarks.scoring.leaderboard import Section
 from benchmarks.suites import LIVE_REFERENCES
 
 COLUMNS = (  # suite, field, in words
-    *((EVERY_SUITE, f"{kind} spaces", f"{kind} spaces") for kind in ("numeric", "mixed")),
+    *((EVERY_SUITE, f"{kind} spaces", kind) for kind in ("numeric", "mixed")),
     *((suite, "all tasks", SITUATIONS[suite, "all tasks", 1]) for suite in ("yahpo", "networks")),
 )
 LEAST = 0.05  # P(best) that is shown
-STRATEGIES = f"Expected regret (P(best) if at least {LEAST:g}). Blank: not run, or not retrained, on all tasks."
+STRATEGIES = f"Expected regret (P(best) if at least {LEAST:g}). Blank: not run or retrained on all tasks."
 SUBSET = ", subset"
 Terms = list[tuple[str, str]]
 WHERE = "Where another library has a higher P(best)"
@@ -60,10 +60,6 @@ def terms(n_beaten: int, found: Sequence[Advised]) -> tuple[Terms, Terms]:
         ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
         ("Subset", "the tasks and seeds on which slow strategies ran too."),
         ("Trainings", f"the budget; strategies that ignore it are scored within longer runs{also}."),
-        (
-            "Learning curves",
-            "of networks, predicted by a surrogate; `auto` and Hyperband stop trainings early.",
-        ),
         (
             "Real trainings",
             "of 16 networks, 10 to 18 epochs, with conditional hyperparameters; what a run returns is trained again. "

@@ -98,13 +98,14 @@ class Advised:
 
     @property
     def about_likelier(self) -> str:
-        """Its name, probability and regret; on a part of the tasks, also those of the recommended strategy."""
+        """Its name, probability and regret; on a part of the tasks, the probabilities of both."""
         found = self.likelier
         if found is None:
             return ""
-        theirs = f"`{found.name}` {_chance_and_mean(found.comparison, found.name)}"
-        ours = f"; `{self.strategy}` {_chance_and_mean(found.comparison, self.strategy)}"
-        return f"on {found.extent}: {theirs}{ours}" if found.extent else theirs
+        if not found.extent:
+            return f"`{found.name}` {_chance_and_mean(found.comparison, found.name)}"
+        both = [f"`{name}` ({probability(chance(found.comparison, name))})" for name in (found.name, self.strategy)]
+        return f"on {found.extent}: {', '.join(both)}"
 
     @property
     def read_off(self) -> list[str]:
@@ -240,7 +241,7 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 SENTENCES = (
     "Likeliest to be among the best after 20 and 50 trainings, with P(best): the probability, on tasks like these, "
-    f"that the expected regret is within {MARGIN:g} of the lowest of all that ran on these tasks. Several can be."
+    f"of an expected regret within {MARGIN:g} of the lowest; several can be."
 )
 LIKELIER, ON_DEVELOPMENT = "alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [

@@ -41,7 +41,7 @@ def test_strategies_are_compared_by_kind_of_space_and_suite_with_a_blank_where_r
     both = pd.concat([constants(TASKS, suite) for suite in suites])
     header, rows = strategy_table(sections(table, both), NO_COSTS)
     assert header[1:] == [
-        "numeric spaces, 20",
+        "numeric, 20",
         "learning curves, 20",
         "real trainings, 20",
         "time per suggestion",

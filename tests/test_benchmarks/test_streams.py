@@ -53,13 +53,14 @@ def test_every_method_has_a_row_per_part_and_full_searches_can_be_kept(tmp_path,
 def test_the_goal_is_one_point_with_a_fifth_of_the_epochs():
     def row(part, method, score, epochs, said=""):
         return {"stream": "s", "part": part, "method": method, "metric": "r2", "new": score, "old": score, "all": score,
-                "epochs": epochs, "said": said}  # fmt: skip
+                "epochs": epochs, "seconds": 2.0 * epochs, "said": said}  # fmt: skip
 
     rows = [row(0, method, 0.1, 100) for method in streams.METHODS]
     rows += [row(1, "never", 0.5, 0), row(1, "update", 0.795, 20, "promoted: it is better"),
              row(1, "new part alone", 0.6, 1), row(1, "full search", 0.8, 100)]  # fmt: skip
     text = streams.summary(pd.DataFrame(rows))
     assert "| s | r2 | update | 0.7950 | 0.7950 | 0.7950 | 20.0 | 1 of 1 |" in text
+    assert streams.gaps(pd.DataFrame(rows))["time"].tolist() == [0.2]
     assert "s: the updates are 0.5 points behind the full search, with 20% of its epochs: the goal is reached" in text
 
 
