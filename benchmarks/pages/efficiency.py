@@ -175,7 +175,7 @@ def _full(each: Efficiency, target: tuple[str, int], clock: str, name: str) -> s
 def _short(each: Efficiency, name: str) -> str:
     if name not in each.strategies:
         return ""
-    values = [_number(each.of(target)["median"].to_dict()[name], each.limit) for target in SHORT]
+    values = [_number(each.of(target)["median"].to_dict()[name], each.limit).replace("over ", ">") for target in SHORT]
     never = _never(each, SHORT[-1], "trainings", name)
     return f"{' / '.join(values)} ({never:.0%})" if never else " / ".join(values)
 
