@@ -42,11 +42,11 @@ def terms(n_beaten: int, found: Sequence[Advised]) -> tuple[Terms, Terms]:
         for name in each.read_off:
             exceptions.setdefault(name, {})[each.situation] = None
     also = "".join(f", also {name} on {', '.join(where)}" for name, where in exceptions.items())
-    below = f" (negative where a run beat it, {counted(n_beaten, 'task')})" if n_beaten else ""
+    beaten = f" (beaten on {counted(n_beaten, 'task')})" if n_beaten else ""
     above = [
         (
             "Regret",
-            f"lower is better; 0: best known loss of a task{below}, 1: median random configuration.",
+            f"lower is better; 0: best known loss{beaten}, 1: median random configuration.",
         ),
         ("`raw-NAME`", "the library of this name, called directly; the other strategies are automl's."),
         (

@@ -44,6 +44,10 @@ class Likelier:
     comparison: Comparison
     extent: str = ""
 
+    def is_likelier_than(self, strategy: str) -> bool:
+        """Whether it is more likely among the best than a strategy, in this comparison."""
+        return chance(self.comparison, self.name) > chance(self.comparison, strategy)
+
 
 @dataclass(frozen=True)
 class Advised:
@@ -188,7 +192,8 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
         if other.extent:
             first.append(own)
             on_part = (f"`{each.strategy}`", probability(chance(other.comparison, each.strategy)), each.budget)
-            on_parts.append(f"; on {other.extent}, {_after([theirs, on_part])}")
+            both = [theirs, on_part] if other.is_likelier_than(each.strategy) else [on_part, theirs]
+            on_parts.append(f"; with slow libraries ({other.extent}): {_after(both)}")
         else:
             first.append(theirs)
             ours.append(own)
@@ -245,6 +250,6 @@ SENTENCES = (
 )
 LIKELIER, ON_DEVELOPMENT = "alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [
-    "setting", "trainings", "recommended", "P(best)", "regret (80% interval)", LIKELIER, "measured on",
+    "setting", "trainings", "recommended of automl", "P(best)", "regret (80% interval)", LIKELIER, "measured on",
     ON_DEVELOPMENT,
 ]  # fmt: skip

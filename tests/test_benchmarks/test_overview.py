@@ -50,8 +50,8 @@ def test_strategies_are_compared_by_kind_of_space_and_suite_with_a_blank_where_r
 
 
 def test_regret_is_said_to_be_negative_where_a_run_beat_the_best_known_loss():
-    assert "0: best known loss of a task (negative where a run beat it, 11 tasks)" in dict(terms(11, [])[0])["Regret"]
-    assert "negative" not in dict(terms(0, [])[0])["Regret"]
+    assert "0: best known loss (beaten on 11 tasks)" in dict(terms(11, [])[0])["Regret"]
+    assert "beaten" not in dict(terms(0, [])[0])["Regret"]
 
 
 def test_only_the_suites_that_appear_are_explained():
