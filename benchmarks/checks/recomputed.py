@@ -34,7 +34,8 @@ Curve = list[tuple[float, float]]
 class SearchRun:
     """A run of a search. ``curve`` and ``timed``: (budget spent, worth of the incumbent) where that changes, with the
     budget in trainings and in units of a training's mean time; ``returned``: (trainings spent, worth of the returned
-    config with fresh seeds) where it is known; ``default``: the worth of the default config, NaN if it failed."""
+    config with fresh seeds, NaN if unknown) after each outcome, empty if none is known; ``default``: the worth of the
+    default config, NaN if it failed."""
 
     curve: Curve
     timed: Curve
@@ -82,11 +83,11 @@ def runs_of(rows: pd.DataFrame) -> pd.DataFrame:
 def _run(own: Mapping[str, np.ndarray]) -> SearchRun:
     """``own``: the columns of a run, in the order of the epochs spent."""
     by_time = np.argsort(own["time"], kind="stable")
-    known = ~np.isnan(own["returned"])
+    is_known = not np.isnan(own["returned"]).all()
     return SearchRun(
         incumbents(own, own["spent"]),
         incumbents({name: values[by_time] for name, values in own.items()}, own["time"][by_time]),
-        list(zip(own["spent"][known].tolist(), own["returned"][known].tolist(), strict=True)),
+        list(zip(own["spent"].tolist(), own["returned"].tolist(), strict=True)) if is_known else [],
         float(np.fmax.reduce(own["default"], initial=np.nan)),
     )
 
@@ -151,13 +152,15 @@ def task_runs(runs: pd.DataFrame, last: float, *, timed: bool = False) -> list[T
         best, reference = of_task[["best", "reference"]].iloc[0]
         pairs = zip(of_task["strategy"], of_task["seed"], strict=True)
         own: dict[tuple[str, int], SearchRun] = dict(zip(pairs, of_task["run"], strict=True))
+        told = dict(zip(own, of_task["n_trials"] == last, strict=True))  # whose last training may exceed the budget
         worths = {key: run.timed if timed else run.curve for key, run in own.items()}
         known = [run.default for run in own.values()] + [worth for curve in worths.values() for _, worth in curve]
         worst = np.nanmax([reference, *known])
         ends: dict[tuple[str, int], float | None] = {}
         for key, run in own.items():
-            end = next((worth for spent, worth in run.returned if spent >= last * (1 - 1e-9)), None)
-            ends[key] = None if end is None else ((end if np.isfinite(end) else worst) - best) / (reference - best)
+            within = [worth for spent, worth in run.returned if told[key] or spent <= last * (1 + 1e-9)]
+            end = within[-1] if within else np.nan  # infinite if no retraining succeeded
+            ends[key] = None if np.isnan(end) else ((end if np.isfinite(end) else worst) - best) / (reference - best)
         curves = {
             key: [(spent, (worth - best) / (reference - best)) for spent, worth in [(0.0, worst), *curve]]
             for key, curve in worths.items()
