@@ -21,6 +21,7 @@ from benchmarks.runner.simulate import Run, simulate
 from benchmarks.scoring.certainty import versus
 from benchmarks.scoring.comparison import AMONG, BEST, UNKNOWN, compare
 from benchmarks.scoring.leaderboard import board, needs, sections
+from benchmarks.scoring.regret import at_end
 from benchmarks.scoring.verdicts import standing_json
 
 COSTS = pd.DataFrame(columns=["strategy", "n_dimensions", "n_trials", "seconds"])
@@ -244,3 +245,24 @@ def test_rows_without_configurations_are_left_out(tmp_path):
     file = rows_with_configurations(tmp_path)
     pd.read_parquet(file).drop(columns=["config", "is_returned"]).to_parquet(file)
     assert check.check_losses([tmp_path], None) == (0, [])
+
+
+def test_what_a_run_returned_at_a_budget_is_that_of_its_last_outcome_within_it():
+    """Stopped trainings rarely spend a budget exactly: here 49.6 and 50.4 trainings around 50."""
+    n = 125
+    table = pd.DataFrame(
+        {
+            "suite": "s", "task": "t", "strategy": "halving", "seed": 0, "n_workers": 1, "n_trials": 100, "split": "d",
+            "kind": "mixed", "unit": "t", "trial": range(n), "repeats": np.nan, "epochs": 10, "max_epochs": 10,
+            "loss": 0.5, "worth": 0.5, "returned": np.nan, "failed": False, "is_default": False,
+            "at_epochs": 8.0 * np.arange(1, n + 1), "at_seconds": 1.0, "best": 0.0, "reference": 1.0,
+            "seconds_of_full": 1.0,
+        }
+    )  # fmt: skip
+    table.loc[61, "returned"], table.loc[n - 1, "returned"] = 0.3, 0.1  # after 49.6 and 100 trainings
+    facts = pd.DataFrame({"best": 0.0, "reference": 1.0}, index=pd.MultiIndex.from_tuples([("s", "t")]))
+    for budget, wanted in ((50.0, 0.3), (100.0, 0.1)):
+        [task] = recomputed.task_runs(recomputed.runs_of(table), budget)
+        assert task.ends["halving", 0] == pytest.approx(wanted)
+        before = pd.Series(1.0, index=facts.index)
+        assert at_end(table, facts, budget, before).item() == pytest.approx(wanted)
