@@ -145,7 +145,7 @@ def resolution(numbers: Iterable[float], maximize: bool) -> float | None:
     known = list(numbers)
     best = (max if maximize else min)(known, default=0.0)
     distances = [abs(number - best) for number in known if number != best]
-    step = statistics.median_low(distances) / 30 if distances else 0.0
+    step = statistics.median(min(each, sys.float_info.max) / 30 for each in distances) if distances else 0.0
     return 10.0 ** math.floor(math.log10(step)) if sys.float_info.min <= step < math.inf else None
 
 
