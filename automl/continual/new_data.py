@@ -113,10 +113,14 @@ def read_new(
     if rows.groups is not None:
         groups = group_hashes(rows.groups[usable])
     if groups is not None and judged is not None:
-        learned = groups_of(folder, *({"train", "valid", "test"} - {*judges}))
-        parts, is_told_apart = _with_learned_groups(parts, np.isin(groups, learned if learned is not None else []))
-        if not is_told_apart:
-            notes.append("the model was trained on the groups of all new examples, so their scores are optimistic")
+        learned = groups_of(folder, *(part for part in PARTS if part not in judges))
+        assert learned is not None
+        apart = _with_learned_groups(parts, np.isin(groups, learned))
+        if apart is None:
+            notes.append(
+                "too few new examples are of groups that the model was not trained on, so their scores are optimistic"
+            )
+        parts = apart or parts
         is_free, sets = ~np.isin(groups[parts.train], judged), " or ".join(judges).replace("valid", "validation")
         if not is_free.any():
             raise UserError(
@@ -134,14 +138,14 @@ def read_new(
     )
 
 
-def _with_learned_groups(parts: SplitRows, is_learned: NDArray[np.bool_]) -> tuple[SplitRows, bool]:
-    """The split with the rows of groups that the model was trained on in the training set, and whether others are left
-    to judge; if not, the split as it is."""
+def _with_learned_groups(parts: SplitRows, is_learned: NDArray[np.bool_]) -> SplitRows | None:
+    """The split with the rows of groups that the model was trained on in the training set; None if too few others are
+    left to judge."""
     valid, test = (part[~is_learned[part]] for part in (parts.valid, parts.test))
-    if not len(valid) or not len(test):
-        return parts, False
+    if min(len(valid), len(test)) < LEAST_ROWS // 5:
+        return None
     moved = [part[is_learned[part]] for part in (parts.valid, parts.test)]
-    return replace(parts, train=np.concatenate([parts.train, *moved]), valid=valid, test=test), True
+    return replace(parts, train=np.concatenate([parts.train, *moved]), valid=valid, test=test)
 
 
 def _not_in(folder: Path, arrays: Mapping[str, Array], y: NDArray[Any]) -> NDArray[np.bool_]:

@@ -32,33 +32,36 @@ class JsonPredictions:
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
-    def without_prediction(self, records: Sequence[Any]) -> NDArray[np.bool_]:
-        """Which examples have no prediction, (n,), such as the first steps of a series."""
-        encoder = self.predictor.encoder
-        if encoder is None:
-            return np.zeros(len(records), bool)
-        return encoder.without_prediction(encoder.from_records(records))
+    def response(self, records: Sequence[Any]) -> dict[str, Any]:
+        """The predictions, with probabilities for classes and times for a series. UserError for an invalid example."""
+        return self.respond(*self.read(records))
 
-    def response(self, records: Sequence[Any], left_out: NDArray[np.bool_] | None = None) -> dict[str, Any]:
-        """The predictions, with probabilities for classes and times for a series. UserError for an invalid example.
-
-        ``left_out``: further examples, (n,), that get no prediction.
-        """
-        predictor, extra = self.predictor, {}
+    def read(self, records: Sequence[Any]) -> tuple[Any, NDArray[np.bool_]]:
+        """The examples as the model reads them, and which have no prediction, (n,), such as the first steps of a
+        series."""
+        predictor = self.predictor
         if predictor.encoder is not None:
             frame = predictor.encoder.from_records(records)
-            without = predictor.encoder.without_prediction(frame)
-            frame = frame[~without if left_out is None else ~(without | left_out)]
+            return frame, np.asarray(predictor.encoder.without_prediction(frame))
+        all_have = np.zeros(len(records), bool)
+        if isinstance(predictor.model, TrainedModel):
+            return _array(records, predictor.model.preprocessing.inputs), all_have
+        return [as_string(record, f"example {row}") for row, record in enumerate(records, 1)], all_have
+
+    def respond(self, examples: Any, without: NDArray[np.bool_]) -> dict[str, Any]:
+        """As ``response``, for what ``read`` gives; further examples may be ``without`` a prediction."""
+        predictor, extra = self.predictor, {}
+        if predictor.encoder is not None:
+            frame = examples[~without]
             if not len(frame):
                 raise UserError(f"every example is {predictor.encoder.why_none}, so that none has a prediction")
             found = predictor.of_frame(frame)
             if names := list(predictor.encoder.prediction_id_columns):
                 extra["of"] = json.loads(frame[names].to_json(orient="records", date_format="iso"))
-        elif isinstance(predictor.model, TrainedModel):
-            examples = _array(records, predictor.model.preprocessing.inputs)
-            found = predictor.predict_proba(examples) if predictor.classes else predictor.predict(examples)
+        elif isinstance(predictor.model, TrainedModel) and predictor.classes:
+            found = predictor.predict_proba(examples)
         else:
-            found = predictor.predict([as_string(record, f"example {row}") for row, record in enumerate(records, 1)])
+            found = predictor.predict(examples)
         if found.dtype.kind == "f" and not (good := np.isfinite(found.reshape(len(found), -1)).all(1)).all():
             row = int(good.argmin()) + 1
             raise UserError(f"example {row} has no prediction: its values are too far from the training data")
@@ -113,8 +116,9 @@ class JointJsonPredictions:
 
     def response(self, records: Sequence[Any]) -> dict[str, Any]:
         """As ``JsonPredictions.response``, for the examples that have a prediction of every target."""
-        left_out = np.any([part.without_prediction(records) for part in self.parts.values()], axis=0)
-        responses = {name: part.response(records, left_out) for name, part in self.parts.items()}
+        read = {name: part.read(records) for name, part in self.parts.items()}
+        without = np.any([each for _, each in read.values()], axis=0)
+        responses = {name: part.respond(read[name][0], without) for name, part in self.parts.items()}
         first, *_ = responses.values()
         rows = zip(*(each["predictions"] for each in responses.values()), strict=True)
         return first | {"predictions": [dict(zip(responses, row, strict=True)) for row in rows]}

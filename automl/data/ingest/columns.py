@@ -55,7 +55,7 @@ def date_format(values: pd.Series[Any]) -> str | None:
     """The date format of a column of categories; None if it does not hold dates."""
     # The categories are sorted: only an evenly spaced sample includes all days of a month.
     known = values.cat.categories.astype("str").difference(SIGNS)
-    sample = known[np.linspace(0, len(known) - 1, min(len(known), LOOKED_AT)).astype(int)].to_series()
+    sample = _without_zone(known[np.linspace(0, len(known) - 1, min(len(known), LOOKED_AT)).astype(int)].to_series())
     looks_so = [LIKE_A_DATE.search(value) is not None for value in sample]
     if sum(looks_so) < max(1, DATE_LIKE * len(sample)):
         return None
@@ -76,7 +76,7 @@ def n_dates(values: pd.Series[Any], form: str) -> int:
 def other_reading(values: pd.Series[Any], form: str) -> str | None:
     """The format with day and month swapped, if it fits all dates of a column too."""
     other = form.translate(str.maketrans("dm", "md"))
-    known = values.cat.categories.to_series()
+    known = _without_zone(values.cat.categories.to_series())
     return other if other in DATE_FORMATS and other != form and n_dates(known, other) == n_dates(known, form) else None
 
 
@@ -100,10 +100,15 @@ def as_dates(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
 
 def _parsed(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
     """Strings as dates; those that do not match the format are parsed as ISO 8601, which is unambiguous."""
+    values = _without_zone(values)
     dates = _read(values, form)
     if form in (None, "ISO8601") or not dates.isna().any():
         return dates
     return dates.fillna(_read(values.where(dates.isna()), "ISO8601"))
+
+
+def _without_zone(values: pd.Series[Any]) -> pd.Series[Any]:
+    return values.astype("str").str.replace(ZONE, "", regex=True)
 
 
 def _read(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
@@ -112,7 +117,6 @@ def _read(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
 
     if form == QUARTERS:
         values, form = values.map(_first_day, na_action="ignore"), "ISO8601"
-    values = values.astype("str").str.replace(ZONE, "", regex=True)
     return pd.to_datetime(values, format=form or "ISO8601", errors="coerce", utc=True)  # else pandas would guess
 
 

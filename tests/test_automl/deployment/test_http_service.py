@@ -564,36 +564,36 @@ def test_sequences(tmp_path):
             assert ask(url, [wrong]) == (422, {"detail": reason})
 
 
+def sales_of_two_targets(folder):
+    """A series, and a predictor of each of its two columns."""
+    frame = small_models.sales(folder / "volume")
+    (folder / "price").mkdir()
+    file = str(folder / "volume" / "sales.csv")
+    prepare(Request(file, "price", time="date", horizon=2), folder / "price" / "data")
+    parts = {name: automl.load(small_models.trained(folder / name, "linear", epochs=1)) for name in ("volume", "price")}
+    return frame, parts
+
+
 def test_several_targets_of_a_series_have_the_moments_once(tmp_path):
-    frame = small_models.sales(tmp_path / "volume")
-    (tmp_path / "price").mkdir()
-    file = str(tmp_path / "volume" / "sales.csv")
-    prepare(Request(file, "price", time="date", horizon=2), tmp_path / "price" / "data")
-    names = ("volume", "price")
-    parts = {name: automl.load(small_models.trained(tmp_path / name, "linear", epochs=1)) for name in names}
+    frame, parts = sales_of_two_targets(tmp_path)
     newest = frame.tail(parts["price"].encoder.window + 2)
     with served(JointPredictor(parts, {})) as url:
         status, answer = ask(url, small_models.as_json(newest))
-    own = zip(*(parts[name].predict(newest).tolist() for name in names), strict=True)
-    assert (status, answer["predictions"]) == (200, [dict(zip(names, row, strict=True)) for row in own])
+    own = zip(*(part.predict(newest).tolist() for part in parts.values()), strict=True)
+    assert (status, answer["predictions"]) == (200, [dict(zip(parts, row, strict=True)) for row in own])
     assert [each["time"][:10] for each in answer["of"]] == frame["date"].tail(3).tolist()
 
 
 def test_targets_that_are_missing_at_different_moments_are_predicted_for_the_moments_of_all(tmp_path):
-    frame = small_models.sales(tmp_path / "volume")
-    (tmp_path / "price").mkdir()
-    file = str(tmp_path / "volume" / "sales.csv")
-    prepare(Request(file, "price", time="date", horizon=2), tmp_path / "price" / "data")
-    names = ("volume", "price")
-    parts = {name: automl.load(small_models.trained(tmp_path / name, "linear", epochs=1)) for name in names}
+    frame, parts = sales_of_two_targets(tmp_path)
     newest = frame.tail(parts["price"].encoder.window + 4).reset_index(drop=True)
     for name, steps_back in (("volume", 2), ("price", 1)):
         newest.loc[len(newest) - steps_back, name] = np.nan
     found = JointJsonPredictions(JointPredictor(parts, {})).response(small_models.as_json(newest))
     times = [each["time"][:10] for each in found["of"]]
     assert times == newest["date"].iloc[-5:-2].tolist()
-    for name in names:
-        alone = parts[name].predict(newest)
+    for name, part in parts.items():
+        alone = part.predict(newest)
         assert [each[name] for each in found["predictions"]] == pytest.approx(alone[: len(times)])
 
 
