@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.file_formats import SIGNS
 from automl.data.ingest.json_examples import (
+    LARGEST,
     NUMBER_OR_NULL,
     Schema,
     as_columns,
@@ -21,7 +22,7 @@ from automl.data.ingest.json_examples import (
     shown,
 )
 from automl.data.ingest.number_formats import as_numbers, differing, number_of
-from automl.data.ingest.offsets import offset_of
+from automl.data.ingest.offsets import offset_of, unit_of
 from automl.data.ingest.read_table import check_there, plain_text
 from automl.data.ingest.text_features import TextFeatures
 from automl.errors import UserError
@@ -141,10 +142,15 @@ class Column:
     decimal: str = "."  # decimal sign, used where a file is ambiguous
     text: TextFeatures | None = None
     offset: float = 0.0  # subtracted from numbers, and from the days of dates
+    unit: float = 1.0  # by which numbers are divided then
 
     @property
     def width(self) -> int:
         return len(self.parts) if self.role in ("date", "text") else 1
+
+    def scaled(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Without the offset, in the column's unit, within the range of float32."""
+        return np.clip((numbers - self.offset) / self.unit, -LARGEST, LARGEST)
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "text": None if self.text is None else self.text.to_json()}
@@ -187,7 +193,10 @@ class ColumnsEncoder:
                 columns.append(Column(name, "text", parts=parts, text=text))
             elif values.dtype.kind in "fiu":
                 decimal = decimals.get(name, ".")
-                columns.append(Column(name, "number", decimal=decimal, offset=offset_of(as_numbers(values, decimal))))
+                numbers = as_numbers(values, decimal)
+                columns.append(
+                    Column(name, "number", decimal=decimal, offset=offset_of(numbers), unit=unit_of(numbers))
+                )
             else:
                 counts = values.value_counts()
                 seen = tuple(map(str, counts[counts > 0].index[:MAX_CATEGORIES]))
@@ -242,7 +251,7 @@ class ColumnsEncoder:
         for column in self.columns:
             values = frame[column.name]
             if column.role == "number":
-                x[:, place] = as_numbers(values, column.decimal) - column.offset
+                x[:, place] = column.scaled(as_numbers(values, column.decimal))
             elif column.role == "date":
                 moments = as_dates(values, column.form)
                 for i, part in enumerate(column.parts):

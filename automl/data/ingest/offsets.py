@@ -1,13 +1,20 @@
-"""Offsets of numbers that float32 would round, such as seconds since 1970: they are subtracted first, in float64."""
+"""Offset and unit of numbers, so that float32 and learners with absolute tolerances can tell them apart.
+
+The offset is subtracted first, in float64, from numbers such as seconds since 1970, which float32 would round. The rest
+is divided by the unit: trees of scikit-learn take values that differ by less than 1e-7 as equal, as its rank transform
+does.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 FAR = 1e4  # median in units of the spread; float32 has about 1.7e7 steps up to the median
+LEAST_SPREAD = 1e-3  # from which on numbers need no unit
 
 
 def offset_of(numbers: NDArray[Any], far: float = FAR) -> float:
@@ -15,9 +22,20 @@ def offset_of(numbers: NDArray[Any], far: float = FAR) -> float:
 
     ``far``: the median in units of the spread from which it would.
     """
+    median, spread = _median_and_spread(numbers)
+    return median if abs(median) > far * spread > 0 else 0.0
+
+
+def unit_of(numbers: NDArray[Any]) -> float:
+    """A power of two near the spread of numbers (n,), ignoring NaN, if it is below LEAST_SPREAD; otherwise 1."""
+    _, spread = _median_and_spread(numbers)
+    return math.ldexp(1.0, round(math.log2(spread))) if 0 < spread < LEAST_SPREAD else 1.0
+
+
+def _median_and_spread(numbers: NDArray[Any]) -> tuple[float, float]:
+    """The spread is the interquartile range, or the range if that is 0."""
     there = numbers[~np.isnan(numbers)]
     if not len(there):
-        return 0.0
+        return 0.0, 0.0
     low, median, high = np.quantile(there, (0.25, 0.5, 0.75))
-    spread = (high - low) or np.ptp(there)
-    return float(median) if abs(median) > far * spread > 0 else 0.0
+    return float(median), float((high - low) or np.ptp(there))

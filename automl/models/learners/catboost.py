@@ -147,7 +147,9 @@ class CatBoost(Learner):
             kind = {"loss_function": f"Tweedie:variance_power={long_tail.VARIANCE_POWER:g}"}
         elif isinstance(target, Quantiles):
             name = "MultiQuantile" if len(target.levels) > 1 else "Quantile"
-            kind = {"loss_function": f"{name}:alpha={','.join(f'{level:g}' for level in target.levels)}"}
+            alpha = ",".join(f"{level:g}" for level in target.levels)
+            # Labels this near a quantile count as equal to it; by default 1e-6, in the units of the labels.
+            kind = {"loss_function": f"{name}:alpha={alpha};delta={1e-6 * min(1.0, target.std):g}"}
         elif isinstance(target, Classes) and target.n_outputs == 2:
             kind = {"loss_function": "Logloss"}
         elif isinstance(target, Classes):

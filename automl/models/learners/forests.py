@@ -6,6 +6,7 @@ L. Breiman, Random Forests (Machine Learning 2001); P. Geurts et al., Extremely 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,6 +58,10 @@ class Forest(Learner):
         from sklearn import ensemble
 
         given, train = train, self.lags.of(train)
+        unit = 1.0
+        if not isinstance(self.target, Classes):
+            unit = _unit_of(train.y)
+            train = train._replace(y=train.y / np.float64(unit))
         x = self.levels.fit_transform(train, self.inputs, self.target, self.seed)
         forest = getattr(ensemble, self.kinds[not isinstance(self.target, Classes)])(
             n_estimators=rounds[0] if rounds else N_TREES,
@@ -73,10 +78,12 @@ class Forest(Learner):
             forest.set_params(n_estimators=int(np.clip(n, LEAST_TREES + 1, N_TREES)))
         forest.set_params(oob_score=train.weights is None)  # nearly every bootstrap sample has a heavy row
         self.forest = forest.fit(x, train.y, sample_weight=train.weights).set_params(warm_start=False)
+        for tree in self.forest.estimators_:
+            tree.tree_.value[:] *= unit
         self.rounds = (len(self.forest.estimators_),)
         name = "oob_prediction_" if not isinstance(self.target, Classes) else "oob_decision_function_"
         found = self.forest.__dict__.pop(name, None)  # as large as the data: not part of the model
-        self._out_of_bag = None if found is None else self.lags.forecasts(found, given.x)
+        self._out_of_bag = None if found is None else self.lags.forecasts(found * unit, given.x)
         self.forest.__dict__.pop("_sample_weight", None)  # nor are these, which some versions keep
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
@@ -108,6 +115,12 @@ class Forest(Learner):
         found = cls(config, inputs, target, seed=0)
         found.levels, found.forest = ManyLevels.load(folder), estimator_from((folder / FILE).read_bytes())
         return found
+
+
+def _unit_of(y: NDArray[Any]) -> float:
+    """A power of two near the standard deviation: trees take a variance below 2e-16 as 0. It changes no other tree."""
+    deviation = float(np.std(y, dtype=np.float64))
+    return math.ldexp(1.0, round(math.log2(deviation))) if deviation > 0 else 1.0
 
 
 class RandomForest(Forest):

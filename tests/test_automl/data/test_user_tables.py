@@ -341,6 +341,21 @@ def test_numbers_far_from_0_keep_their_differences(tmp_path):
         assert found[:, 2] == pytest.approx(x[:n])
 
 
+def test_numbers_in_small_units_are_as_far_apart_as_others(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=300)
+    frame = pd.DataFrame({"molar": 1e-9 * x, "near": 1.0 + 1e-6 * x, "x": x, "y": rng.normal(size=300)})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    _, _, splits = prepared(tmp_path / "a.csv", tmp_path / "data", "y")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    assert [column.unit for column in encoder.table.columns] == [2.0**-29, 2.0**-19, 1.0]
+    for numbers in splits.x_train.T:
+        assert 0.5 < numbers.std() < 2.0
+        assert np.abs(np.corrcoef(numbers, splits.x_train[:, 2])[0, 1]) > 0.9999
+    new = pd.DataFrame({"molar": [3e38], "near": [1.0], "x": [0.0]})  # in another unit, by mistake
+    assert np.isfinite(encoder.encode(encoder.as_frame(new))["columns"]).all()
+
+
 def test_moments_of_one_day_keep_their_seconds(tmp_path):
     seconds = np.random.default_rng(0).integers(0, 600, 200)
     at = pd.Timestamp("2024-05-01 12:00") + pd.to_timedelta(seconds, unit="s")
