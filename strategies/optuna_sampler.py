@@ -50,7 +50,7 @@ class StrategySampler(BaseSampler):
         self._independent = RandomSampler(seed)
         self._study: tuple[str, int] | None = None
         self._intersection = IntersectionSearchSpace()
-        self._search: Search | None = None
+        self._search: LoggedStrategy | None = None
         self._lock = threading.Lock()  # with n_jobs, trials run in threads and must know each other's proposals
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -70,7 +70,7 @@ class StrategySampler(BaseSampler):
             return {}
         with self._lock:
             if self._search is None or self._search.distributions != search_space:
-                self._search = Search(self._strategy, self._seed, search_space)
+                self._search = LoggedStrategy(self._strategy, self._seed, search_space)
             with one_thread():
                 self._search.learn(study, asking=trial.number)
                 params = self._search.propose(trial.number)
@@ -99,7 +99,7 @@ class StrategySampler(BaseSampler):
         self.__dict__.update(state, _lock=threading.Lock())
 
 
-class Search:
+class LoggedStrategy:
     """A strategy on one search space, with the log of its asks and tells in a study.
 
     Trials that it did not propose have negative numbers, as in any warm start.

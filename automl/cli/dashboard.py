@@ -24,7 +24,7 @@ HOST = "127.0.0.1"
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-class Server(ThreadingMixIn, WSGIServer):
+class DashboardServer(ThreadingMixIn, WSGIServer):
     """Serves requests concurrently, since a page sends several; open requests do not block shutdown."""
 
     daemon_threads = True
@@ -65,7 +65,7 @@ def serve(kept: BaseStorage, port: int) -> WSGIServer:
         ) from None
     try:
         application = wsgi(get_storage(kept))  # which reads a finished trial once, and not at every request
-        return make_server(HOST, port, _guarded(application), server_class=Server, handler_class=Quiet)
+        return make_server(HOST, port, _guarded(application), server_class=DashboardServer, handler_class=Quiet)
     except OSError as error:
         raise UserError(
             f"cannot listen on port {port} ({error.strerror}); choose another with --port, or --port 0"

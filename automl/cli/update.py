@@ -55,11 +55,11 @@ def update(
     if data is not None:
         from automl.continual.new_data import TooFewNew
         from automl.continual.several_targets import update_all
-        from automl.continual.update import Effort
+        from automl.continual.update import UpdateOptions
         from automl.continual.update import update as update_one
         from automl.runs.settings import default_workers
 
-        effort = Effort(search, tolerance, n_workers=workers or default_workers("cpu"))
+        effort = UpdateOptions(search, tolerance, n_workers=workers or default_workers("cpu"))
         bring_up_to_date = update_all if several else update_one
         try:
             bring_up_to_date(folder, data, effort, say=lambda line: show_line(console, line))

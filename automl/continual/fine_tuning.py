@@ -16,7 +16,7 @@ from automl.models.loading import load_model
 from automl.models.tensor_models import TrainedNetwork
 from automl.models.trained import Preprocessing
 from automl.tasks.user_data import OwnData
-from automl.training.examples import Examples
+from automl.training.examples import DeviceExamples
 from automl.training.network import NetworkTraining
 from automl.training.optimizer import Descent
 
@@ -75,7 +75,7 @@ class ContinuedTraining(NetworkTraining):
         module = self.model.module
         take_over(module, before.module.state_dict())
         self.model = TrainedNetwork(module.to(device), self.config, self.rules)
-        self.examples = Examples(self.model, *self.train_data)
+        self.examples = DeviceExamples(self.model, *self.train_data)
         self.descent = Descent(module, {**self.own, "lr": self.own["lr"] * SLOWER})
 
     def take_first_weights(self, module: nn.Module) -> None:

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from automl.continual.new_data import TooFewNew
-from automl.continual.update import Effort, arrived, ended, succeed
+from automl.continual.update import UpdateOptions, arrived, ended, succeed
 from automl.continual.versions import MODEL, Versions
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder
 
 
 def update_all(
-    folder: RunFolder, data: Path, effort: Effort, *, say: Callable[[str], None] = lambda line: None
+    folder: RunFolder, data: Path, effort: UpdateOptions, *, say: Callable[[str], None] = lambda line: None
 ) -> dict[str, Any]:
     """Update the model of each target with new data, and return the content of update.json.
 

@@ -46,7 +46,7 @@ IN_PLACE = {"auc": "log_loss", "r2": "rmse"}  # what judges in place of metrics 
 
 
 @dataclass(frozen=True)
-class Effort:
+class UpdateOptions:
     """How an update trains and judges.
 
     ``n_search``: full trainings of new configs. ``tolerance``: how much worse a new model may be on old data, as a
@@ -83,7 +83,7 @@ class Arrival:
 def update(
     folder: RunFolder,
     data: Path,
-    effort: Effort | None = None,
+    effort: UpdateOptions | None = None,
     *,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def update(
     from automl.deployment.predictor import load_predictor, model_folder
 
     seen, request = ended(folder, data)
-    effort = effort or Effort()
+    effort = effort or UpdateOptions()
     with folder.locked():
         versions = Versions(folder)
         versions.recover()
@@ -166,7 +166,7 @@ def _judging(metric: str, new: NewData) -> tuple[str, list[str]]:
     return IN_PLACE[metric], [why]
 
 
-def succeed(arrival: Arrival, writing: Path, effort: Effort, say: Callable[[str], None]) -> dict[str, Any]:
+def succeed(arrival: Arrival, writing: Path, effort: UpdateOptions, say: Callable[[str], None]) -> dict[str, Any]:
     """Train candidates on old and new data and judge them; returns the content of update.json.
 
     ``writing``: where the merged data are written, and ``model`` if one is promoted.
@@ -197,7 +197,9 @@ def succeed(arrival: Arrival, writing: Path, effort: Effort, say: Callable[[str]
     }
 
 
-def _trained(arrival: Arrival, task: OwnData, folder: Path, effort: Effort, say: Callable[[str], None]) -> Trainer:
+def _trained(
+    arrival: Arrival, task: OwnData, folder: Path, effort: UpdateOptions, say: Callable[[str], None]
+) -> Trainer:
     """The candidates on the merged data. UserError if every training fails."""
     before, settings = arrival.before, arrival.settings
     seed = final_seed(settings.seed or 0, arrival.lineage.coming)

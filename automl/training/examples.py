@@ -16,7 +16,7 @@ from automl.models.tensor_models import SCORING_BATCH, TrainedNetwork
 from automl.training.optimizer import Batch
 
 
-class Examples:
+class DeviceExamples:
     """Raw examples (n, ...), which may stay on the CPU, and labels on the network's device, (n,)."""
 
     def __init__(self, model: TrainedNetwork, x: Tensor, y: Tensor) -> None:

@@ -13,7 +13,7 @@ from automl.models.backbone import Backbone
 from automl.models.device import isolated
 from automl.models.tensor_models import TrainedNetwork
 from automl.training.base import SupervisedTraining
-from automl.training.examples import Examples
+from automl.training.examples import DeviceExamples
 from automl.training.optimizer import Batch, Descent
 from automl.training.spec import SupervisedTask
 
@@ -31,7 +31,7 @@ class NetworkTraining(SupervisedTraining):
         module.to(device)
         self.model = TrainedNetwork(module, self.config, self.rules)
         self.descent = Descent(module, self.own)
-        self.examples = Examples(self.model, *self.train_data)
+        self.examples = DeviceExamples(self.model, *self.train_data)
         self.weights: Tensor | None = None  # of the classes
         if self.own.get("class_weight") and isinstance(self.rules.target, Classes):
             weights = self.rules.target.weights(self.splits.y_train, self.own["class_weight"])

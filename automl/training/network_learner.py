@@ -23,7 +23,7 @@ from automl.models.tensor_models import TrainedNetwork
 from automl.models.trained import Preprocessing
 from automl.task import TrainingFailed
 from automl.training.device import home_of, memory_errors
-from automl.training.examples import Examples
+from automl.training.examples import DeviceExamples
 from automl.training.optimizer import Descent
 
 FIXED = {"optimizer": "adamw", "schedule": "one-cycle", "clip_norm": 1.0}
@@ -99,7 +99,7 @@ class NetworkLearner(Learner):
             descent = Descent(module, config)
             x = torch.from_numpy(np.ascontiguousarray(train.x)).to(home_of(train.x, device))
             y = torch.from_numpy(np.ascontiguousarray(train.y)).to(device)
-            examples = Examples(self.model, x, y)
+            examples = DeviceExamples(self.model, x, y)
             watch = FitWatch(epochs, self.most_seconds, "epochs")
             for epoch in range(epochs):
                 order = torch.randperm(len(y), device=device)

@@ -18,7 +18,7 @@ import numpy as np
 from automl.errors import UserError
 from automl.study.contenders import best_contender, prefers_default
 from automl.tuning.jobs import Job
-from automl.tuning.packs import Trained, Write, packed, train_jobs
+from automl.tuning.packs import TrainingResult, Write, packed, train_jobs
 
 if TYPE_CHECKING:
     from automl.study.trial import Trial
@@ -80,7 +80,7 @@ def train_final(
     ]
     whole = [trial for trial in searched if trial.state == "complete" and trial.epochs >= task.max_epochs]
 
-    def later_ones(key: int, done: Trained) -> set[int]:
+    def later_ones(key: int, done: TrainingResult) -> set[int]:
         """The jobs made redundant by a config's first training."""
         number, i = plan[key]
         known = i == 0 and any(trial.config == configs[number] and _repeats(done, trial) for trial in whole)
@@ -103,14 +103,14 @@ def train_final(
     ]
 
 
-def _repeats(done: Trained, trial: Trial) -> bool:
+def _repeats(done: TrainingResult, trial: Trial) -> bool:
     """Whether a training exactly repeats the result of its config's trial, which had another seed."""
     losses = [epoch.loss for epoch in done.epochs]
     metrics = {name: [epoch.metrics.get(name) for epoch in done.epochs] for name in trial.metrics}
     return done.ended.error is None and losses == trial.losses and metrics == trial.metrics
 
 
-def _training(who: Who | Literal["contender"], job: Job, done: Trained, metric: str) -> FinalTraining:
+def _training(who: Who | Literal["contender"], job: Job, done: TrainingResult, metric: str) -> FinalTraining:
     ended, scores, validation = done.ended, done.ended.scores, None
     if done.epochs and ended.error is None:
         validation = done.epochs[-1].metrics.get(metric, done.epochs[-1].loss)

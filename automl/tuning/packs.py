@@ -25,7 +25,7 @@ Write: TypeAlias = Callable[..., object]
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """The result of a training."""
 
     epochs: tuple[Epoch, ...]
@@ -78,10 +78,10 @@ def train_jobs(
     jobs: Sequence[Job],
     executor: Executor,
     watch: Callable[[int, int], None] = lambda done, of: None,
-    needless: Callable[[int, Trained], set[int]] = lambda key, done: set(),
+    needless: Callable[[int, TrainingResult], set[int]] = lambda key, done: set(),
     log: Write = lambda event, **facts: None,
     most_seconds: float | None = None,
-) -> dict[int, Trained]:
+) -> dict[int, TrainingResult]:
     """Run jobs to their end; returns the results of the trainings, by key.
 
     ``watch``: called about once a second with the number of trainings done and in total. ``needless``: returns the keys
@@ -107,7 +107,7 @@ class _Run:
     """Jobs from their start to their end: see ``train_jobs``."""
 
     def __init__(
-        self, jobs: Sequence[Job], executor: Executor, needless: Callable[[int, Trained], set[int]], log: Write
+        self, jobs: Sequence[Job], executor: Executor, needless: Callable[[int, TrainingResult], set[int]], log: Write
     ) -> None:
         self._executor, self._needless, self._log = executor, needless, log
         self._waiting, self._running = deque(jobs), dict[int, Job]()
@@ -115,7 +115,7 @@ class _Run:
         self._places = {single.key: Path(str(single.folder)) for job in jobs for single in job.trainings}
         self._attempts: dict[int, Path] = {}  # folders of running trainings
         self._epochs: dict[int, list[Epoch]] = {key: [] for key in self._places}
-        self.done: dict[int, Trained] = {}
+        self.done: dict[int, TrainingResult] = {}
 
     @property
     def n_trainings(self) -> int:
@@ -169,7 +169,7 @@ class _Run:
     def _end(self, key: int, ended: JobEnded) -> None:
         replace_folder(self._places[key], self._attempts.pop(key))
         epochs = self._epochs[key]
-        self.done[key] = Trained(tuple(epochs), ended)
+        self.done[key] = TrainingResult(tuple(epochs), ended)
         self._note(
             "tell", key, state="complete" if ended.error is None else "failed", epochs=len(epochs),
             loss=epochs[-1].loss if epochs else None, training_seconds=round(ended.seconds, 3), error=ended.error,
@@ -185,7 +185,7 @@ class _Run:
         for place in self._attempts.values():
             shutil.rmtree(place, ignore_errors=True)
         for key in self._places.keys() - self.done.keys():
-            self.done[key] = Trained((), JobEnded(key, 0.0, error))
+            self.done[key] = TrainingResult((), JobEnded(key, 0.0, error))
 
     def _note(self, event: str, key: int, **facts: Any) -> None:
         self._log(event, training=self._places[key].name, **facts)

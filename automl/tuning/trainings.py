@@ -37,7 +37,7 @@ class Running:
 
 
 @dataclass
-class Trainings:
+class OpenTrainings:
     """Proposals from the ask until their outcome. Those of a pack share a program."""
 
     task: Task

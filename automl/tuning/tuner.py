@@ -21,7 +21,7 @@ from automl.tuning.result import Result
 from automl.tuning.resume import ask_again, pending_packs, replay
 from automl.tuning.retention import Retention
 from automl.tuning.stopping import StoppingRules, Within
-from automl.tuning.trainings import Trainings
+from automl.tuning.trainings import OpenTrainings
 from strategies.base import Outcome, Proposal, Strategy
 from strategies.threads import one_thread
 
@@ -67,7 +67,7 @@ class Tuner:
         self._n_workers = self.executor.n_workers  # as last logged
         self._outstanding: dict[int, int] = {}  # trials asked and not told, in order of asks -> first of the pack
         self.retention = Retention(self.folders, keeps_all=getattr(self.task, "keeps_files", False))
-        self.trainings = Trainings(
+        self.trainings = OpenTrainings(
             self.task, self.strategy, self.study, self.executor, self.folders, self.retention, self.log, self.warn,
             seed=self.seed, device=self.device, lanes=self.lanes,
             left=lambda: self._left, is_limited=lambda: not (self._is_late and self._needs_one),

@@ -34,7 +34,7 @@ RAY_NODE: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Kind:
+class RunKind:
     """A kind of run."""
 
     arguments: tuple[str, ...]
@@ -69,7 +69,7 @@ class Services(ExitStack):
 
 
 @dataclass(eq=False)
-class Member:
+class CrewMember:
     """A process of a run."""
 
     again: list[str]  # arguments for a restart
@@ -92,7 +92,7 @@ class Member:
 class Crew:
     """All processes of a run."""
 
-    def __init__(self, kind: Kind, out: Path, services: Services) -> None:
+    def __init__(self, kind: RunKind, out: Path, services: Services) -> None:
         """Start them. ``out``: the run's folder, next to the inputs named in the arguments."""
         self._kind, self._out, self._n_started = kind, out, 0
         self._place = self._arguments(services)
@@ -114,10 +114,10 @@ class Crew:
         self._worker += ["--patience", str(PATIENCE)]
         return [*place, "--executor", "tcp", "--listen", address, "--token-file", "token"]
 
-    def _started(self, arguments: list[str]) -> Member:
+    def _started(self, arguments: list[str]) -> CrewMember:
         errors = self._out.with_name(f"{self._out.name}-{self._n_started}.errors")
         self._n_started += 1
-        return Member(arguments, errors, started(arguments, self._out.parent, errors))
+        return CrewMember(arguments, errors, started(arguments, self._out.parent, errors))
 
     def has_ended(self, seconds: float) -> bool:
         """Whether the searching processes have ended by themselves, after waiting for at most so long."""
@@ -127,14 +127,14 @@ class Crew:
                 member.process.wait(max(0.0, until - time.monotonic()))
         return not any(member.is_there for member in self._searching)
 
-    def kill(self, rng: random.Random) -> list[Member]:
+    def kill(self, rng: random.Random) -> list[CrewMember]:
         """Kill one process, or all of them; returns those that ``start_again`` must bring back."""
         there = [member for member in (*self._searching, *self._workers) if member.is_there]
         if rng.random() < ALL_AT_ONCE:
             killed = there
         else:
             actors = self._actors() if self._kind.workers == "ray" else []
-            targets: list[Member | psutil.Process] = [*there, *actors]
+            targets: list[CrewMember | psutil.Process] = [*there, *actors]
             chosen = rng.choice(targets)
             if isinstance(chosen, psutil.Process):
                 with suppress(psutil.NoSuchProcess):
@@ -151,7 +151,7 @@ class Crew:
         found = psutil.Process().children(recursive=True)
         return [process for process in found if _title(process).startswith("ray::RayWorker")]
 
-    def start_again(self, killed: list[Member]) -> None:
+    def start_again(self, killed: list[CrewMember]) -> None:
         """Restart them; a run of a single process is resumed if it had begun."""
         folder = RunFolder(self._out)
         for member in killed:

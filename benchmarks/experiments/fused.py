@@ -153,7 +153,7 @@ def packed_speed(
     return pd.DataFrame([{**facts, "times_alone": round(an_hour / alone, 2), "peak_mb": peak_mb}])
 
 
-class Trained(NamedTuple):
+class ProcessMeasurements(NamedTuple):
     """The measurements of one of several parallel processes."""
 
     start: float  # on the clock
@@ -164,7 +164,7 @@ class Trained(NamedTuple):
 
 def in_processes(
     name: str, lanes: int, n: int, repeats: int, train_size: int | None, device: torch.device
-) -> list[Trained]:
+) -> list[ProcessMeasurements]:
     """Train ``repeats`` epochs of a single training or of several lanes, in each of ``n`` new parallel processes."""
     context = multiprocessing.get_context("forkserver")  # forks a process that has only imported
     context.set_forkserver_preload(["benchmarks.experiments.fused", *OF_THE_FIRST])
@@ -175,7 +175,7 @@ def in_processes(
     ]
     for process in started:
         process.start()
-    found = list[Trained]()
+    found = list[ProcessMeasurements]()
     while len(found) < n:
         with contextlib.suppress(queue.Empty):
             found.append(results.get(timeout=1.0))
@@ -201,7 +201,7 @@ def _train(
     start = time.monotonic()
     for _ in range(repeats):
         epoch(trainings, alone=lanes == ALONE)
-    results.put(Trained(start, time.monotonic(), n_weights(trainings[0]), peak(where)))
+    results.put(ProcessMeasurements(start, time.monotonic(), n_weights(trainings[0]), peak(where)))
 
 
 def forget_peak(device: torch.device) -> None:

@@ -32,7 +32,7 @@ from automl.study.run_folder import RunFolder, write_atomic
 from automl.study.snapshot import look
 from automl.study.trial import Told
 from benchmarks.command import run_command
-from benchmarks.experiments.crews import MOST_SECONDS, Crew, Kind, Services, started
+from benchmarks.experiments.crews import MOST_SECONDS, Crew, RunKind, Services, started
 from benchmarks.pages.markdown import put
 
 SPACE = "x: {float: [-5, 5]}\nn: {int: [1, 9]}\n"
@@ -54,44 +54,44 @@ PAGE, BLOCK = Path("docs/how-to/resume.md"), "kills"
 
 
 KINDS = {
-    "function": Kind((*FUNCTION, "--strategy", "random", "--trials", "20", "--workers", "1")),
-    "function, 2 workers": Kind((*FUNCTION, "--strategy", "tpe", "--trials", "20", "--workers", "2")),
-    "function, early stopping": Kind((*FUNCTION, "--strategy", "bo+asha", "--trials", "10", "--workers", "2")),
-    "function, resumes of resumes": Kind(
+    "function": RunKind((*FUNCTION, "--strategy", "random", "--trials", "20", "--workers", "1")),
+    "function, 2 workers": RunKind((*FUNCTION, "--strategy", "tpe", "--trials", "20", "--workers", "2")),
+    "function, early stopping": RunKind((*FUNCTION, "--strategy", "bo+asha", "--trials", "10", "--workers", "2")),
+    "function, resumes of resumes": RunKind(
         (*FUNCTION, "--strategy", "tpe", "--trials", "60", "--workers", "2"), least_kills=4
     ),
-    "command": Kind(
+    "command": RunKind(
         ("--command", COMMAND, "--space", "space.yaml", "--epochs", "3", "--strategy", "random+stop", "--trials", "15",
          "--final-seeds", "0"),
     ),
-    "network with checkpoints": Kind(
+    "network with checkpoints": RunKind(
         ("--task", "digits-cnn", "--epochs", "6", "--strategy", "random+asha", "--trials", "5", "--workers", "2",
          "--final-seeds", "1"),
     ),
-    "network in lanes": Kind(
+    "network in lanes": RunKind(
         ("--task", "mnist1d-cnn", "--train-size", "500", "--epochs", "3", "--strategy", "random", "--trials", "8",
          "--workers", "2", "--lanes", "4", "--final-seeds", "1"),
     ),
-    "table, default plan": Kind(
+    "table, default plan": RunKind(
         ("--data", "table.csv", "--target", "target", "--time-limit", "120"), time_limit=120, predicts="table.csv"
     ),
-    "series, default plan": Kind(
+    "series, default plan": RunKind(
         ("--data", "series.csv", "--target", "volume", "--time", "date", "--horizon", "2", "--time-limit", "30"),
         time_limit=30, predicts="series.csv",
     ),
-    "pictures": Kind(("--data", "pictures", "--model", "cnn,mlp", *SMALL), predicts="pictures"),
-    "texts": Kind(
+    "pictures": RunKind(("--data", "pictures", "--model", "cnn,mlp", *SMALL), predicts="pictures"),
+    "texts": RunKind(
         ("--data", "texts.csv", "--text", "text", "--target", "topic", "--model", "linear,cnn", *SMALL),
         predicts="texts.csv",
     ),
-    "study in PostgreSQL": Kind((*FUNCTION, "--strategy", "tpe", "--trials", "40", "--workers", "2"), sharing=1),
-    "shared by three processes": Kind(  # random: no trial depends on the order of outcomes
+    "study in PostgreSQL": RunKind((*FUNCTION, "--strategy", "tpe", "--trials", "40", "--workers", "2"), sharing=1),
+    "shared by three processes": RunKind(  # random: no trial depends on the order of outcomes
         (*FUNCTION, "--strategy", "random", "--trials", "60", "--workers", "1"), sharing=3
     ),
-    "workers over TCP": Kind(
+    "workers over TCP": RunKind(
         (*FUNCTION, "--strategy", "tpe", "--trials", "40", "--workers", "2"), workers="tcp", n_workers=2
     ),
-    "workers on Ray": Kind((*FUNCTION, "--strategy", "tpe", "--trials", "40", "--workers", "2"), workers="ray"),
+    "workers on Ray": RunKind((*FUNCTION, "--strategy", "tpe", "--trials", "40", "--workers", "2"), workers="ray"),
 }  # fmt: skip
 Facts = list[Any]
 
@@ -105,7 +105,7 @@ class Straight:
 
 
 @dataclass
-class Tally:
+class KindResults:
     """The results of the runs of a kind."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -126,7 +126,7 @@ def main(
             raise UserError(f"unknown kind {name!r}; choose one of: {'; '.join(KINDS)}")
     kinds = {name: KINDS[name] for name in kind or KINDS}
     rng, code = random.Random(seed), commit()
-    tallies = {name: Tally() for name in kinds}
+    tallies = {name: KindResults() for name in kinds}
     with tempfile.TemporaryDirectory(prefix="automl-kills-") as root, Services() as services:
         folder = Path(root)
         make_inputs(folder)
@@ -175,7 +175,7 @@ def make_inputs(folder: Path) -> None:
     (folder / "texts.csv").write_text("\n".join(["text,topic", *lines]) + "\n", encoding="utf-8")
 
 
-def run_straight(kind: Kind, out: Path, services: Services) -> Straight:
+def run_straight(kind: RunKind, out: Path, services: Services) -> Straight:
     """The run without a kill; not needed if a time limit gives its length. UserError if it fails."""
     if kind.time_limit is not None:
         return Straight(kind.time_limit)
@@ -188,7 +188,9 @@ def run_straight(kind: Kind, out: Path, services: Services) -> Straight:
     return Straight(seconds, facts(out))
 
 
-def run_killed(kind: Kind, out: Path, services: Services, rng: random.Random, straight: Straight, tally: Tally) -> None:
+def run_killed(
+    kind: RunKind, out: Path, services: Services, rng: random.Random, straight: Straight, tally: KindResults
+) -> None:
     """Kill and resume a run until it ends by itself. Trainings that a kill does not reach end by themselves."""
     start = time.perf_counter()
     counts, crew, before, n_kills = tally.counts, Crew(kind, out, services), list[Any](), 0
@@ -225,7 +227,7 @@ def compared(before: Sequence[Any], out: Path, counts: Counter[str]) -> list[tup
     return now
 
 
-def predicts(kind: Kind, out: Path) -> bool:
+def predicts(kind: RunKind, out: Path) -> bool:
     """Whether the model of an ended run predicts, if it must."""
     if kind.predicts is None:
         return True
@@ -255,7 +257,7 @@ def facts(out: Path) -> Facts:
     return [(t.number, t.config, t.losses, t.state, t.error) for t in trials]
 
 
-def tabulated(tallies: Mapping[str, Tally]) -> pd.DataFrame:
+def tabulated(tallies: Mapping[str, KindResults]) -> pd.DataFrame:
     """A row per kind of run."""
     columns = ("runs", "kills", "kills_of_resumed", "told", "lost", "failed", "same")
     rows = [{"kind": name} | {column: tally.counts[column] for column in columns} for name, tally in tallies.items()]

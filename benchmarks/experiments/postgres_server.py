@@ -25,7 +25,7 @@ USER = "automl"
 
 
 @dataclass
-class Server:
+class PostgresServer:
     """A server on the loopback interface, with its files in a folder."""
 
     folder: Path
@@ -77,10 +77,10 @@ class Server:
 
 
 @contextmanager
-def postgres_server() -> Iterator[Server]:
+def postgres_server() -> Iterator[PostgresServer]:
     """A server for the duration of the context. UserError if PostgreSQL is not installed."""
     folder = Path(tempfile.mkdtemp(prefix="automl-postgres-"))
-    server = Server(folder, free_port(), secrets.token_hex(8))
+    server = PostgresServer(folder, free_port(), secrets.token_hex(8))
     try:
         (folder / "password").write_text(server.password)
         if os.geteuid() == 0:

@@ -40,7 +40,7 @@ def draw(rng: np.random.Generator) -> dict[str, float]:
     return config | {"bagging_freq": 1}
 
 
-class Trial(NamedTuple):
+class ScoredConfig(NamedTuple):
     """A cross-validated configuration."""
 
     loss: float
@@ -72,7 +72,7 @@ def main(folder: Path, seconds: float, threads: int) -> None:
         objective = {"objective": "multiclass", "metric": "multi_logloss", "num_class": n_classes}
     fixed = objective | {"num_threads": threads, "verbosity": -1, "seed": 0}
     folds = list((StratifiedKFold if n_classes else KFold)(N_FOLDS, shuffle=True, random_state=0).split(x, y))
-    rng, best = np.random.default_rng(0), Trial(np.inf, {}, 1, 0.0)
+    rng, best = np.random.default_rng(0), ScoredConfig(np.inf, {}, 1, 0.0)
     config: dict[str, float] = {}  # the defaults first
 
     def is_late(begin: float) -> bool:
@@ -98,7 +98,7 @@ def main(folder: Path, seconds: float, threads: int) -> None:
                 break
         is_first = not best.fold_seconds
         if (is_first or len(losses) == N_FOLDS) and np.mean(losses) < best.loss:
-            best = Trial(float(np.mean(losses)), config, max(1, round(np.mean(rounds))), longest)
+            best = ScoredConfig(float(np.mean(losses)), config, max(1, round(np.mean(rounds))), longest)
         config = draw(rng)
     config, n_rounds = best.config, best.rounds
     model = lightgbm.train(fixed | config, lightgbm.Dataset(x, y, categorical_feature=categories), n_rounds)

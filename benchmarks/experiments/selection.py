@@ -37,7 +37,7 @@ TABLES = [file for file in FILES if file.kind == "table" and file.split == "deve
 
 
 @dataclass(frozen=True)
-class Store:
+class StoredPredictions:
     """The predictions of a run's configurations, by out-of-fold loss: (k, n) or (k, n, n_classes)."""
 
     out_of_fold: NDArray[Any]
@@ -65,7 +65,7 @@ class Store:
         return loss if self.test.ndim == 3 else loss**0.5
 
 
-Rule = Callable[[Store], dict[int, float]]
+Rule = Callable[[StoredPredictions], dict[int, float]]
 
 
 def _of_right(probabilities: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
@@ -78,7 +78,7 @@ def _mixed(predictions: NDArray[Any], weights: dict[int, float]) -> NDArray[Any]
     return total
 
 
-def _greedy(store: Store, places: NDArray[Any], rows: Any = slice(None)) -> dict[int, float]:
+def _greedy(store: StoredPredictions, places: NDArray[Any], rows: Any = slice(None)) -> dict[int, float]:
     """Greedy weights of the configurations at ``places``, from some of the rows."""
     y = store.y[rows]
     shown = [store.out_of_fold[place][rows] for place in places]
@@ -86,38 +86,38 @@ def _greedy(store: Store, places: NDArray[Any], rows: Any = slice(None)) -> dict
     return {int(places[i]): weight for i, weight in found.items()}
 
 
-def _best(store: Store) -> int:
+def _best(store: StoredPredictions) -> int:
     return int(np.argmin([store.losses(predicted, store.y).mean() for predicted in store.out_of_fold]))
 
 
-def _candidates(store: Store) -> NDArray[Any]:
+def _candidates(store: StoredPredictions) -> NDArray[Any]:
     return np.flatnonzero((np.arange(len(store.is_preset)) < MOST_CANDIDATES) | store.is_preset)
 
 
-def best_alone(store: Store) -> dict[int, float]:
+def best_alone(store: StoredPredictions) -> dict[int, float]:
     return {_best(store): 1.0}
 
 
-def greedy(store: Store) -> dict[int, float]:
+def greedy(store: StoredPredictions) -> dict[int, float]:
     return _greedy(store, _candidates(store))
 
 
-def greedy_beyond_noise(store: Store) -> dict[int, float]:
+def greedy_beyond_noise(store: StoredPredictions) -> dict[int, float]:
     """The best alone, unless the ensemble improves on it by more than one standard error."""
     weights, best = greedy(store), _best(store)
     gains = store.losses(store.out_of_fold[best], store.y) - store.losses(_mixed(store.out_of_fold, weights), store.y)
     return weights if gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)) else {best: 1.0}
 
 
-def greedy_presets(store: Store) -> dict[int, float]:
+def greedy_presets(store: StoredPredictions) -> dict[int, float]:
     return _greedy(store, presets(store))
 
 
-def presets(store: Store) -> NDArray[Any]:
+def presets(store: StoredPredictions) -> NDArray[Any]:
     return np.flatnonzero(store.is_preset)
 
 
-def some_searched(n: int) -> Callable[[Store], NDArray[Any]]:
+def some_searched(n: int) -> Callable[[StoredPredictions], NDArray[Any]]:
     """All presets and the best searched configurations."""
     return lambda store: np.sort(np.concatenate([presets(store), np.flatnonzero(~store.is_preset)[:n]]))
 
@@ -131,10 +131,12 @@ def greedy_by_rows(rows_each: int) -> Rule:
     return lambda store: greedy_some_searched(len(store.y) // rows_each)(store)
 
 
-def bagged_greedy(n_bags: int, places_of: Callable[[Store], NDArray[Any]] = _candidates, most: int = 99) -> Rule:
+def bagged_greedy(
+    n_bags: int, places_of: Callable[[StoredPredictions], NDArray[Any]] = _candidates, most: int = 99
+) -> Rule:
     """The mean of greedy weights on bootstrap samples of the rows, for at most ``most`` configurations."""
 
-    def rule(store: Store) -> dict[int, float]:
+    def rule(store: StoredPredictions) -> dict[int, float]:
         rng = np.random.default_rng(0)
         places = places_of(store)
         total: dict[int, float] = {}
@@ -151,7 +153,7 @@ def bagged_greedy(n_bags: int, places_of: Callable[[Store], NDArray[Any]] = _can
 def shrunk_greedy(share: float) -> Rule:
     """Greedy weights, mixed with equal weights of all presets."""
 
-    def rule(store: Store) -> dict[int, float]:
+    def rule(store: StoredPredictions) -> dict[int, float]:
         places = np.flatnonzero(store.is_preset)
         total = {place: (1.0 - share) * weight for place, weight in greedy(store).items()}
         for place in places:
@@ -198,7 +200,7 @@ def collect(file: UsersFile, draw: int, n_trials: int, out: Path) -> None:
 
 
 def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, Any]:
-    """The fields of a ``Store``, with every complete configuration fitted to all rows."""
+    """The fields of a ``StoredPredictions``, with every complete configuration fitted to all rows."""
     from automl.data.ingest.encoder import load_encoder
     from automl.models import own_config
     from automl.models.learners import learner_class
@@ -240,7 +242,7 @@ def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, 
     }
 
 
-def compared(stores: dict[str, Store]) -> pd.DataFrame:
+def compared(stores: dict[str, StoredPredictions]) -> pd.DataFrame:
     """The test error of each rule on each table: log loss or RMSE, and the task's metric."""
     rows = []
     for name, store in stores.items():
@@ -288,7 +290,7 @@ def main(
         if not place.exists():
             collect(file, draw, trials, place)
             print(place, flush=True)
-    stores = {path.stem.replace("-", " "): Store.read(path) for path in sorted(store.glob("*.npz"))}
+    stores = {path.stem.replace("-", " "): StoredPredictions.read(path) for path in sorted(store.glob("*.npz"))}
     if not stores:
         raise UserError(f"nothing is stored in {str(store)!r}; leave --replay out")
     rows = compared(stores)

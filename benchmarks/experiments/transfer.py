@@ -54,7 +54,7 @@ DIFFERENCES = [*((("both", count), ("prior", count)) for count in SHOWN[3:]), ((
 
 
 @dataclass(frozen=True)
-class Kind:
+class PriorUse:
     """How a search uses past studies."""
 
     studies: Literal["none", "true", "shuffled", "reversed"]
@@ -63,14 +63,14 @@ class Kind:
 
 
 SEARCHES = {
-    "none": Kind("none"),
-    "random": Kind("none"),  # random search
-    "prior": Kind("true"),
-    "shuffled": Kind("shuffled"),
-    "reversed": Kind("reversed"),
-    "model": Kind("true", starts=False, model=True),
-    "both": Kind("true", model=True),
-    "both reversed": Kind("reversed", model=True),
+    "none": PriorUse("none"),
+    "random": PriorUse("none"),  # random search
+    "prior": PriorUse("true"),
+    "shuffled": PriorUse("shuffled"),
+    "reversed": PriorUse("reversed"),
+    "model": PriorUse("true", starts=False, model=True),
+    "both": PriorUse("true", model=True),
+    "both reversed": PriorUse("reversed", model=True),
 }
 PUBLISHED = ("none", "random", "prior", "shuffled", "reversed")
 MISLEADING = {"shuffled": "losses shuffled", "reversed": "losses reversed, so that bad looks good"}

@@ -16,10 +16,10 @@ from automl.tuning.recommend import LIKELY
 from benchmarks.pages.efficiency import EXPLANATION as NEEDS
 from benchmarks.pages.efficiency import SHORTLY, efficiencies, full_table, notes, short_table
 from benchmarks.pages.overview import STRATEGIES, WHERE, losses, strategy_table, terms, where_how
-from benchmarks.pages.sentences import Advice, about_zero, advice, budgets, findings
+from benchmarks.pages.sentences import AdviceRow, about_zero, advice, budgets, findings
 from benchmarks.pages.situations import ADVICE, SENTENCES, advice_rows, advised, sentences
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
-from benchmarks.runner.effort import Effort
+from benchmarks.runner.effort import SuiteEffort
 from benchmarks.scoring.certainty import FEW, FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import titled
 from benchmarks.scoring.comparison import N_GROUP
@@ -233,7 +233,7 @@ def _runs(made: dict[str, Any], name: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _hours(found: Sequence[Effort]) -> list[str]:
+def _hours(found: Sequence[SuiteEffort]) -> list[str]:
     """A row per suite and folder, and why learning curves have no held-out part."""
     rows = [
         [
@@ -289,7 +289,7 @@ def put(page: Path | None, name: str, lines: Sequence[str]) -> None:
         write_atomic(page, with_block(page.read_text(encoding="utf-8"), "\n".join(lines), page, name))
 
 
-def _table(advices: list[Advice]) -> list[str]:
+def _table(advices: list[AdviceRow]) -> list[str]:
     after = budgets(advices)
     rows = []
     for row in advices:

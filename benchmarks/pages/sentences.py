@@ -247,23 +247,23 @@ def _speed(standing: Standing, budget: float, name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Advice:
+class AdviceRow:
     """A row of the summary table: the findings of one field by budget."""
 
     field: Field
     cells: Mapping[float, Finding]
 
 
-def advice(sections: Iterable[Section], *, kinds: bool) -> list[Advice]:
+def advice(sections: Iterable[Section], *, kinds: bool) -> list[AdviceRow]:
     """The summary of the verdicts, by suite or, with ``kinds``, by kind of space."""
     return [
-        Advice(section.field, {finding.budget: finding for finding in findings(section)})
+        AdviceRow(section.field, {finding.budget: finding for finding in findings(section)})
         for section in sections
         if (section.field.suite == EVERY_SUITE) == kinds
     ]
 
 
-def budgets(rows: Iterable[Advice]) -> list[float]:
+def budgets(rows: Iterable[AdviceRow]) -> list[float]:
     """The budgets that are columns of the summary table."""
     return sorted({budget for row in rows for budget in row.cells})
 

@@ -17,7 +17,7 @@ COLUMNS = ["suite", "task", "strategy", "seed", "n_workers", "trial", "at_second
 
 
 @dataclass(frozen=True)
-class Effort:
+class SuiteEffort:
     """The runs of a suite in a folder.
 
     ``training_hours``: core-hours of trainings as charged to the runs: one that several runs share counts for each of
@@ -37,7 +37,7 @@ class Effort:
     commits: tuple[str, ...]
 
 
-def efforts(folders: Iterable[Path]) -> list[Effort]:
+def efforts(folders: Iterable[Path]) -> list[SuiteEffort]:
     """A row per folder and suite; the same run with several budgets counts as several runs."""
     found = []
     for folder in folders:
@@ -80,7 +80,7 @@ def _files(folder: Path) -> list[Path]:
     return [file for file in sorted(folder.rglob("*.parquet")) if "strategy_seconds" in pq.read_schema(file).names]
 
 
-def _effort(folder: str, suite: str, rows: pd.DataFrame) -> Effort:
+def _effort(folder: str, suite: str, rows: pd.DataFrame) -> SuiteEffort:
     run = ["file", "task", "strategy", "seed"]
     trials = rows.drop_duplicates([*run, "trial"])  # each of a trial's rows has all its seconds
     strategy_seconds = trials["strategy_seconds"].sum()
@@ -90,7 +90,7 @@ def _effort(folder: str, suite: str, rows: pd.DataFrame) -> Effort:
     counts = rows["commit"].value_counts()
     commits = {text: commits_of(text) for text in counts.index}
     clean = [text for text, found in commits.items() if len(found) == 1 and found[0] != "unknown" and text[-1] != "+"]
-    return Effort(
+    return SuiteEffort(
         folder=folder,
         suite=suite,
         n_tasks=rows["task"].nunique(),

@@ -15,7 +15,7 @@ from benchmarks.scoring.cohorts import CLOCKS, KEY, REFERENCES, Field, fields, w
 from benchmarks.scoring.efficiency import medians, needed
 from benchmarks.scoring.generalisation import GENERALISATION, generalisation, shared
 from benchmarks.scoring.standings import BASELINE, Standing, standing_of
-from benchmarks.scoring.told import Told, longest, told_of
+from benchmarks.scoring.told import RunsAsTold, longest, told_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
         told = told_of(every, asked, field)
         standings = {}
         for clock, values in regrets[field.n_workers].items():
-            given = told if clock == "trainings" else Told()
+            given = told if clock == "trainings" else RunsAsTold()
             standing = standing_of(field, values, _ends(part, field, facts, clock), part, facts, clock, given)
             if standing is not None:
                 standings[clock] = standing

@@ -12,7 +12,7 @@ from benchmarks.scoring.certainty import expected
 from benchmarks.scoring.cohorts import REFERENCES, Field
 from benchmarks.scoring.comparison import NOTHING, Comparison, compare, nothing
 from benchmarks.scoring.statistics import of_each, of_these, paired_interval
-from benchmarks.scoring.told import PLANNED, UNPLANNED, Told
+from benchmarks.scoring.told import PLANNED, UNPLANNED, RunsAsTold
 
 CURVE = (1, 2, 3, 5, 7, 10, 14, 20, 30, 50, 70, 100, 140, 200, 300, 500, 700, 1000)  # budgets of the curves
 SHOWN = (10, 20, 50, 100, 200, 500, 1000)  # budgets of the verdicts
@@ -45,7 +45,7 @@ def standing_of(
     part: pd.DataFrame,
     facts: pd.DataFrame,
     clock: str,
-    told: Told,
+    told: RunsAsTold,
 ) -> Standing | None:
     """The results at budgets up to ``longest``; None if the first one is larger.
 
@@ -96,7 +96,7 @@ def standing_of(
 
 
 def _scores(
-    field: Field, raw: pd.DataFrame, before: pd.Series, part: pd.DataFrame, facts: pd.DataFrame, told: Told, *,
+    field: Field, raw: pd.DataFrame, before: pd.Series, part: pd.DataFrame, facts: pd.DataFrame, told: RunsAsTold, *,
     tested: bool,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str], bool]:  # fmt: skip
     """The regrets by which runs are compared, run x budget, of told runs at their budgets.
@@ -118,7 +118,7 @@ def _scores(
     return known, *_with_fresh_seeds(field, values, ends)
 
 
-def _given(field: Field, told: Told, shown: list[float]) -> str:
+def _given(field: Field, told: RunsAsTold, shown: list[float]) -> str:
     """A sentence on which strategies are scored by runs given just a budget, where they or others have longer ones."""
     parts = []
     for budget in shown:
@@ -129,7 +129,7 @@ def _given(field: Field, told: Told, shown: list[float]) -> str:
     return f"{start}{'; '.join(parts)}." if parts else ""
 
 
-def _read_off(field: Field, told: Told, shown: list[float]) -> str:
+def _read_off(field: Field, told: RunsAsTold, shown: list[float]) -> str:
     """A sentence on the strategies that may plan by their budget but have no runs given just the one they are scored
     at."""
     names = {b: [name for name in field.strategies if name in PLANNED and name not in told.given(b)] for b in shown}

@@ -21,7 +21,7 @@ PLANNED = ("auto", "bo+asha", "bo+hyperband", "one-epoch", "raw-nevergrad", "raw
 
 
 @dataclass(frozen=True)
-class Told:
+class RunsAsTold:
     """The runs of a comparison that were given just one of its budgets.
 
     ``strategies``: by budget, those scored by such runs. ``rows``: by budget, the rows of these runs for the strategies
@@ -41,7 +41,7 @@ class Told:
         return part if own is None else pd.concat([part[~part["strategy"].isin(own["strategy"].unique())], own])
 
 
-def told_of(table: pd.DataFrame, runs: pd.DataFrame, field: Field) -> Told:
+def told_of(table: pd.DataFrame, runs: pd.DataFrame, field: Field) -> RunsAsTold:
     """The told runs of a field. ``table``: rows of runs with all budgets; ``runs``: a row per run and budget."""
     own = _of(runs, field)
     is_shorter = own["n_trials"] < own.groupby(KEY)["n_trials"].transform("max")
@@ -52,7 +52,7 @@ def told_of(table: pd.DataFrame, runs: pd.DataFrame, field: Field) -> Told:
         shorter = own.loc[is_shorter & (own["n_trials"] == budget) & own["strategy"].isin(names), "strategy"].unique()
         if len(shorter):
             rows[float(budget)] = _of(table[(table["n_trials"] == budget) & table["strategy"].isin(shorter)], field)
-    return Told(strategies, rows)
+    return RunsAsTold(strategies, rows)
 
 
 def told_at(runs: pd.DataFrame, budget: float) -> list[str]:

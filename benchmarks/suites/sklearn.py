@@ -23,7 +23,7 @@ from automl.errors import UserError
 from automl.space.parse import load_space
 from benchmarks.suites.base import Curve, SimulatedTask
 from benchmarks.suites.sklearn_models import MODELS
-from benchmarks.suites.trainings import KeptTraining, Trainings, trainings
+from benchmarks.suites.trainings import KeptTraining, TrainingCache, trainings
 
 KEPT = Path("runs/trainings/sklearn")  # each training is run once and shared by all strategies and seeds
 DATA = {  # data set: metric. The order decides the split
@@ -70,7 +70,7 @@ class SklearnTask(SimulatedTask):
         return self.kept.get(config, lambda: _train(self.model, self.data, self.metric, config))
 
     @property
-    def kept(self) -> Trainings:
+    def kept(self) -> TrainingCache:
         """All trainings of this task so far."""
         return trainings(KEPT / f"{self.name}.sqlite")
 

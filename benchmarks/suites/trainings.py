@@ -26,7 +26,7 @@ class KeptTraining:
     error: str | None = None
 
 
-class Trainings:
+class TrainingCache:
     """Trainings by config. A lock per config keeps two processes from running the same training."""
 
     def __init__(self, file: Path) -> None:
@@ -83,6 +83,6 @@ class Trainings:
 
 
 @functools.cache
-def trainings(file: Path) -> Trainings:
+def trainings(file: Path) -> TrainingCache:
     """The trainings in a file, opened once per process."""
-    return Trainings(file)
+    return TrainingCache(file)

@@ -6,7 +6,7 @@ from test_leaderboard import TASKS, constants, runs, save
 
 from automl.errors import UserError
 from benchmarks import report
-from benchmarks.runner.effort import Effort, efforts
+from benchmarks.runner.effort import SuiteEffort, efforts
 from benchmarks.suites import LIVE, SUITES, load_suite
 
 
@@ -27,7 +27,7 @@ def folders(tmp_path):
 
 def test_hours_of_trainings_count_only_where_they_were_run(folders):
     looked_up, live = efforts(folders)
-    assert looked_up == Effort(
+    assert looked_up == SuiteEffort(
         "runs", "tables", 2, 2, (3, 5), 6 + 10 + 10, pytest.approx((6 * 20 + 10 * 20 + 10 * 10) * 0.01 / 3600), None,
         6 * 20 + 10 * 20 + 10 * 10, 10 * 20 - 10 + 10 * 10, ("0123456789+", "abc", "def"),
     )  # fmt: skip

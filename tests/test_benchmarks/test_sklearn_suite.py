@@ -11,7 +11,7 @@ from automl.errors import UserError
 from benchmarks.suites import load_suite, sklearn
 from benchmarks.suites.sklearn import N_DIGITS, SklearnTask, load_data
 from benchmarks.suites.sklearn_models import MODELS
-from benchmarks.suites.trainings import KeptTraining, Trainings
+from benchmarks.suites.trainings import KeptTraining, TrainingCache
 from strategies.encoding import Encoding
 
 TASKS = load_suite("sklearn")
@@ -112,7 +112,7 @@ def _race(file, calls, start):
         time.sleep(0.2)
         return KeptTraining(0.5, 0.2)
 
-    store = Trainings(file)
+    store = TrainingCache(file)
     start.wait()
     store.get({"x": 1}, train)
 
@@ -127,4 +127,4 @@ def test_concurrent_processes_train_once(tmp_path):
         process.join()
     assert [process.exitcode for process in processes] == [0] * 4
     assert calls.value == 1
-    assert Trainings(tmp_path / "kept.sqlite").losses() == [0.5]
+    assert TrainingCache(tmp_path / "kept.sqlite").losses() == [0.5]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Target
 from automl.models.learners.base import Learner, Rounds, Rows
-from automl.models.learners.realmlp_encoding import Encoding, NumberRange
+from automl.models.learners.realmlp_encoding import NumberRange, RealMLPEncoding
 
 if TYPE_CHECKING:
     from automl.models.learners.realmlp_network import Network, Sizes
@@ -48,7 +48,7 @@ class RealMLP(Learner):
 
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
-        self._encoding: Encoding
+        self._encoding: RealMLPEncoding
         self._range: NumberRange
         self._network: Network
 
@@ -64,7 +64,7 @@ class RealMLP(Learner):
         from automl.models.learners.realmlp_training import Encoded, fit_network
 
         start = time.perf_counter()  # after the imports, which take longer than a fold's share of a short limit
-        self._encoding = Encoding.of(train.x, self.inputs)
+        self._encoding = RealMLPEncoding.of(train.x, self.inputs)
         self._range = NumberRange.of(train.y)
 
         def encoded(rows: Rows) -> Encoded:
@@ -110,7 +110,7 @@ class RealMLP(Learner):
         fields = json.loads((folder / "realmlp.json").read_text(encoding="utf-8"))
         arrays = load_file(folder / "model.safetensors")
         found.rounds, found._range = tuple(fields["rounds"]), NumberRange(**fields["range"])
-        found._encoding = Encoding.from_arrays(arrays, inputs)
+        found._encoding = RealMLPEncoding.from_arrays(arrays, inputs)
         found._network = Network(found._sizes())
         for name, tensor in found._network.parameters.items():
             tensor.copy_(torch.from_numpy(arrays[name]))

@@ -17,7 +17,7 @@ MAX_ONE_HOT = 9  # codes, that of missing and unseen categories included
 
 
 @dataclass(frozen=True)
-class Encoding:
+class RealMLPEncoding:
     """The statistics of the training rows; see section 3 of the paper in ``realmlp``."""
 
     n_numbers: int

@@ -38,7 +38,7 @@ from automl.continual.paired_bootstrap import (
     without_forgetting,
 )
 from automl.continual.promotion import _best, saw_validation
-from automl.continual.update import Effort, update
+from automl.continual.update import UpdateOptions, update
 from automl.continual.versions import Versions
 from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.prepare import Facts, group_hashes, groups_of, prepare, weights_of
@@ -456,7 +456,7 @@ def test_known_examples_make_no_version_unless_they_were_refused_with_other_opti
     with pytest.raises(TooFewNew):
         update(RunFolder(run), tmp_path / "new.csv")
     delays(100, 2, shift=-4).to_csv(tmp_path / "turned.csv", index=False)
-    strict, generous = Effort(tolerance=0.0), Effort(tolerance=9.0)
+    strict, generous = UpdateOptions(tolerance=0.0), UpdateOptions(tolerance=9.0)
     refused = update(RunFolder(run), tmp_path / "turned.csv", strict)
     with pytest.raises(TooFewNew):
         update(RunFolder(run), tmp_path / "turned.csv", strict)

@@ -14,7 +14,7 @@ from automl.data.inputs import Columns
 from automl.data.targets import Classes, Number
 from automl.models.learners import learner_class, realmlp_training
 from automl.models.learners.base import Rows
-from automl.models.learners.realmlp_encoding import Encoding
+from automl.models.learners.realmlp_encoding import RealMLPEncoding
 from automl.models.learners.realmlp_network import Network, Sizes, dropout_masks
 from automl.models.learners.realmlp_training import BATCH, LEAST_EPOCHS, PROBE_BATCHES, SPARE, is_settled, learning_rate
 from automl.space.parse import load_space
@@ -263,7 +263,7 @@ def test_dropout_keeps_the_mean():
 
 def test_encoding():
     x = np.array([[0, 5, 0, 1], [1, 5, 1, 2], [2, 5, 2, 3], [3, 5, 2, 10], [1000, np.nan, 1, 0]], np.float32)
-    encoding = Encoding.of(x, Columns.of(x, (3, 11)))
+    encoding = RealMLPEncoding.of(x, Columns.of(x, (3, 11)))
     features, codes = encoding(x)
     number, constant, indicator, two_levels = features
     scaled = (np.array([0, 1, 2, 3, 1000]) - 2) / 2  # median 2, quartiles 1 and 3

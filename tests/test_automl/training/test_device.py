@@ -22,7 +22,7 @@ from automl.task import OutOfMemory, TrainingFailed
 from automl.tasks.registry import load_task
 from automl.training import device as training_device
 from automl.training.device import home_of, memory_errors
-from automl.training.examples import Examples, steps_of
+from automl.training.examples import DeviceExamples, steps_of
 from automl.training.fold_learners import build_learner, learner_class
 from automl.training.optimizer import Batch, make_optimizer
 from strategies.encoding import Encoding
@@ -47,7 +47,7 @@ def on_meta(batch):
 
 def examples_on_meta(model, x, y, kept_on):
     """Examples whose labels, and those themselves if ``kept_on`` says so, are on a device that cannot be waited for."""
-    found = Examples(model, x, y)
+    found = DeviceExamples(model, x, y)
     found.steps = steps_of(model.preprocessing.inputs, x)  # as for a device that is not the CPU
     found.x, found.y = x.to(kept_on), y.to(META)
     return found

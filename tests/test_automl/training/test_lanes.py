@@ -18,7 +18,7 @@ from automl.tasks.user_data import own_task
 from automl.training import lanes
 from automl.training.base import trained_model
 from automl.training.checkpoint import read_checkpoint
-from automl.training.examples import Examples
+from automl.training.examples import DeviceExamples
 from automl.training.lanes import Program, can_share, next_epochs, shape_of, train_lanes
 from automl.training.optimizer import Descent
 from automl.tuning.jobs import Job
@@ -107,7 +107,7 @@ def in_double(training):
     x, y = training.train_data
     training.train_data = x, y.double() if y.is_floating_point() else y
     object.__setattr__(training.model, "preprocessing", training.rules)
-    training.examples = Examples(training.model, *training.train_data)
+    training.examples = DeviceExamples(training.model, *training.train_data)
     training.descent = Descent(training.model.module, training.own)
     return training
 
