@@ -28,6 +28,7 @@ GOOD = 0.5  # a model with less skill may overlook an important hyperparameter
 MATTERS = 0.05  # a hyperparameter matters if its share is significantly larger
 CONTRASTED = 3  # a choice is judged only if two of its values have as many compared trials
 HARDLY = 0.10  # a hyperparameter hardly matters if its share is significantly smaller
+CLOSE = 0.02  # shares whose intervals are less far apart are in no order: they are estimated on a grid
 TOGETHER = 0.02  # an interaction is reported if its share is significantly larger
 
 Verdict = Literal["matters", "hardly matters", "uncertain"]
@@ -175,9 +176,8 @@ def _about_importance(found: Importances) -> Iterator[str]:
     if first is None:
         which = "No hyperparameter that all trials have" if within else "No hyperparameter"
         yield f"{which} matters with certainty: their shares are too uncertain."
-    elif others and others[0].share.high > first.share.low:
-        level = [o for o in others if o.share.high > first.share.low]
-        others = others[len(level) :]
+    elif level := [o for o in others if o.share.high > first.share.low - CLOSE]:
+        others = [o for o in others if o not in level]
         yield f"{_listed([_with_share(i) for i in (first, *level)])} matter most; their order is uncertain."
     else:
         rivals = [i for i in groups["uncertain"] if i.share.high > first.share.low]
