@@ -6,14 +6,13 @@ R. Hamano et al., CatCMA with Margin (GECCO 2025, arXiv 2504.07884), which build
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from strategies.base import Outcome, Proposal
-from strategies.config_strategy import ConfigStrategy
+from strategies.config_strategy import ConfigStrategy, Key, key_of
 from strategies.encoding import Dimension
 from strategies.types import JSON, Config
 
@@ -21,43 +20,81 @@ if TYPE_CHECKING:
     from cmaes import CatCMAwM
 
 INITIAL_STEP = 0.2  # standard deviation of the first generation, as a share of the range
+MOST_DRAWS = 2  # populations that are drawn for a new config
+MOST_SAMPLES = 256  # population size that restarts do not exceed
 MAX_CELLS = 100  # integers with more values than this are treated as continuous
 
 
 class CMAES(ConfigStrategy):
-    """The distribution is updated once as many samples as the population size were told, in any order."""
+    """The distribution is updated once as many samples as the population size were told, in any order.
+
+    A sample of a config that was told before takes its loss, without another training. Once a whole population of
+    samples is known, the search starts again at a random point with twice the population: A. Auger and N. Hansen, A
+    Restart CMA Evolution Strategy with Increasing Population Size (CEC 2005).
+    """
 
     def __init__(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
         super().__init__(*args, **kwargs)
         self._samples: dict[int, CatCMAwM.Solution] = {}  # pending ones, by trial
         self._generation: list[tuple[CatCMAwM.Solution, int]] = []  # told ones, with their trial
+        self._trial_of: dict[Key, int] = {}  # the first trial of each told config
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
-        return self._decode(self._sample()), {"from": "cmaes", "generation": self._optimizer.generation}
+        return self._decode(self._draw()[-1]), {"from": "cmaes", "generation": self._optimizer.generation}
 
     def restore(self, proposal: Proposal) -> None:
         if proposal.info.get("from") == "cmaes":
-            # Repeats the draw: the distribution is the one the proposal was drawn from.
-            self._samples[proposal.trial] = self._sample()
+            # Repeats the draws: the distribution is the one the proposal was drawn from.
+            self._take(self._draw(), proposal)
         super().restore(proposal)
 
     def tell(self, outcome: Outcome) -> None:
         super().tell(outcome)
         trial = outcome.proposal.trial
+        self._trial_of.setdefault(key_of(outcome.proposal.config), trial)
         if trial in self._samples:
-            self._generation.append((self._as_proposed(self._samples.pop(trial), outcome.proposal.config), trial))
-        if self._generation and len(self._generation) == self._optimizer.population_size:
-            losses = dict(zip(self.outcomes, self.observations()[1], strict=True))
-            # Ranks instead of losses: with ties and failures, the penalty for bounds would have no scale.
-            ranks = np.argsort(np.argsort([losses[trial] for _, trial in self._generation], kind="stable"))
-            solutions = [(sample, float(rank)) for (sample, _), rank in zip(self._generation, ranks, strict=True)]
-            self._optimizer.tell(solutions)
-            self._generation = []
+            self._generation.append((self._samples.pop(trial), trial))
+        self._update()
 
-    def _sample(self) -> CatCMAwM.Solution:
+    def _draw(self) -> list[CatCMAwM.Solution]:
+        """Samples until one is a new config, at most MOST_DRAWS populations."""
         seed = np.random.SeedSequence((self.seed, self._n_asked)).generate_state(1)[0]
         self._optimizer.reseed_rng(int(seed))
-        return self._optimizer.ask()
+        samples: list[CatCMAwM.Solution] = []
+        while len(samples) < MOST_DRAWS * self._optimizer.population_size:
+            samples.append(self._optimizer.ask())
+            if self.is_new(self._decode(samples[-1])):
+                break
+        return samples
+
+    def _take(self, samples: list[CatCMAwM.Solution], proposal: Proposal) -> None:
+        """Use the samples that are known or proposed. Others would mislead: forbidden ones, and those of which a config
+        far away was proposed, which the step size would take for its own success."""
+        trials = [self._trial_of.get(key_of(self._decode(sample))) for sample in samples]
+        if None not in trials and len(trials) >= self._optimizer.population_size:
+            self._restart()
+            return
+        self._generation += [(each, trial) for each, trial in zip(samples, trials, strict=True) if trial is not None]
+        if self._decode(samples[-1]) == proposal.config:
+            self._samples[proposal.trial] = samples[-1]
+        self._update()
+
+    def _update(self) -> None:
+        """Update the distribution with each complete generation."""
+        size = self._optimizer.population_size if self._generation else 1
+        while len(self._generation) >= size:
+            told, self._generation = self._generation[:size], self._generation[size:]
+            losses = dict(zip(self.outcomes, self.observations()[1], strict=True))
+            # Ranks instead of losses: with ties and failures, the penalty for bounds would have no scale.
+            ranks = np.argsort(np.argsort([losses[trial] for _, trial in told], kind="stable"))
+            self._optimizer.tell([(sample, float(rank)) for (sample, _), rank in zip(told, ranks, strict=True)])
+
+    def _restart(self) -> None:
+        """Start again at a random point; pending samples of the earlier distribution do not count."""
+        size = min(2 * self._optimizer.population_size, MOST_SAMPLES)
+        start = np.random.default_rng((self.seed, self._n_asked)).random(len(self.encoding.dimensions))
+        self._generation, self._samples = [], {}
+        self._optimizer = self._started(start, size)
 
     @cached_property
     def _kinds(self) -> tuple[list[int], list[int], list[int]]:
@@ -69,12 +106,15 @@ class CMAES(ConfigStrategy):
 
     @cached_property
     def _optimizer(self) -> CatCMAwM:
+        configs, losses = self.observations()
+        return self._started(self.encoding.encode(configs[int(np.argmin(losses))]))  # the default or best warm start
+
+    def _started(self, start: np.ndarray, population_size: int | None = None) -> CatCMAwM:
+        """An optimizer around a point (d,); by default with a population size for the number of dimensions."""
         from cmaes import CatCMAwM
 
         continuous, whole, categorical = self._kinds
         dims = self.encoding.dimensions
-        configs, losses = self.observations()
-        start = self.encoding.encode(configs[int(np.argmin(losses))])  # the default config or the best warm start
         gaussian = [*continuous, *whole]
         return CatCMAwM(
             x_space=[[0.0, 1.0]] * len(continuous) or None,
@@ -82,22 +122,8 @@ class CMAES(ConfigStrategy):
             c_space=[int(dims[i].n_values) for i in categorical] or None,
             mean=start[gaussian].copy() if gaussian else None,
             cov=np.eye(len(gaussian)) * INITIAL_STEP**2 if gaussian else None,
+            population_size=population_size,
         )
-
-    def _as_proposed(self, sample: CatCMAwM.Solution, config: Config) -> CatCMAwM.Solution:
-        """The sample, moved to the config that was trained if the two differ."""
-        if self._decode(sample) == config:
-            return sample
-        continuous, whole, categorical = self._kinds
-        point = self.encoding.encode(config)
-        changes = {"x": point[continuous], "z": point[whole], "_v_raw": point[[*continuous, *whole]]}
-        changes = {name: value for name, value in changes.items() if getattr(sample, name) is not None}
-        if sample.c is not None:
-            one_hot = np.zeros_like(sample.c)
-            for row, i in zip(one_hot, categorical, strict=True):
-                row[int(point[i] * self.encoding.dimensions[i].n_values)] = True
-            changes["c"] = one_hot
-        return replace(sample, **changes)
 
     def _decode(self, sample: CatCMAwM.Solution) -> Config:
         continuous, whole, categorical = self._kinds

@@ -20,6 +20,8 @@ from strategies.types import JSON, Config, Value
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
+Key = tuple[tuple[str, Value], ...]
+
 PATIENCE = 3  # configs of past studies that may fail to beat the default before the others are skipped
 REPLACED = 2  # points of the initial design replaced by each config of a past study that beats the default
 
@@ -57,7 +59,7 @@ class ConfigStrategy(Strategy):
         for start in prior:
             self.encoding.check(start.config)
         self._prior = tuple(prior)
-        self._recommended = {_key(start.config) for start in prior if start.study is not None}
+        self._recommended = {key_of(start.config) for start in prior if start.study is not None}
         self._tried: set[int] = set()  # told trials of these
         self._default_trial: int | None = None  # the first told trial of the default
         self.outcomes: dict[int, Outcome] = {}  # the latest of each trial, in the order in which trials were first told
@@ -65,7 +67,7 @@ class ConfigStrategy(Strategy):
         self._within: Config = {}  # values that the config being asked for must have
         self._n_asked = 0
         self._next_trial = 0
-        self._seen: set[tuple[tuple[str, Value], ...]] = set()
+        self._seen: set[Key] = set()
         self._cells: Iterator[Config] | None = self.encoding.cells() if self.encoding.finite else None
         self._unseen: Config | None = next(self._cells, None) if self._cells else None
         self._found_none = False  # in the last search for a new config
@@ -173,7 +175,7 @@ class ConfigStrategy(Strategy):
     def _compare_with_default(self, told: Proposal) -> None:
         if self._default_trial is None and told.config == self.encoding.default:
             self._default_trial = told.trial
-        if _key(told.config) in self._recommended:
+        if key_of(told.config) in self._recommended:
             self._tried.add(told.trial)
 
     @property
@@ -190,11 +192,11 @@ class ConfigStrategy(Strategy):
 
     def is_new(self, config: Config) -> bool:
         """Whether the config is allowed and was neither proposed nor told before."""
-        return _key(config) not in self._seen and self.encoding.allows(config)
+        return key_of(config) not in self._seen and self.encoding.allows(config)
 
     def _mark(self, config: Config) -> None:
-        self._seen.add(_key(config))
-        while self._cells and self._unseen is not None and _key(self._unseen) in self._seen:
+        self._seen.add(key_of(config))
+        while self._cells and self._unseen is not None and key_of(self._unseen) in self._seen:
             self._unseen = next(self._cells, None)
 
     def _placed(self, config: Config) -> Config:
@@ -245,7 +247,8 @@ class SobolDesign:
         return point
 
 
-def _key(config: Config) -> tuple[tuple[str, Value], ...]:
+def key_of(config: Config) -> Key:
+    """What identifies a config."""
     return tuple(sorted(config.items()))
 
 

@@ -141,17 +141,36 @@ def test_cmaes_handles_a_population_of_equal_or_failed_losses():
         assert strategy._optimizer.generation >= 3
 
 
-def test_cmaes_is_told_what_was_proposed():
-    """Instead of its own sample, if that was forbidden or a duplicate."""
-    strategy = told(make_strategy("cmaes", space("forbidden"), seed=0), 1)
-    n_moved = 0
-    for _ in range(80):
+def test_cmaes_is_told_the_loss_of_each_of_its_samples():
+    """Known configs are not proposed again, forbidden ones not told."""
+    n_known = 0
+    for each in (space("forbidden"), load_space({"a": {"int": [0, 9]}, "b": {"int": [0, 9]}})):
+        strategy = told(make_strategy("cmaes", each, seed=0), 1)
+        for _ in range(80):
+            told(strategy, 1)
+            for sample, trial in strategy._generation:
+                assert strategy._decode(sample) == strategy.outcomes[trial].proposal.config
+            n_known += len(strategy._generation) > len({trial for _, trial in strategy._generation})
+    assert n_known > 0
+
+
+@pytest.mark.parametrize("loss", [lambda c: (c["x"] - 0.3) ** 2 + (c["y"] - 0.6) ** 2, lambda c: 1.0])
+def test_cmaes_starts_again_where_it_has_converged(loss):
+    plane = load_space({"x": {"float": [0, 1]}, "y": {"float": [0, 1]}})
+    strategy = told(make_strategy("cmaes", plane, seed=0), 1)
+    first, copy = strategy._optimizer.population_size, make_strategy("cmaes", plane, seed=0)
+    copy.restore(strategy.outcomes[0].proposal)
+    copy.tell(strategy.outcomes[0])
+    for _ in range(900):
         proposal = strategy.ask()
-        n_moved += bool(proposal.info.get("moved"))
-        strategy.tell(Outcome(proposal, (loss_of(proposal.config),), 0.0))
-        for sample, trial in strategy._generation:
-            assert strategy._decode(sample) == strategy.outcomes[trial].proposal.config
-    assert n_moved > 0
+        assert strategy._optimizer._sigma < 10.0
+        copy.restore(proposal)
+        for each in (strategy, copy):
+            each.tell(Outcome(proposal, (loss(proposal.config),), 0.0))
+    assert copy.ask() == strategy.ask()
+    if loss(proposal.config) < 1.0:
+        assert strategy._optimizer.population_size == 2 * first
+        assert min(outcome.loss for outcome in strategy.outcomes.values()) < 1e-15
 
 
 def test_cmaes_starts_from_the_best_warm_start():
