@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from strategies._ladder import RankedLadder, rungs
-from strategies.base import MANY_PENDING, Outcome, Proposal, RegretBound, Strategy
+from strategies.base import MANY_PENDING, Outcome, Proposal, RegretBound, Strategy, check_asked
 from strategies.types import Config
 
 NO_CURVES = "trainings report a single loss, not one after each epoch, so none is stopped early"
@@ -102,6 +102,8 @@ class Wrapper(Delegate):
 
     def tell(self, outcome: Outcome) -> None:
         trial = outcome.proposal.first
+        if trial >= 0:
+            check_asked(outcome.proposal, self._asked.get(trial))
         self._running.discard(outcome.proposal.trial)
         if outcome.loss is not None and outcome.proposal.trial >= 0:
             self.ladder.enter(outcome)

@@ -89,6 +89,17 @@ class Outcome:
         return self.losses[-1]
 
 
+def check_asked(proposal: Proposal, asked: Proposal | None) -> None:
+    """Raise ValueError unless this is the proposal of a trial that was asked for or restored."""
+    if asked is None:
+        raise ValueError(
+            f"trial {proposal.trial} was never asked for: call restore with its proposal first, or, for the outcome of "
+            "another study, number it -1, -2, ..."
+        )
+    if asked.config != proposal.config:
+        raise ValueError(f"trial {proposal.trial} was asked with {asked.config}, not {proposal.config}")
+
+
 @dataclass(frozen=True)
 class RegretBound:
     """A model's estimate of what could still be gained over the best trial, in units of the loss."""
@@ -160,7 +171,8 @@ class Strategy(ABC):
         """Learn from an outcome.
 
         A later outcome of the same trial replaces the earlier one. Outcomes of other studies (warm starts) have unique
-        negative trial numbers. Raises ValueError if the config of such an outcome is not in the space.
+        negative trial numbers. Raises ValueError if the config of such an outcome is not in the space, or if another
+        trial was neither asked for nor restored.
         """
 
     @abstractmethod

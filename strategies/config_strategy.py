@@ -13,7 +13,7 @@ import numpy as np
 
 from strategies._alike import shared_values
 from strategies._beliefs import Beliefs
-from strategies.base import Outcome, Proposal, Start, Strategy
+from strategies.base import Outcome, Proposal, Start, Strategy, check_asked
 from strategies.encoding import Encoding
 from strategies.types import JSON, Config, Value
 
@@ -164,7 +164,10 @@ class ConfigStrategy(Strategy):
 
     def tell(self, outcome: Outcome) -> None:
         proposal = outcome.proposal
-        if proposal.trial not in self.pending and proposal.trial not in self.outcomes:
+        known = self.outcomes.get(proposal.trial)
+        if proposal.trial >= 0:
+            check_asked(proposal, known.proposal if known else self.pending.get(proposal.trial))
+        elif known is None:
             self.encoding.check(proposal.config)
             self._mark(proposal.config)
         self.pending.pop(proposal.trial, None)

@@ -8,7 +8,7 @@ hyperparameters are at their default.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -269,13 +269,13 @@ def _dimension(hp: Any) -> Dimension:
     from ConfigSpace.hyperparameters import UniformFloatHyperparameter, UniformIntegerHyperparameter
 
     if isinstance(hp, Constant):
-        value = plain(hp.value)
+        (value,) = _stored(hp, [hp.value])
         return Dimension(hp.name, "choice", value, values=(value,))
     if isinstance(hp, CategoricalHyperparameter):
-        values = tuple(map(plain, hp.choices))
+        values = _stored(hp, hp.choices)
         return Dimension(hp.name, "choice", plain(hp.default_value), values=values, belief=_belief(hp))
     if isinstance(hp, OrdinalHyperparameter):
-        return Dimension(hp.name, "ordinal", plain(hp.default_value), values=tuple(map(plain, hp.sequence)))
+        return Dimension(hp.name, "ordinal", plain(hp.default_value), values=_stored(hp, hp.sequence))
     if isinstance(hp, (UniformFloatHyperparameter, UniformIntegerHyperparameter)):
         kind: Literal["float", "int"] = "float" if isinstance(hp, UniformFloatHyperparameter) else "int"
         return Dimension(
@@ -283,6 +283,15 @@ def _dimension(hp: Any) -> Dimension:
             belief=_belief(hp),
         )  # fmt: skip
     raise ValueError(f"{hp.name!r}: a {type(hp).__name__} is not supported; use a uniform float or int")
+
+
+def _stored(hp: Any, values: Iterable[Any]) -> tuple[Value, ...]:
+    """The values as plain ones; ValueError for those that a study, which is JSON, would change."""
+    found = tuple(map(plain, values))
+    for value in found:
+        if not isinstance(value, bool | int | float | str):
+            raise ValueError(f"{hp.name!r}: values must be numbers, strings or booleans, got {value!r}")
+    return found
 
 
 def _belief(hp: Any) -> tuple[Value, float] | None:

@@ -21,6 +21,8 @@ from strategies.types import JSON, Config, Value
 if TYPE_CHECKING:
     import optuna
 
+WIDE = 2**31  # an int with more values is a float to Optuna, whose density of an int is of differences between cells
+
 
 class TPE(ConfigStrategy):
     """Optuna's sampler on an in-memory study that mirrors the outcomes and the pending proposals."""
@@ -112,7 +114,7 @@ class TPE(ConfigStrategy):
 def _distribution(dim: Dimension) -> optuna.distributions.BaseDistribution:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    if dim.kind == "float":
+    if dim.n_values > WIDE:
         return FloatDistribution(dim.low, dim.high, log=dim.log)
     if dim.kind == "int":
         return IntDistribution(int(dim.low), int(dim.high), log=dim.log)
@@ -122,10 +124,14 @@ def _distribution(dim: Dimension) -> optuna.distributions.BaseDistribution:
 
 
 def _to_optuna(dim: Dimension, value: Value) -> Value:
-    return int(dim.to_unit(value) * len(dim.values)) if dim.values else value
+    if dim.values:
+        return int(dim.to_unit(value) * len(dim.values))
+    return float(value) if dim.n_values > WIDE else value
 
 
 def _from_optuna(dim: Dimension, value: Any) -> Value:
     if dim.values:
         return dim.values[int(value)]
+    if dim.kind == "int":
+        value = int(min(max(round(value), dim.low), dim.high))
     return dim.from_unit(dim.to_unit(value))

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from automl.errors import UserError
-from automl.space.hyperparameters import SpaceError
+from automl.space.hyperparameters import SpaceError, scalar
 from automl.space.parse import load_space
 from strategies.encoding import plain
 from strategies.types import Config, Value
@@ -17,7 +19,8 @@ from strategies.types import Config, Value
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-TAIL = 1e-3  # probability mass cut off at an unbounded end of a distribution
+MOST_LISTED = 1_000  # values of a discrete distribution whose probabilities are looked at
+TAIL = 1e-3  # probability mass cut off at each end of a distribution that is unbounded or has many values
 WHICH = "space"  # the hyperparameter that selects one of several spaces
 Read = Callable[[Value], Any]
 
@@ -121,16 +124,21 @@ def _distribution(name: str, distribution: Any) -> tuple[dict[str, Any], tuple[s
     if not hasattr(distribution, "ppf"):
         raise SpaceError(name, f"a distribution needs ppf, as those of scipy.stats have; {distribution!r} has only rvs")
     low, high = (float(end) for end in distribution.support())
-    discrete = hasattr(distribution, "pmf")
-    if discrete and getattr(getattr(distribution, "dist", None), "name", "") == "randint":
-        return {"int": [int(low), int(high)]}, (name, _itself)
-    ends = [0.0 if math.isfinite(low) and not discrete else TAIL, 1.0 if math.isfinite(high) else 1.0 - TAIL]
+    if hasattr(distribution, "pmf"):
+        return _whole_numbers(distribution, low, high), (name, _itself)
+    shares = [0.0 if math.isfinite(low) else TAIL, 1.0 if math.isfinite(high) else 1.0 - TAIL]
+    return {"float": shares}, (name, lambda share: plain(distribution.ppf(share)))
 
-    def quantile(share: Value) -> Any:
-        value = plain(distribution.ppf(share))
-        return int(value) if discrete else value
 
-    return {"float": ends}, (name, quantile)
+def _whole_numbers(distribution: Any, low: float, high: float) -> dict[str, Any]:
+    """The values of a discrete distribution, since many shares have the same quantile."""
+    if getattr(getattr(distribution, "dist", None), "name", "") == "randint":
+        return {"int": [int(low), int(high)]}
+    if high - low > MOST_LISTED:
+        low, high = distribution.ppf(TAIL), distribution.ppf(1.0 - TAIL)
+    values = range(int(low), int(high) + 1)
+    there = [value for value in values if distribution.pmf(value) > 0] if len(values) <= MOST_LISTED else values
+    return {"int": [int(low), int(high)]} if len(there) == len(values) else {"ordinal": there}
 
 
 def _is_list(values: Any) -> bool:
@@ -138,7 +146,7 @@ def _is_list(values: Any) -> bool:
 
 
 def _is_ordered(values: list[Any]) -> bool:
-    numbers = [plain(value) for value in values]
+    numbers = [scalar(value) for value in values]
     if len(numbers) < 3 or any(isinstance(number, bool) or not isinstance(number, (int, float)) for number in numbers):
         return False
     steps = [after - before for before, after in itertools.pairwise(numbers)]
@@ -167,5 +175,5 @@ def _place(name: str, values: list[Any], wanted: Any) -> int | list[int]:
 
 def _found(values: list[Any], wanted: Any) -> Iterator[int]:
     for i, value in enumerate(values):
-        if value is wanted or (type(value) is type(wanted) and bool(value == wanted)):
+        if value is wanted or (type(value) is type(wanted) and np.all(value == wanted)):
             yield i

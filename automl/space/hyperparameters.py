@@ -55,8 +55,7 @@ def hyperparameter(name: Any, form: Any) -> Hyperparameter[Any, Any]:
     meta: dict[Hashable, Any] | None = None
     if form.get("prior") is not None:
         around, sure = _belief(name, form["prior"])
-        if around not in values:
-            raise SpaceError(name, f"a prior must lie around one of {values}, got {around!r}")
+        around = _one_of(name, values, around, "a prior must lie around")
         meta, default = {"prior": {"around": around, "sure": sure}}, around if default is None else default
     return _values(name, kind, values, default, meta)
 
@@ -122,7 +121,11 @@ def _grid(
     count = int((high - low) // step if kind == "int" else (high - low) / step + 1e-9) + 1
     if count > 10_000:
         raise SpaceError(name, f"step {step} gives {count} values, at most 10000 are allowed; leave step out")
-    values = [low + i * step if kind == "int" else float(f"{low + i * step:.12g}") for i in range(count)]
+    values = [low + i * step for i in range(count)]
+    if kind == "float":
+        # Of 0.1 + 2 * 0.1, the digits that the bounds and the step do not have are noise.
+        digits = 12 + max(0, math.ceil(math.log10(max(abs(low), abs(high)) / step)))
+        values = [min(max(float(f"{value:.{min(15, digits)}g}"), low), high) for value in values]
     return _values(name, "ordinal", values, default, meta={"step": step, "kind": kind})
 
 
@@ -148,13 +151,20 @@ def _values(
         raise SpaceError(name, f"the values must differ, got {values}")
     if default is None:
         default = values[0] if kind == "choice" else values[(len(values) - 1) // 2]
-    if default not in values:
-        raise SpaceError(name, f"the default must be one of {values}, got {default!r}")
+    default = _one_of(name, values, default, "the default must be")
     if len(values) == 1:
         return _constant(name, values[0])
     if kind == "choice":
         return Categorical(name, values, default=default, meta=None if meta is None else dict(meta))
     return OrdinalHyperparameter(name, values, default_value=default, meta=meta)
+
+
+def _one_of(name: str, values: list[Any], wanted: Any, rule: str) -> Any:
+    """The value that is equal, of the same type if one of them is true or false."""
+    for value in values:
+        if value == wanted and isinstance(value, bool) == isinstance(wanted, bool):
+            return value
+    raise SpaceError(name, f"{rule} one of {values}, got {wanted!r}")
 
 
 def _bounds(name: str, kind: str, bounds: Any) -> tuple[float, float]:

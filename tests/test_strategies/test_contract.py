@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +246,19 @@ def test_warm_starts_are_learned_and_not_proposed_again(name):
 def test_a_warm_start_outside_the_space_is_rejected(name, config, rule):
     with pytest.raises(ValueError, match=rule):
         make(name, "finite").tell(outcome(Proposal(-1, config, 1)))
+
+
+@pytest.mark.parametrize("name", [*STRATEGIES, "bo+asha", "random+hyperband", "ga+stop"])
+def test_an_outcome_of_a_trial_that_was_not_asked_is_rejected(name):
+    """As after a restart without ``restore``: its number will be that of another trial."""
+    strategy, earlier = make(name, "finite"), make(name, "finite")
+    first = earlier.ask()
+    with pytest.raises(ValueError, match="trial 0 was never asked for"):
+        strategy.tell(outcome(first))
+    strategy.restore(first)
+    with pytest.raises(ValueError, match="was asked with"):
+        strategy.tell(outcome(replace(first, config={**first.config, "a": -1})))
+    strategy.tell(outcome(first))
 
 
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "cmaes"])

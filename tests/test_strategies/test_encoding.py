@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ConfigSpace import Configuration
+from ConfigSpace import Configuration, ConfigurationSpace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -84,3 +84,8 @@ def test_a_forbidden_block_of_a_large_space_is_skipped():
     forbidden = [{"a": [0, 1, 2]}, {"a": [3, 4], "b": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]}]
     cells = Encoding(load_space(form | {"forbidden": forbidden})).cells()
     assert next(cells) == dict.fromkeys("abcdefghi", 0) | {"a": 5}
+
+
+def test_values_that_a_study_would_change_are_refused():
+    with pytest.raises(ValueError, match=r"'k': values must be numbers, strings or booleans, got \(3, 3\)"):
+        Encoding(ConfigurationSpace({"k": [(3, 3), (5, 5)]}))

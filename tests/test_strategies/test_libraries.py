@@ -254,3 +254,11 @@ def test_grid_proposes_a_configuration_of_a_conditional_space_once():
     configs = [strategy.ask().config for _ in range(1 + 6 * 27)]
     assert len({json.dumps(config) for config in configs}) == len(configs)
     assert {config["model"] for config in configs} == set(families)
+
+
+@pytest.mark.parametrize("form", [{"int": [-(2**53), 2**53]}, {"int": [1, 2**53], "log": True}])
+def test_tpe_models_integers_of_any_range(form):
+    """Optuna's density of an integer would vanish in rounding, with warnings, which are errors here."""
+    strategy = make_strategy("tpe", load_space({"n": form}), seed=0)
+    told(strategy, 60, lambda config: abs(config["n"] - 1e15))
+    assert abs(min(o.loss for o in strategy.outcomes.values())) < 2e14

@@ -32,15 +32,25 @@ def test_a_distribution_is_drawn_from_as_it_is(distribution):
     ids=["randint", "binom", "poisson"],
 )
 def test_whole_numbers_stay_whole(distribution, values):
-    drawn = [p["a"] for p in tried({"a": distribution}, 300)]
+    drawn = [p["a"] for p in tried({"a": distribution})]
     assert {type(value) for value in drawn} == {int}
     assert set(drawn) == values
 
 
+def test_no_value_of_a_discrete_distribution_is_tried_twice():
+    assert sorted(p["a"] for p in tried({"a": stats.geom(0.5)})) == list(range(1, 11))  # and the search then ends
+    gaps = stats.rv_discrete(values=([1, 2, 5], [0.2, 0.3, 0.5]))
+    assert sorted(p["a"] for p in tried({"a": gaps})) == [1, 2, 5]
+    space = load_parameters({"a": stats.poisson(1e5)}).space
+    assert (space["a"].lower, space["a"].upper) == pytest.approx((99_000, 101_000), rel=1e-3)
+
+
 def test_lists_hold_any_objects_as_they_are():
-    objects = [None, True, 1, 1.0, "a", (3, 4), print, {"a": 1}, np.float64(2.5)]
+    objects = [None, True, 1, 1.0, "a", (3, 4), print, {"a": 1}, np.float64(2.5), np.array([0.5, 0.5])]
     drawn = [p["a"] for p in tried({"a": objects})]
     assert {id(value) for value in drawn} == {id(value) for value in objects}
+    choice = {"choice": objects, "default": np.array([0.5, 0.5])}
+    assert load_parameters({"a": choice}).space["a"].default_value == len(objects) - 1
 
 
 def test_numbers_that_rise_or_fall_are_ordered():

@@ -102,6 +102,9 @@ def test_what_was_written_is_what_may_vary(form):
         ("c", {"choice": [False, "maybe"]}, "quote them"),
         ("c", {"choice": [True, 1]}, "true/false are mixed with other values"),
         ("c", {"choice": ["a", "b"], "default": "d"}, r"default must be one of \['a', 'b'\], got 'd'"),
+        ("c", {"choice": [1, 2], "default": True}, r"default must be one of \[1, 2\], got True"),
+        ("c", {"ordinal": [0, 1], "default": False}, r"default must be one of \[0, 1\], got False"),
+        ("c", {"choice": [1, 2], "prior": {"around": True, "sure": 0.5}}, "around one of .*, got True"),
         ("c", {"choice": ["a", "b"], "log": True}, "unknown option 'log' for choice"),
         ("m", {"float": [0, 1], "when": "sgd"}, "when needs {parent: value}"),
         ("m", {"float": [0, 1], "when": {"optimzer": "sgd"}}, "names 'optimzer'.*did you mean 'optimizer'"),
@@ -138,6 +141,18 @@ def test_a_broken_rule_names_the_hyperparameter_and_the_rule(name, broken, rule)
 def test_forbidden_entries(clause, rule):
     with pytest.raises(SpaceError, match=rule):
         load_space({"a": {"choice": [1, 2]}, "forbidden": [clause]})
+
+
+@pytest.mark.parametrize(
+    ("bounds", "step", "values"),
+    [
+        ([0, 0.5], 0.1, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)),
+        ([1234567.891234, 1234568.891234], 0.5, (1234567.891234, 1234568.391234, 1234568.891234)),
+        ([1e9, 1e9 + 0.003], 0.001, (1e9, 1000000000.001, 1000000000.002, 1000000000.003)),
+    ],
+)
+def test_a_grid_is_as_exact_as_its_bounds(bounds, step, values):
+    assert load_space({"x": {"float": bounds, "step": step}})["x"].sequence == values
 
 
 def test_large_whole_numbers_are_exact():
