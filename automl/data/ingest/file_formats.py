@@ -6,12 +6,14 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from automl.data.ingest.csv_lines import has_stray_quotes, n_empty_at_end
 from automl.data.ingest.number_formats import WITH_COMMA, as_numbers, decimal_sign, without_units
 from automl.errors import UserError
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELLS = 2_000_000  # cells per chunk
+ROWS = 1_000  # rows per chunk at least
 MISSING = (  # pandas' defaults without None, which may be a class
     "", "?", "NA", "N/A", "n/a", "NaN", "-NaN", "nan", "-nan", "NULL", "null", "<NA>", "#N/A", "#N/A N/A", "#NA",
     "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
@@ -73,16 +76,22 @@ class ParquetSource:
         strange: Counter[str] | None = None,
     ) -> Iterator[pd.DataFrame]:
         """As for a CSV file; ``written`` has no effect, since Parquet columns are typed."""
+        size = max(ROWS, CELLS // max(1, len(columns or self.names)))
+        for chunk in self._read(size, columns and list(columns)):
+            yield _with_numbers(chunk, numbers, self.decimals, strange)
+
+    def _read(self, size: int, columns: list[str] | None = None, **options: Any) -> Iterator[pd.DataFrame]:
+        """The rows in batches. ``options``: of Arrow, how values become a frame's."""
         import pyarrow
 
-        size, n = max(1_000, CELLS // max(1, len(columns or self.names))), 0
+        n = 0
         try:
-            for batch in self._file.iter_batches(batch_size=size, columns=columns and list(columns)):
+            for batch in self._file.iter_batches(batch_size=size, columns=columns):
                 n += batch.num_rows
                 self.share_read = n / self._file.metadata.num_rows
-                yield _with_numbers(batch.to_pandas(ignore_metadata=True), numbers, self.decimals, strange)
+                yield batch.to_pandas(ignore_metadata=True, **options)
             if n == 0:  # one chunk without rows, as of a CSV file, so that predictions have a header
-                yield self._file.read(columns and list(columns)).to_pandas(ignore_metadata=True)
+                yield self._file.read(columns).to_pandas(ignore_metadata=True)
         except (OSError, pyarrow.ArrowException) as error:
             raise UserError(f"{str(self.path)!r} cannot be read: {' '.join(str(error).split())}") from None
 
@@ -99,13 +108,16 @@ class CsvSource:
             lines = file.readlines(HEAD) + [file.readline() for _ in range(LEAST_LINES)]
             head = [line for line in lines[:HEAD_LINES] if line.strip()]
         given = SEPARATOR_LINE.fullmatch(head[0].strip("\r\n")) if len(head) > 1 else None
-        self.skipped = 0 if given is None else lines.index(head.pop(0)) + 1
+        first = 0 if given is None else lines.index(head.pop(0)) + 1
         if not head:
             raise UserError(f"{str(path)!r} is empty: give a file with a line of column names and a line for each row")
+        self.skipped = lines.index(head[0], first)  # lines before the header
         # In a file of one column the header has no separator, so the file's suffix decides.
         signs = "\t" * (path.suffix.lower() in (".tsv", ".tab")) + SEPARATORS
         self.separator = given[1] if given else max(signs, key=lambda sign: _fields(head, sign))
-        self.quoting: Literal[0, 3] = csv.QUOTE_NONE if self._has_stray_quotes(head) else csv.QUOTE_MINIMAL
+        self.quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
+        if self.separator == "\t" and has_stray_quotes(self._lines()):
+            self.quoting = csv.QUOTE_NONE
         names, *rows = csv.reader(head, delimiter=self.separator, skipinitialspace=True, quoting=self.quoting)
         self.names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]  # pandas' names
         # Of values beyond the header's columns, pandas would take the first ones as an index.
@@ -116,15 +128,10 @@ class CsvSource:
             self._check_that_one_column_is_meant(head)
             self.notes.append("the file has only one column")
 
-    def _has_stray_quotes(self, head: Sequence[str]) -> bool:
-        """Whether values begin with a quote but none ends with one, in lines that have all their fields."""
-        if self.separator != "\t" or "\t" not in head[0] or '"' in head[0]:
-            return False
-        lines = [[value.strip() for value in line.rstrip("\r\n").split("\t")] for line in head]
-        stray = any(
-            value.startswith('"') and (len(value) == 1 or not value.endswith('"')) for line in lines for value in line
-        )
-        return stray and all(len(line) == len(lines[0]) for line in lines)
+    def _lines(self) -> Iterator[str]:
+        """The lines from the header on."""
+        with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
+            yield from islice(file, self.skipped, None)
 
     def _find_decimals(self, rows: Sequence[Sequence[str]], known: Mapping[str, str]) -> dict[str, str]:
         """The decimal sign of each column.
@@ -197,11 +204,20 @@ class CsvSource:
         ``written``: columns kept as spelled, without parsing of numbers or booleans. ``numbers``: columns in which
         everything else becomes missing; ``strange`` counts the values lost.
         """
+        usual = "," if "," in self.decimals.values() and self.separator != "," else "."
+        spelled = {name for name, sign in self.decimals.items() if sign != usual} | (set(written) & set(self.names))
+        kinds = dict.fromkeys([*spelled, *self.surplus], "str")
+        for chunk in self._read(dtype=kinds, decimal=usual, na_values=MISSING, skipinitialspace=True):
+            if columns is not None:
+                chunk = chunk[[name for name in self.names if name in columns]]
+            yield _with_numbers(chunk, numbers, self.decimals, strange)
+
+    def _read(self, **options: Any) -> Iterator[pd.DataFrame]:
+        """The rows in chunks. ``options``: of pandas, how values are read."""
         import pandas as pd
 
         size = self.path.stat().st_size
-        usual = "," if "," in self.decimals.values() and self.separator != "," else "."
-        spelled = {name for name, sign in self.decimals.items() if sign != usual} | (set(written) & set(self.names))
+        is_one = len(self.names) == 1  # then an empty line is an empty example
         try:
             with (
                 self.path.open("rb") as file,
@@ -209,31 +225,28 @@ class CsvSource:
                     file,
                     sep=self.separator,
                     header=0,
-                    names=[*self.names, *self.surplus] if self.surplus else None,
+                    names=[*self.names, *self.surplus],
                     skiprows=self.skipped,
+                    skip_blank_lines=not is_one,
                     quoting=self.quoting,
-                    decimal=usual,
                     encoding=self.encoding,
                     encoding_errors="replace",
-                    dtype=dict.fromkeys([*spelled, *self.surplus], "str"),
-                    na_values=MISSING,
                     keep_default_na=False,
-                    chunksize=max(1_000, CELLS // max(1, len(self.names))),
+                    chunksize=max(ROWS, CELLS // max(1, len(self.names))),
                     low_memory=False,
-                    skipinitialspace=True,
                     on_bad_lines="error",
+                    **options,
                 ) as reader,
             ):
-                for chunk in reader:
-                    if chunk[self.surplus].notna().any(axis=None):
+                for chunk in _without_last(reader, n_empty_at_end(self._lines()) if is_one else 0):
+                    if (chunk[self.surplus].fillna("") != "").any(axis=None):
                         raise UserError(
                             f"{str(self.path)!r} has a row with more values than the {len(self.names)} columns of its "
                             "header; name every column in the first line"
                         )
                     self.share_read = file.tell() / size
-                    if columns is not None or self.surplus:  # usecols would cut off what a row has too many
-                        chunk = chunk[[name for name in self.names if columns is None or name in columns]]
-                    yield _with_numbers(chunk, numbers, self.decimals, strange)
+                    # usecols would cut off what a row has too many
+                    yield chunk[self.names] if self.surplus else chunk
         except pd.errors.ParserError as error:
             found = re.search(r"Expected \d+ fields in line (\d+), saw (\d+)", str(error))
             if found is None:
@@ -243,6 +256,19 @@ class CsvSource:
                 f"{str(self.path)!r} line {line:,} has {seen} values, but the header has {len(self.names)} columns; "
                 f"is a value that contains {self.separator!r} not quoted?"
             ) from None
+
+
+def _without_last(chunks: Iterable[pd.DataFrame], n: int) -> Iterator[pd.DataFrame]:
+    """The chunks without the last n rows."""
+    held: list[pd.DataFrame] = []  # the last chunks, of which the others have at least n rows
+    for chunk in chunks:
+        held.append(chunk)
+        while held and sum(map(len, held[1:])) >= n:
+            yield held.pop(0)
+    left = sum(map(len, held)) - n
+    for chunk in held:
+        yield chunk[:left]
+        left = max(0, left - len(chunk))
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:

@@ -107,6 +107,22 @@ def test_stray_quotes_in_a_tsv_do_not_glue_lines(tmp_path):
     assert read_table(tmp_path / "b.tsv", texts=["en", "es"]).frame.iloc[0].tolist() == ["two\nlines", 'said "so"']
 
 
+@pytest.mark.parametrize("short", [[], ["alone"]])
+def test_a_stray_quote_far_down_in_a_tsv_counts_also_if_a_line_lacks_a_value(short, tmp_path):
+    lines = [f"sentence {i}\toracion {i}" for i in range(6_000)]
+    lines[5_000], lines[5_500] = '"sentence\toracion', 'said: "Yes\toracion'
+    (tmp_path / "a.tsv").write_text("\n".join(["en\tes", *short, *lines]) + "\n")
+    assert len(read_table(tmp_path / "a.tsv", texts=["en", "es"]).frame) == 6_000 + len(short)
+
+
+def test_quotes_in_a_tsv_of_one_column_are_characters_unless_they_all_come_in_pairs(tmp_path):
+    (tmp_path / "a.tsv").write_text('en\nIt rains.\n"A dog, he said.\nI see it.\nand "so" on"\n"again\n')
+    assert read_table(tmp_path / "a.tsv", texts=["en"]).frame["en"].tolist()[1::3] == ['"A dog, he said.', '"again']
+    texts = ["two\nlines", 'said "so"\nand\n\nso', "plain"]
+    pd.DataFrame({"en": texts}).to_csv(tmp_path / "b.tsv", sep="\t", index=False)
+    assert read_table(tmp_path / "b.tsv", texts=["en"]).frame["en"].tolist() == texts
+
+
 def test_compressed_files_and_columns_that_are_not_read_are_reported(tmp_path):
     frame = pd.DataFrame({"body": [f"a text {i} of words" for i in range(60)], "y": list("ab") * 30, "title": "t"})
     frame.to_csv(tmp_path / "a.csv.gz", index=False)

@@ -212,6 +212,16 @@ def test_a_tsv_of_one_column_may_hold_commas(tmp_path):
     assert frame["en"].tolist() == ["Yes, I do.", "No, thanks; later, perhaps."]
 
 
+@pytest.mark.parametrize("rows_of_a_chunk", [2, 10])
+@pytest.mark.parametrize("start", ["", "\n", "sep=;\n\n"])
+def test_an_empty_line_of_one_column_is_an_example_except_at_the_end(start, rows_of_a_chunk, tmp_path, monkeypatch):
+    monkeypatch.setattr("automl.data.ingest.file_formats.ROWS", rows_of_a_chunk)
+    monkeypatch.setattr("automl.data.ingest.file_formats.CELLS", 0)
+    (tmp_path / "new.txt").write_text(start + 'en\nYes\n\n\nNo\n?\n"It\n\nis"\n\n \n\n')
+    frame = pd.concat(open_source(tmp_path / "new.txt").chunks(written=["en"]))
+    assert frame["en"].fillna("").tolist() == ["Yes", "", "", "No", "", "It\n\nis"]
+
+
 # --- what is learnt ---------------------------------------------------------------------------------------------------
 
 
