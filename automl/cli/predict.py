@@ -103,7 +103,7 @@ def _copies(keep: str, data: Path, model: Predictor | JointPredictor) -> Iterato
     names = [keep] if keep in source.names else [name.strip() for name in keep.split(",")]
     for name in names:
         column(name, source.names, "--keep")
-    return (chunk[[*dict.fromkeys(names)]].reset_index(drop=True) for chunk in source.chunks(written=names))
+    return (chunk[[*dict.fromkeys(names)]].reset_index(drop=True) for chunk in source.copies())
 
 
 def _joined(copies: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:

@@ -51,3 +51,9 @@ def n_empty_at_end(lines: Iterable[str]) -> int:
     for line in lines:
         n = 0 if line.strip() else n + 1
     return n
+
+
+def has_spaces_before_quotes(lines: Iterable[str], separator: str) -> bool:
+    """Whether spaces lie between a separator and a quote, where they are part of no value."""
+    spaces = re.compile(rf'(?:^|{re.escape(separator)}) +"')
+    return any(spaces.search(line) is not None for line in lines if '"' in line)

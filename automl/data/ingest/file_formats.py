@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from automl.data.ingest.csv_lines import has_stray_quotes, n_empty_at_end
+from automl.data.ingest.csv_lines import has_spaces_before_quotes, has_stray_quotes, n_empty_at_end
 from automl.data.ingest.number_formats import WITH_COMMA, as_numbers, decimal_sign, without_units
 from automl.errors import UserError
 
@@ -79,6 +79,10 @@ class ParquetSource:
         size = max(ROWS, CELLS // max(1, len(columns or self.names)))
         for chunk in self._read(size, columns and list(columns)):
             yield _with_numbers(chunk, numbers, self.decimals, strange)
+
+    def copies(self) -> Iterator[pd.DataFrame]:
+        """The rows of ``chunks`` with whole numbers as such, also beside missing ones."""
+        yield from self._read(max(ROWS, CELLS // max(1, len(self.names))), integer_object_nulls=True)
 
     def _read(self, size: int, columns: list[str] | None = None, **options: Any) -> Iterator[pd.DataFrame]:
         """The rows in batches. ``options``: of Arrow, how values become a frame's."""
@@ -211,6 +215,11 @@ class CsvSource:
             if columns is not None:
                 chunk = chunk[[name for name in self.names if name in columns]]
             yield _with_numbers(chunk, numbers, self.decimals, strange)
+
+    def copies(self) -> Iterator[pd.DataFrame]:
+        """The rows of ``chunks`` as strings exactly as in the file."""
+        spaces = has_spaces_before_quotes(self._lines(), self.separator)
+        yield from self._read(dtype="str", na_filter=False, skipinitialspace=spaces)
 
     def _read(self, **options: Any) -> Iterator[pd.DataFrame]:
         """The rows in chunks. ``options``: of pandas, how values are read."""

@@ -195,6 +195,27 @@ def test_columns_of_the_file_are_copied_as_spelled_next_to_the_predictions(cells
         invoke(*predict, tmp_path / "new.csv", "--keep", "kind")
 
 
+@pytest.mark.parametrize("layout", ["", " "])
+def test_copied_columns_have_every_character_of_the_file(layout, cells, tmp_path):
+    spelled = ["NA", "null", "?", "N/A", "nan", "None", "", " led", "ends ", "1.50", "true", "007"]
+    names, rows = (cells / "cells.csv").read_text().split("\n", 1)
+    lines = [f'{key},{layout}"a, b",{row}' for key, row in zip(spelled, rows.splitlines(), strict=False)]
+    (tmp_path / "new.csv").write_text("\n".join([f"id,{layout}note,{names}", *lines]) + "\n")
+    files = ["--data", tmp_path / "new.csv", "--out", tmp_path / "told.csv"]
+    invoke("predict", cells / "run", *files, "--keep", "id,note")
+    told = pd.read_csv(tmp_path / "told.csv", dtype=str, keep_default_na=False)
+    assert told["id"].tolist() == ([each.lstrip(" ") for each in spelled] if layout else spelled)
+    assert told["note"].tolist() == ["a, b"] * len(spelled)
+
+
+def test_whole_numbers_copied_from_parquet_stay_whole_beside_missing_ones(cells, tmp_path):
+    frame = pd.read_csv(cells / "cells.csv")[:3].assign(id=pd.array([2**53 + 1, None, 7], "Int64"))
+    frame.to_parquet(tmp_path / "new.parquet")
+    invoke("predict", cells / "run", "--out", tmp_path / "told.csv", "--data", tmp_path / "new.parquet", "--keep", "id")
+    told = pd.read_csv(tmp_path / "told.csv", dtype=str, keep_default_na=False)
+    assert told["id"].tolist() == ["9007199254740993", "", "7"]
+
+
 def test_columns_that_cannot_be_used_are_named_in_a_warning(cells, tmp_path):
     frame = pd.read_csv(cells / "cells.csv")[:20]
     frame.assign(**{"mean radius": "big", "mean area": ["big", *frame["mean area"][1:]]}).to_csv(
