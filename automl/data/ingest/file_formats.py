@@ -7,6 +7,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,12 +37,12 @@ csv.field_size_limit(2**31 - 1)  # the library's limit of 128 KB is too low for 
 
 
 def open_source(path: Path, decimals: Mapping[str, str] | None = None) -> CsvSource | ParquetSource:
-    """The source for a file, by suffix. ``decimals``: signs by column, used where a CSV is ambiguous."""
+    """The source for a file, by suffix. ``decimals``: signs by column, used where the file is ambiguous."""
     if not path.exists():
         raise UserError(f"there is no file {str(path)!r}")
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in (".parquet", ".pq"):
-        return ParquetSource(path)
+        return ParquetSource(path, decimals or {})
     if set(suffixes) & {".csv", ".tsv", ".txt", ".tab", ".data"}:
         return CsvSource(path, decimals or {})
     if path.is_dir():
@@ -50,22 +51,31 @@ def open_source(path: Path, decimals: Mapping[str, str] | None = None) -> CsvSou
 
 
 class ParquetSource:
-    """A Parquet file, read in batches of rows."""
+    """A Parquet file, read in batches of rows; the decimal signs of numbers stored as strings are inferred."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, decimals: Mapping[str, str]) -> None:
         import pyarrow
         import pyarrow.parquet as parquet
 
         self.path = path
         self.notes: list[str] = []
         self.share_read = 0.0
-        self.decimals: dict[str, str] = {}
+        self._known = decimals
         try:
             self._file = parquet.ParquetFile(path)
         except (OSError, pyarrow.ArrowInvalid) as error:
             raise UserError(f"{str(path)!r} is not a Parquet file: {' '.join(str(error).split())}") from None
         self.names = list(self._file.schema_arrow.names)
         _check_names(path, self.names)
+
+    @cached_property
+    def decimals(self) -> dict[str, str]:
+        """The decimal sign of each column of strings, inferred as for a CSV file that is not separated by commas."""
+        strings = [field.name for field in self._file.schema_arrow if _holds_strings(field.type)]
+        head = next(self._read(HEAD_LINES, strings[:MOST_COLUMNS_LOOKED_AT]))
+        by_column = {name: decimal_sign(head[name].dropna()) for name in head}
+        usual = "," if "," in by_column.values() else "."
+        return {name: by_column.get(name) or self._known.get(name) or usual for name in strings}
 
     def chunks(
         self,
@@ -76,9 +86,9 @@ class ParquetSource:
         strange: Counter[str] | None = None,
     ) -> Iterator[pd.DataFrame]:
         """As for a CSV file; ``written`` has no effect, since Parquet columns are typed."""
-        size = max(ROWS, CELLS // max(1, len(columns or self.names)))
+        size, decimals = max(ROWS, CELLS // max(1, len(columns or self.names))), self.decimals
         for chunk in self._read(size, columns and list(columns)):
-            yield _with_numbers(chunk, numbers, self.decimals, strange)
+            yield _with_numbers(chunk, numbers, decimals, strange)
 
     def copies(self) -> Iterator[pd.DataFrame]:
         """The rows of ``chunks`` with whole numbers as such, also beside missing ones."""
@@ -98,6 +108,14 @@ class ParquetSource:
                 yield self._file.read(columns).to_pandas(ignore_metadata=True)
         except (OSError, pyarrow.ArrowException) as error:
             raise UserError(f"{str(self.path)!r} cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _holds_strings(kind: Any) -> bool:
+    """Whether a type of Arrow is that of strings or of categories of strings."""
+    from pyarrow import types
+
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
 
 
 class CsvSource:

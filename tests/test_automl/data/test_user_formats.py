@@ -440,6 +440,30 @@ def test_parquet_columns_of_other_types_are_read(tmp_path):
     assert read["key"].tolist() == list("abcd")
 
 
+def test_numbers_that_parquet_holds_as_strings_have_the_decimal_sign_of_their_columns_or_of_the_model(tmp_path):
+    file, rng = tmp_path / "a.parquet", np.random.default_rng(0)
+    x, area = rng.random(60).round(3), 1_000 + np.arange(60)
+    written = pd.Series(x).map("{:.3f}".format).str.replace(".", ",")
+    thousands = pd.Series(area).map("{:,}".format).str.replace(",", ".")
+    frame = pd.DataFrame({"x": written, "area": thousands, "z": rng.random(60), "y": np.arange(60) / 7})
+    for area_as in ("str", "category"):
+        frame.astype({"area": area_as}).to_parquet(file)
+        table = read_table(file, numeric={"area": True})
+        assert table.frame["x"].to_numpy() == pytest.approx(x)
+        assert table.frame["area"].tolist() == area.tolist()
+        assert table.frame["z"].to_numpy() == pytest.approx(frame["z"].to_numpy())
+    frame.to_parquet(file)
+    prepare(Request(str(file), "y"), tmp_path / "data")
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    new = pd.DataFrame({"x": ["1,750", "2,125"], "area": ["1.208", "1.209"], "z": [1.5, 2.5]})
+    new.to_parquet(file)
+    [chunk] = encoder.frames(file, Counter())
+    assert chunk["x"].tolist() == [1.75, 2.125]
+    wanted = encoder.encode(new)["columns"]
+    assert encoder.encode(chunk)["columns"] == pytest.approx(wanted)
+    assert encoder.encode(encoder.as_frame(file))["columns"] == pytest.approx(wanted)
+
+
 def test_a_damaged_page_and_a_name_given_twice_are_one_line_in_parquet_too(tmp_path):
     file = tmp_path / "a.parquet"
     pd.DataFrame({"x": np.arange(5_000)}).to_parquet(file)
