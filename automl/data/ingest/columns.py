@@ -21,7 +21,7 @@ from automl.data.ingest.json_examples import (
     objects_schema,
     shown,
 )
-from automl.data.ingest.number_formats import as_numbers, differing, number_of
+from automl.data.ingest.number_formats import as_numbers, as_text, differing, number_of
 from automl.data.ingest.offsets import offset_of, unit_of
 from automl.data.ingest.read_table import check_there, plain_text
 from automl.data.ingest.text_features import TextFeatures
@@ -317,7 +317,7 @@ class ColumnsEncoder:
 def texts_of(values: pd.Series[Any]) -> list[str]:
     """A column as strings, empty where a value is missing."""
     missing = values.isna().to_numpy()
-    return ["" if gone else str(value) for value, gone in zip(values, missing, strict=True)]
+    return ["" if gone else as_text(value) for value, gone in zip(values, missing, strict=True)]
 
 
 def _codes(values: pd.Series[Any], categories: Sequence[str]) -> NDArray[np.float32]:

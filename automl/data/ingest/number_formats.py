@@ -70,7 +70,24 @@ def differing(values: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:
     try:
         return pd.factorize(values.astype(object))
     except TypeError:  # unhashable values: Parquet has columns of lists
-        return pd.factorize(values.map(str, na_action="ignore"))
+        return pd.factorize(values.map(as_text, na_action="ignore"))
+
+
+def as_text(value: Any) -> str:
+    """A value as a string; a list is written alike whether it came as a list, a tuple or an array of Parquet."""
+    return str(_plain(value)) if isinstance(value, list | tuple | dict | np.ndarray) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Lists, tuples and arrays as lists of Python's values, without whole numbers as floats, as 1 is beside None."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and (np.isnan(value) or value.is_integer()):
+        return None if np.isnan(value) else int(value)
+    return value
 
 
 def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:

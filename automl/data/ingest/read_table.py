@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.file_formats import SIGNS, CsvSource, ParquetSource, open_source
-from automl.data.ingest.number_formats import are_infinite, as_numbers, differing
+from automl.data.ingest.number_formats import are_infinite, as_numbers, as_text, differing
 from automl.errors import UserError
 from strategies.errors import did_you_mean
 
@@ -270,7 +270,7 @@ def plain_text(value: Any) -> str:
     """A categorical value as text: 1.0 becomes "1" (missing values turn 1 into 1.0), true becomes "True"."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
-    text = str(value).strip()
+    text = as_text(value).strip()
     return text.capitalize() if text.lower() in ("true", "false") else text
 
 

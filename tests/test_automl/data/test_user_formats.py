@@ -464,6 +464,20 @@ def test_numbers_that_parquet_holds_as_strings_have_the_decimal_sign_of_their_co
     assert encoder.encode(encoder.as_frame(file))["columns"] == pytest.approx(wanted)
 
 
+def test_a_column_of_lists_is_read_alike_from_frames_and_files(tmp_path):
+    tags = [["red", "new"], ["blue", None], [], ("red", "new")] * 2
+    sizes = [[1, None], [2], [3, 4], [1, None]] * 2
+    frame = pd.DataFrame({"tags": tags, "sizes": sizes, "kind": [{"code": [1, 2]}, {"code": [3]}] * 4})
+    frame.to_parquet(tmp_path / "a.parquet")
+    table = read_table(tmp_path / "a.parquet")
+    columns = ColumnsEncoder.fit(table.frame, {}, table.decimals)
+    wanted = columns.encode(table.frame)
+    assert [len(set(values)) for values in wanted.T] == [3, 3, 2]
+    arrow = pd.read_parquet(tmp_path / "a.parquet", dtype_backend="pyarrow")
+    for other in (frame, pd.read_parquet(tmp_path / "a.parquet"), arrow):
+        assert np.array_equal(columns.encode(other), wanted)
+
+
 def test_a_damaged_page_and_a_name_given_twice_are_one_line_in_parquet_too(tmp_path):
     file = tmp_path / "a.parquet"
     pd.DataFrame({"x": np.arange(5_000)}).to_parquet(file)
