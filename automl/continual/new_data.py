@@ -32,7 +32,7 @@ from automl.data.ingest.prepare import (
 from automl.data.ingest.read_table import plain_text, spelled_text
 from automl.data.ingest.request import MissingColumn, Request
 from automl.data.ingest.split import LEAST_ROWS, SplitRows, check_enough, without_duplicates
-from automl.data.ingest.target import LEAST_OF_A_CLASS, numbers
+from automl.data.ingest.target import LEAST_OF_A_CLASS, about_case, numbers
 from automl.data.inputs import Array
 from automl.data.memory_map import read_prepared, write_prepared
 from automl.data.splits import Splits, held_out
@@ -185,7 +185,7 @@ def _labels(rows: LabelledRows, old: Target) -> tuple[NDArray[np.int64], NDArray
     target = Classes((*old.names, *map(str, added)))
     place = {name: i for i, name in enumerate(target.names)}
     good = np.array([name in place for name in names], dtype=bool)
-    notes = []
+    notes = about_case(added, old.names)
     if len(there) < len(rows.labels):
         notes.append(f"{len(rows.labels) - len(there):,} rows without a value of {rows.target!r} are left out")
     if not good.all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -127,13 +128,20 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
             f"the target {name!r} has {len(kept):,} classes, at most {MAX_CLASSES} are supported; "
             f"{_instead(values[there], 'give another --target')}"
         )
-    spelled = {str(one).casefold(): str(one) for one in kept}
-    if len(spelled) < len(kept):
-        alike = next((one, spelled[one.casefold()]) for one in map(str, kept) if spelled[one.casefold()] != one)
-        notes.append(f"classes that differ only in case are treated as different: {alike[0]}, {alike[1]}")
+    notes += about_case(map(str, kept))
     new = np.cumsum(~rare) - 1
     good = ~rare[codes]
     return Labelled(np.flatnonzero(there)[good], new[codes[good]].astype(np.int64), tuple(map(str, kept)), notes)
+
+
+def about_case(names: Iterable[str], known: Iterable[str] = ()) -> list[str]:
+    """A note if one of the classes differs only in case from another, or from a known one."""
+    spelled = {name.casefold(): name for name in known}
+    for name in names:
+        other = spelled.setdefault(name.casefold(), name)
+        if other != name:
+            return [f"classes that differ only in case are treated as different: {other}, {name}"]
+    return []
 
 
 def _instead(values: pd.Series[Any], otherwise: str) -> str:

@@ -317,6 +317,18 @@ def test_classes_are_named_as_spelled_and_known_in_other_spellings(spelled, name
         assert (new.new_classes, new.y.tolist()) == ((), [0, *[1] * (len(spelled) - 1)] * 40)
 
 
+def test_new_classes_that_differ_from_known_ones_only_in_case_are_reported(tmp_path):
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=120), "y": ["No", "Yes"] * 60})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    prepare(Request(str(tmp_path / "a.csv"), "y"), tmp_path / "data")
+    frame.replace({"y": {"No": "NO"}}).to_csv(tmp_path / "new.csv", index=False)
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    target = load_data(str(tmp_path / "data" / "columns"), None).target
+    new = read_new(encoder, Request(str(tmp_path / "new.csv"), "y"), target, tmp_path / "data")
+    assert new.new_classes == ("NO",)
+    assert "classes that differ only in case are treated as different: No, NO" in new.notes
+
+
 def test_padded_numbers_that_are_many_are_no_classes(tmp_path):
     pd.DataFrame({"x": np.arange(200) * 1.5, "y": [f"{i:03}" for i in range(200)]}).to_csv(tmp_path / "a.csv")
     prepare(Request(str(tmp_path / "a.csv"), "y"), tmp_path / "data")
