@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.continual.paired_bootstrap import Truth
-from automl.data.ingest.encoder import Encoder, LabelledRows
+from automl.data.ingest.encoder import Encoder, LabelledRows, load_encoder
 from automl.data.ingest.number_formats import differing, number_of
 from automl.data.ingest.prepare import (
     ENCODER_FOLDER,
@@ -80,9 +80,10 @@ def read_new(
     Examples that the run already has are left out, and new training examples of groups in the sets that judge models,
     ``judges``. TooFewNew if the run has nearly all of them; UserError for problems in the new data.
     """
+    written = load_encoder(folder / ENCODER_FOLDER)[1].get("formats", {})  # runs of earlier versions lack it
     codes = any(plain_text(number_of(name)) != name for name in old.names)
     try:
-        rows = encoder.labelled(replace(request, spelled=codes))
+        rows = encoder.labelled(replace(request, spelled=codes, **written))
     except MissingColumn as error:  # the option was given to the run, not to the update
         labels = "; for predictions without labels: automl predict" if error.option == "--target" else ""
         needed = f"the new data have no column {error.name!r}, the run's {error.option}: an update needs it{labels}"

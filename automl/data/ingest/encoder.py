@@ -67,6 +67,7 @@ class LabelledRows:
     details: dict[str, Any] = field(default_factory=dict)  # what the encoder needs from reading
     weights: NDArray[np.float32] | None = None  # how much each row counts
     offset: float | None = None  # of the target, if it is an input too; None: as ``offset_of`` finds
+    formats: Mapping[str, Any] = field(default_factory=dict)  # as of ``request.formats``
     overlaps: NDArray[np.int64] | None = None  # per row: the newest one predicted before its label is known
 
 

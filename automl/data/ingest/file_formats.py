@@ -87,25 +87,25 @@ class ParquetSource:
     ) -> Iterator[pd.DataFrame]:
         """As for a CSV file; ``written`` has no effect, since Parquet columns are typed."""
         size, decimals = max(ROWS, CELLS // max(1, len(columns or self.names))), self.decimals
-        for chunk in self._read(size, columns and list(columns)):
+        for chunk in self._read(size, columns):
             yield _with_numbers(chunk, numbers, decimals, strange)
 
     def copies(self) -> Iterator[pd.DataFrame]:
         """The rows of ``chunks`` with whole numbers as such, also beside missing ones."""
         yield from self._read(max(ROWS, CELLS // max(1, len(self.names))), integer_object_nulls=True)
 
-    def _read(self, size: int, columns: list[str] | None = None, **options: Any) -> Iterator[pd.DataFrame]:
+    def _read(self, size: int, columns: Sequence[str] | None = None, **options: Any) -> Iterator[pd.DataFrame]:
         """The rows in batches. ``options``: of Arrow, how values become a frame's."""
         import pyarrow
 
         n = 0
         try:
-            for batch in self._file.iter_batches(batch_size=size, columns=columns):
+            for batch in self._file.iter_batches(batch_size=size, columns=columns and list(columns)):
                 n += batch.num_rows
                 self.share_read = n / self._file.metadata.num_rows
                 yield batch.to_pandas(ignore_metadata=True, **options)
             if n == 0:  # one chunk without rows, as of a CSV file, so that predictions have a header
-                yield self._file.read(columns).to_pandas(ignore_metadata=True)
+                yield self._file.read(columns and list(columns)).to_pandas(ignore_metadata=True)
         except (OSError, pyarrow.ArrowException) as error:
             raise UserError(f"{str(self.path)!r} cannot be read: {' '.join(str(error).split())}") from None
 
@@ -115,7 +115,7 @@ def _holds_strings(kind: Any) -> bool:
     from pyarrow import types
 
     kind = kind.value_type if types.is_dictionary(kind) else kind
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 class CsvSource:

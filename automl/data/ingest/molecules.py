@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from automl.data.ingest import encoder
 from automl.data.ingest.read_table import column_names
-from automl.data.ingest.request import SMILES_NAMES, Request, listed
+from automl.data.ingest.request import SMILES_NAMES, Request, formats, listed
 from automl.data.ingest.split import can_be_grouped
 from automl.data.ingest.split_columns import groups_and_times
 from automl.data.ingest.string_column import StringEncoder, as_texts, text_and_labels
@@ -83,7 +83,7 @@ def read(request: Request) -> encoder.LabelledRows:
     smiles = request.smiles or next((name for name in names if name.lower() in SMILES_NAMES), None)
     if smiles is None:
         raise UserError(f"no SMILES column given: --smiles NAME; the file has: {listed(names)}")
-    frame, labels, notes = text_and_labels(request, smiles, "--smiles", names)
+    frame, labels, decimals, notes = text_and_labels(request, smiles, "--smiles", names)
     molecules = [molecule_of(text) for text in frame[smiles]]
     good = np.array([molecule is not None for molecule in molecules])
     if not good.any():
@@ -95,7 +95,7 @@ def read(request: Request) -> encoder.LabelledRows:
             f"the first is row {first + 1:,}, {frame[smiles].iloc[first]!r}"
         )
     kept = [molecule for molecule in molecules if molecule is not None]
-    groups, times = groups_and_times(request, notes)
+    groups, times, time_form = groups_and_times(request, notes)
     keys = np.array([canonical_smiles(molecule) for molecule in kept])
     if groups is None and times is None:
         groups, what = scaffolds(kept, keys), "scaffold"
@@ -115,4 +115,5 @@ def read(request: Request) -> encoder.LabelledRows:
         groups,
         what,
         details={"smiles": smiles},
+        formats=formats(request, decimals, time_form),
     )

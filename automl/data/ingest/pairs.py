@@ -70,7 +70,7 @@ def read(request: Request) -> encoder.LabelledRows:
     if not whole.all():
         table.notes.append(f"{(~whole).sum():,} pairs with an empty side are left out")
     frame = frame[whole].reset_index(drop=True)
-    groups, times = groups_and_times(request, table.notes)
+    groups, times, _ = groups_and_times(request, table.notes)
     return encoder.LabelledRows(
         frame,
         frame[request.into],

@@ -135,7 +135,7 @@ def prepare(request: Request, folder: Path) -> Report:
         if request.quantiles:
             target = Quantiles.of(labelled.y[parts.train], request.quantiles, labelled.offset)
         length, ragged = _write_arrays(encoder, frames, labelled, target, parts, folder)
-    encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
+    encoder.save(folder / ENCODER_FOLDER, {"target": rows.target, "formats": dict(rows.formats)})
     name = "-".join(filter(None, (request.path.stem, request.into or request.target)))
     how = _write_folds(rows, labelled, parts, copies, folder)
     if rows.weights is not None:

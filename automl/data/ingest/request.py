@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from automl.errors import UserError
 from strategies.errors import did_you_mean
@@ -47,6 +48,8 @@ class Request:
     quantiles: Sequence[float] | None = None  # of the target, to predict instead of its mean; between 0 and 1
     others: Sequence[str] = ()  # columns that other models predict, which are not inputs
     n_test: int | None = None  # number of last rows that are the test set; None: it is drawn
+    decimals: Mapping[str, str] = field(default_factory=dict)  # of a model: signs by column, where a file is ambiguous
+    time_form: str | None = None  # of a model: the format of times, if it fits all of a file
 
     @property
     def path(self) -> Path:
@@ -148,6 +151,12 @@ def spelled_target(request: Request) -> dict[str, bool]:
 def spelled_group(request: Request) -> dict[str, bool]:
     """Marks the group as non-numeric: as numbers, 01 would be 1, and long ones would equal others."""
     return {} if request.group is None else {request.group: False}
+
+
+def formats(request: Request, decimals: Mapping[str, str], time_form: str | None) -> dict[str, Any]:
+    """How the columns beside the inputs are written in a file, as fields of a request to read another like it."""
+    signs = {name: sign for name, sign in decimals.items() if name in (request.target, request.weight)}
+    return {"decimals": signs, "time_form": time_form}
 
 
 def target_classes(request: Request) -> dict[str, int]:

@@ -28,23 +28,30 @@ def check_split(request: Request, names: Sequence[str]) -> None:
 
 def split_by(
     request: Request, frame: pd.DataFrame, notes: list[str]
-) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """The groups and the times of rows; notes on how dates are read are appended to ``notes``."""
+) -> tuple[NDArray[Any] | None, NDArray[Any] | None, str | None]:
+    """The groups and the times of rows, and the format of the latter if they are dates in strings.
+
+    Notes on how dates are read are appended to ``notes``.
+    """
     groups = None if request.group is None else group_names(frame[request.group], request.group)
     if request.time is None:
-        return groups, None
+        return groups, None, None
     values = frame[request.time]
-    form = date_format(values) if values.dtype == "category" else None
+    form = None
+    if values.dtype == "category":
+        known = request.time_form
+        fits = known is not None and as_dates(values, known).notna().all()
+        form = known if fits else date_format(values)
     times = moments(values, request.time, form)
     notes += about_dates(frame, {request.time: form})
-    return groups, times
+    return groups, times, form
 
 
-def groups_and_times(request: Request, notes: list[str]) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+def groups_and_times(request: Request, notes: list[str]) -> tuple[NDArray[Any] | None, NDArray[Any] | None, str | None]:
     """As ``split_by``, for a file where neither column is an input."""
     wanted = [name for name in (request.group, request.time) if name is not None]
     if not wanted:
-        return None, None
+        return None, None, None
     check_split(request, column_names(request.path))
     table = read_table(request.path, columns=wanted, numeric=spelled_group(request), exact=[request.time])
     return split_by(request, table.frame, notes)

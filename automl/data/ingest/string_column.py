@@ -65,8 +65,8 @@ class StringEncoder(encoder.Encoder):
 
 def text_and_labels(
     request: Request, text: str, option: str, names: list[str]
-) -> tuple[pd.DataFrame, pd.Series[Any], list[str]]:
-    """A column of strings (empty if missing) and the target, with notes on the file."""
+) -> tuple[pd.DataFrame, pd.Series[Any], Mapping[str, str], list[str]]:
+    """A column of strings (empty if missing) and the target, with the file's decimal signs and notes on it."""
     column(text, names, option)
     if request.target is None:
         raise UserError(f"no target column given: --target NAME; the file has: {listed(names)}")
@@ -77,10 +77,11 @@ def text_and_labels(
         columns=wanted,
         texts=[text],
         numeric=spelled_target(request),
+        decimals=request.decimals,
         classes=target_classes(request),
     )
     table.notes.extend(unread(names, [*wanted, request.group, request.time]))
-    return table.frame[[text]].fillna(""), table.frame[request.target], table.notes
+    return table.frame[[text]].fillna(""), table.frame[request.target], table.decimals, table.notes
 
 
 def unread(names: Sequence[str], used: Sequence[str | None]) -> list[str]:

@@ -16,7 +16,7 @@ from automl.data.ingest.columns import ColumnsEncoder, date_format
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
 from automl.data.ingest.read_table import check_is_frame, column_names, read_table
-from automl.data.ingest.request import Request, column, listed, spelled_group, spelled_target, target_classes
+from automl.data.ingest.request import Request, column, formats, listed, spelled_group, spelled_target, target_classes
 from automl.data.ingest.split_columns import about_dates, check_split, row_weights, split_by
 from automl.data.inputs import Array, Columns, Inputs
 from automl.errors import UserError
@@ -141,13 +141,13 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
     table = read_table(
         request.path,
         numeric=numeric | spelled_group(request) | spelled_target(request),
-        decimals=None if known is None else known.decimals,
+        decimals={**request.decimals, **({} if known is None else known.decimals)},
         exact=[request.time, *(() if known is None else known.exact)],
         classes=target_classes(request),
     )
     frame = table.frame
     labels = frame.pop(request.target)
-    groups, times = split_by(request, frame, table.notes)
+    groups, times, time_form = split_by(request, frame, table.notes)
     weights = None if request.weight is None else row_weights(frame[request.weight], request.weight)
     others = (request.group, request.time, request.weight, *request.others)
     # New rows for a model may lack the columns that other models predict.
@@ -163,6 +163,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
         f"column {request.group!r}",
         weights=weights,
         details={"decimals": dict(table.decimals)},
+        formats=formats(request, table.decimals, time_form),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from automl.data.ingest import encoder
 from automl.data.ingest.number_formats import as_numbers
 from automl.data.ingest.read_table import column_names
-from automl.data.ingest.request import Request, listed
+from automl.data.ingest.request import Request, formats, listed
 from automl.data.ingest.split_columns import groups_and_times
 from automl.data.ingest.string_column import StringEncoder, as_texts, text_and_labels
 from automl.data.ingest.tokenizers import longest, text_tokenizer
@@ -51,13 +51,13 @@ def read(request: Request) -> encoder.LabelledRows:
     names = column_names(request.path)
     if request.text is None:
         raise UserError(f"no text column given: --text NAME; the file has: {listed(names)}")
-    frame, labels, notes = text_and_labels(request, request.text, "--text", names)
+    frame, labels, decimals, notes = text_and_labels(request, request.text, "--text", names)
     if not np.isnan(as_numbers(frame[request.text])).any():
         raise UserError(f"--text {request.text!r} holds numbers, not texts; leave --text out to use all columns")
     empty = frame[request.text].str.strip() == ""
     if empty.any():
         notes.append(f"missing or empty texts: {empty.sum():,}")
-    groups, times = groups_and_times(request, notes)
+    groups, times, time_form = groups_and_times(request, notes)
     return encoder.LabelledRows(
         frame,
         labels,
@@ -68,4 +68,5 @@ def read(request: Request) -> encoder.LabelledRows:
         groups,
         f"column {request.group!r}",
         details={"text": request.text},
+        formats=formats(request, decimals, time_form),
     )

@@ -1,6 +1,8 @@
 """Problems in users' texts, images, sequences, series, molecules and pairs, and their reports."""
 
+import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -327,6 +329,41 @@ def test_new_classes_that_differ_from_known_ones_only_in_case_are_reported(tmp_p
     new = read_new(encoder, Request(str(tmp_path / "new.csv"), "y"), target, tmp_path / "data")
     assert new.new_classes == ("NO",)
     assert "classes that differ only in case are treated as different: No, NO" in new.notes
+
+
+def prices(n, start, rng):
+    """A table with decimal commas and days first, and a text to each row."""
+    frame = pd.DataFrame({"x": rng.integers(0, 99, n), "day": pd.date_range(start, periods=n)})
+    frame["note"] = [" ".join(rng.choice(list("abcdefgh"), 9)) for _ in range(n)]
+    return frame.assign(w=np.arange(n) + 1_001, y=200_000 + np.arange(n) * 1_001)
+
+
+def thousands(values):
+    return values.map("{:,}".format).str.replace(",", ".")
+
+
+@pytest.mark.parametrize("text", [None, "note"])
+def test_labels_weights_and_times_of_new_data_are_read_as_those_of_the_run(text, tmp_path):
+    rng = np.random.default_rng(0)
+    old, new = prices(120, "2024-01-01", rng), prices(60, "2025-01-01", rng)
+    new["day"] = pd.to_datetime(new["day"].dt.strftime("2025-%m-") + (new["day"].dt.day % 12 + 1).astype(str))
+    for name, frame, end in (("a", old, ",50 €"), ("new", new, "")):
+        told = {"day": frame["day"].dt.strftime("%d/%m/%Y")}
+        told |= {column: thousands(frame[column]) + end for column in ("w", "y")}
+        frame.assign(**told).to_csv(tmp_path / f"{name}.csv", index=False, sep=";", decimal=",")
+    request = Request(str(tmp_path / "a.csv"), "y", text=text, time="day", weight=None if text else "w")
+    prepare(request, tmp_path / "data")
+    encoder, facts = load_encoder(tmp_path / "data" / "encoder")
+    target = load_data(str(tmp_path / "data" / encoder.views.usual), None).target
+    found = read_new(encoder, replace(request, data=str(tmp_path / "new.csv")), target, tmp_path / "data")
+    assert (found.y + target.offset).tolist() == new["y"].tolist()
+    assert found.weights is None if text else found.weights.tolist() == new["w"].tolist()
+    days = new["day"].to_numpy()
+    assert days[found.parts.train].max() <= days[found.parts.test].min()
+    saved = tmp_path / "data" / "encoder" / "encoder.json"  # as written by an earlier version
+    saved.write_text(json.dumps({name: value for name, value in facts.items() if name != "formats"}))
+    found = read_new(encoder, replace(request, data=str(tmp_path / "new.csv")), target, tmp_path / "data")
+    assert len(found.y) == len(new)
 
 
 def test_padded_numbers_that_are_many_are_no_classes(tmp_path):
