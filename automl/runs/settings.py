@@ -171,10 +171,11 @@ class Settings:
         changes = {}
         before, now = self.to_json(), asked.to_json()  # where a tuple is a list, as in what was stored
         for name, value in now.items():
-            if value is None or value == before[name]:
+            if value is None or _given(value) == _given(before[name]):
                 continue
             if name not in MAY_CHANGE:
-                raise UserError(f"the run has {option(name)} {before[name]!r}, not {value!r}; a resumed run keeps it")
+                had, asks = _given(before[name]), _given(value)
+                raise UserError(f"the run has {option(name)} {had!r}, not {asks!r}; a resumed run keeps it")
             changes[name] = getattr(asked, name)
         return replace(self, **changes)
 
@@ -188,6 +189,11 @@ class Settings:
         """The inverse of ``to_json``."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in content.items() if name in known})
+
+
+def _given(value: Any) -> Any:
+    """Of a request, what was given: an earlier version may have stored fewer fields."""
+    return {name: each for name, each in value.items() if each} if isinstance(value, dict) else value
 
 
 def option(name: str) -> str:

@@ -286,6 +286,8 @@ def test_the_command_of_a_run_resumes_it_though_json_knows_no_tuples():
     asked = Settings(data=asdict(Request("table.csv", "price", quantiles=(0.1, 0.9))), track=("mlflow", "tensorboard"))
     stored = Settings.from_json(json.loads(json.dumps(asked.to_json())))
     assert stored.resumed_with(asked) == stored
+    earlier = replace(stored, data={"data": "a.csv", "target": "price"})  # of a version whose requests had fewer fields
+    assert earlier.resumed_with(Settings(data=asdict(Request("a.csv", "price")))) == earlier
     with pytest.raises(UserError, match=r"the run has --data .*table\.csv"):
         stored.resumed_with(Settings(data=asdict(Request("other.csv", "price"))))
 
