@@ -22,7 +22,7 @@ class Drift:
     """One property, compared between old and new examples."""
 
     name: str
-    old: float  # mean over the examples; for categories the share of the most frequent one
+    old: float  # mean over the examples; of missing values their share, of categories that of the most frequent one
     new: float
     distance: float  # largest difference of the distribution functions; for categories the total variation
     p: float  # corrected for the number of properties (Holm 1979)
@@ -48,7 +48,7 @@ def drifts(inputs: Inputs, old: Array, new: Array, names: tuple[str, ...] = ()) 
 
 
 def properties(inputs: Inputs, x: Array, names: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
-    """The properties compared, (n,) each: floats are numbers, integers are categories.
+    """The properties compared, (n,) each: floats are numbers, integers categories, and Booleans say what is missing.
 
     For a table: its columns. For texts: the numbers of words and characters. For token sequences: the length and the
     share of unknown tokens. For signals and images: mean and standard deviation of each channel, and the length. For
@@ -88,8 +88,7 @@ def _of_table(inputs: Columns, x: Array, names: tuple[str, ...]) -> dict[str, ND
             found[name] = values.astype(np.int64)
             continue
         found[name] = values.astype(float)
-        missing = np.isnan(values)
-        found[f"{name} missing"] = missing.astype(np.int64)
+        found[f"{name} missing"] = np.isnan(values)
     return found
 
 
@@ -105,6 +104,6 @@ def _compared(name: str, old: NDArray[Any], new: NDArray[Any]) -> Drift:
     values = np.union1d(old, new)
     counts = np.array([[np.sum(side == value) for value in values] for side in (old, new)])
     shares = counts / counts.sum(1, keepdims=True)
-    top = int(counts[0].argmax())
+    before, after = (old.mean(), new.mean()) if old.dtype.kind == "b" else shares[:, counts[0].argmax()]
     p = 1.0 if len(values) == 1 else float(stats.chi2_contingency(counts, correction=False).pvalue)
-    return Drift(name, float(shares[0, top]), float(shares[1, top]), float(np.abs(shares[0] - shares[1]).sum() / 2), p)
+    return Drift(name, float(before), float(after), float(np.abs(shares[0] - shares[1]).sum() / 2), p)

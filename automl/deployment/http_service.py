@@ -142,6 +142,8 @@ class Service:
             return _refusal(422, str(error))
         except TimeoutError:
             return _refusal(503, f"no prediction within {self.limits.seconds:g} seconds; send fewer examples at a time")
+        except asyncio.CancelledError:  # the server ends before the request was read
+            return _refusal(503, "the server is shutting down")
         except Exception:
             logging.getLogger(__name__).exception("a request failed")
             return _refusal(500, "the model failed on these examples; see the server's log")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.data.ingest.read_table import plain_text
+from automl.data.ingest.request import MAX_WHOLE_CLASSES
 from automl.data.ingest.target import LEAST_OF_A_CLASS, target_kind
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ LABELS_OF_ROWS = re.compile(r"Unnamed: 0|__index_level_\d+__|row[._ ]?names?")  
 IDS = re.compile(r"id|row|index|case|obs|observation|n[ro]|num|number", re.IGNORECASE)  # of rows, possibly with gaps
 TIMES = re.compile(r"(.*[^a-z])?(year|quarter|month|week|day|date|hour|time)", re.IGNORECASE)  # that may count on
 STRAIGHT = 0.9999  # correlation above which a column counts as the target in other units
+MOST_COMPARED = 500  # different values up to which a column is compared with the labels
 LEAST_TO_TELL, MOST_TO_TELL = 20, 20_000  # rows; with fewer, a column can separate the classes by chance
 WORDS_OF_TEXT = 4  # minimum mean number of words in a column of sentences
 LEAST_DISTINCT = 50  # values up to which a column is not mostly distinct
@@ -107,14 +109,27 @@ def determines_target(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
 
 
 def _equals(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
-    """Whether a column equals the labels or maps one-to-one to them."""
-    both = values.notna() & labels.notna()
-    if not both.any():
+    """Whether a column equals the labels or maps one-to-one to them, where it has values or with missing as one."""
+    values, labels = values[labels.notna()], labels[labels.notna()]
+    there = values.notna()
+    n_labels, enough = labels.nunique(), there.sum() >= min(LEAST_TO_TELL, len(labels))
+    if not there.any():
         return False
-    one, other = values[both], labels[both]
-    if one.dtype.kind in "fiu" and other.dtype.kind in "fiu" and bool((one == other).all()):
+    one, other = values[there], labels[there]
+    if enough and one.dtype.kind in "fiu" and other.dtype.kind in "fiu" and bool((one == other).all()):
         return True
-    if other.dtype.kind in "fiu" and other.nunique() > 20:
+    if labels.dtype.kind in "fiu" and n_labels > MAX_WHOLE_CLASSES:
         return False
-    n_pairs = len(set(zip(one.map(plain_text), other.map(plain_text), strict=True))) if one.nunique() <= 500 else 0
-    return n_pairs == one.nunique() == other.nunique()
+    return (enough and _one_to_one(one, other, n_labels)) or _one_to_one(values, labels, n_labels)
+
+
+def _one_to_one(values: pd.Series[Any], labels: pd.Series[Any], n_labels: int) -> bool:
+    """Whether each value, missing ones included, has one of the n labels of its own.
+
+    Values that occur about once each do so trivially.
+    """
+    n = values.nunique(dropna=False)
+    if n != n_labels or not 1 < n <= min(MOST_COMPARED, len(values) / 2):
+        return False
+    written = ["" if gone else plain_text(value) for value, gone in zip(values, values.isna(), strict=True)]
+    return len(set(zip(written, labels.map(plain_text), strict=True))) == n

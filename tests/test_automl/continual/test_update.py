@@ -72,6 +72,9 @@ def test_drift_is_found_where_it_is_and_named_by_its_column():
     missing[:100, 1] = np.nan
     found = drifts(inputs, old, missing, ("age", "size", "town"))
     assert [drift.name for drift in found if drift.is_drift] == ["size missing"]
+    assert (found[0].old, found[0].new) == (0.0, 0.2)
+    (back,) = (drift for drift in drifts(inputs, missing, old, ("age", "size", "town")) if drift.is_drift)
+    assert (back.old, back.new) == (0.2, 0.0)
 
 
 def test_without_drift_one_in_twenty_comparisons_at_most_finds_any():

@@ -266,6 +266,37 @@ def test_columns_that_tell_nothing_or_too_much_are_left_out(csv, tmp_path):
     assert set(by_name["town"]["categories"]) == {"Bath", "Café du Nord", "Århus"}
 
 
+def test_only_a_column_that_tells_the_target_is_a_leak(tmp_path):
+    rng = np.random.default_rng(0)
+    churn = np.array(["yes", "no", "late"])[rng.integers(0, 3, 600)]
+    code = np.char.upper(churn).astype(object)
+    frame = pd.DataFrame({"x": rng.normal(size=600), "code": code, "churn": churn})
+    frame["partly"] = np.where(rng.random(600) < 0.3, None, code)
+    frame["if late"] = np.where(churn == "late", "late fee", None)  # says nothing of yes and no
+    frame["rare"] = np.where((churn == "yes") & (rng.random(600) < 0.1), "x", None)
+    frame["lab"] = np.where(np.arange(600) % 35 == 0, rng.normal(size=600), np.nan)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    report, _, _ = prepared(tmp_path / "a.csv", tmp_path / "data", "churn")
+    leaks = [note.split("'")[1] for note in report.notes if "(a leak)" in note]
+    assert leaks == ["code", "partly"]
+
+    frame["churned"] = np.where(churn == "yes", "yes", "no")
+    frame["reason"] = np.where(churn == "yes", "moved", None)
+    frame[["x", "reason", "churned"]].to_csv(tmp_path / "b.csv", index=False)
+    report, _, _ = prepared(tmp_path / "b.csv", tmp_path / "two", "churned")
+    assert [note.split("'")[1] for note in report.notes if "(a leak)" in note] == ["reason"]
+
+
+def test_numbers_of_a_small_table_are_no_leak(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(18, 3)), columns=["a", "b", "y"])
+    frame["copy"] = frame["y"]
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    report = prepare(Request(str(tmp_path / "a.csv"), target="y", no_test=True), tmp_path / "data")
+    assert [note.split("'")[1] for note in report.notes if "(a leak)" in note] == ["copy"]
+    assert report.facts["columns"] == "2 used: numbers 2"
+
+
 def test_a_column_that_numbers_the_rows_is_known_though_some_rows_are_there_twice(tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"nr": np.arange(1, 201), "height": rng.permutation(200) * 2.0, "y": rng.normal(size=200)})

@@ -261,6 +261,19 @@ def test_ctrl_c_ends_it_cleanly(patients):
         assert (process.wait(60), process.stderr.read()) == (0, "")
 
 
+def test_it_ends_without_a_trace_while_a_request_arrives(patients):
+    command = [sys.executable, "-m", "automl", "serve", str(patients[0]), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        host, port = process.stdout.readline().split("POST http://")[1].split("/predict")[0].split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            head = f"POST /predict HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+            connection.sendall(head.encode() + b"Content-Length: 100\r\n\r\n{")
+            assert ask(f"http://{host}:{port}", [GOOD])[0] == 200  # by then, the other one is being read
+            process.terminate()
+            assert process.wait(60) == 0
+        assert "Traceback" not in process.stderr.read()
+
+
 def test_ctrl_c_ends_it_while_a_prediction_is_computed(patients):
     code = (
         "import sys, time; from automl.deployment.http_service import Service\n"
