@@ -61,23 +61,19 @@ def history_of(at: Location) -> list[dict[str, Any]]:
     if at.folder is None:
         return []
     whole = at.folder.of_all_targets  # whose targets are updated together
-    return Versions(at.folder).history if whole is None else Versions(whole).history_of(at.folder.path.resolve().name)
+    if whole is None:
+        return Versions(at.folder).history()
+    return Versions(whole).history(at.folder.path.resolve().name)
 
 
 def model_of(folder: RunFolder) -> tuple[Path, Path] | None:
     """The folders of a run's model in use, and of data whose test set it was not trained on; None without a model."""
     from automl.continual.versions import Versions
-    from automl.study.run_folder import RunFolder
 
-    whole, part = folder.of_all_targets, folder.path.resolve().name
-    versions = Versions(whole or folder)
-    model = folder.model if whole is None else whole.model / part
-    if not model.is_dir():
-        return None
-    if versions.current == 1:
-        return model, folder.data
-    version = RunFolder(versions.place(versions.current))
-    return model, version.data if whole is None else RunFolder(version.targets / part).data
+    whole = folder.of_all_targets
+    target = "" if whole is None else folder.path.resolve().name
+    versions, model = Versions(whole or folder), (whole or folder).model / target
+    return (model, versions.data(versions.in_use(target), target)) if model.is_dir() else None
 
 
 def columns_of(at: Location) -> ColumnImportances | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -47,13 +48,14 @@ PARTS = ("train", "valid", "test")
 
 
 class TooFewNew(UserError):
-    """The run has all or nearly all of the examples already."""
+    """The run has all or nearly all of the examples already, or they were judged already."""
 
-    def __init__(self, n_new: int, n_known: int) -> None:
-        reason = f"no new examples: all {n_known:,} are already in the run's data"
+    def __init__(self, n_new: int, n_known: int, *, tried: bool = False) -> None:
+        where = "are already in the run's data" + ", or were refused or rolled back with the same options" * tried
+        reason = f"no new examples: all {n_known:,} {where}"
         if n_new:
             of = f"{n_known:,} of {n_known + n_new:,}"
-            reason = f"an update needs at least {LEAST_ROWS} new examples: {of} are already in the run's data"
+            reason = f"an update needs at least {LEAST_ROWS} new examples: {of} {where}"
         super().__init__(reason)
 
 
@@ -73,12 +75,18 @@ class NewData:
 
 
 def read_new(
-    encoder: Encoder, request: Request, old: Target, folder: Path, judges: tuple[str, ...] = ("valid", "test")
+    encoder: Encoder,
+    request: Request,
+    old: Target,
+    folder: Path,
+    judges: tuple[str, ...] = ("valid", "test"),
+    tried: Sequence[Path] = (),
 ) -> NewData:
     """Read, label, encode and split new data in the same way as the run's data in ``folder``.
 
     Examples that the run already has are left out, and new training examples of groups in the sets that judge models,
-    ``judges``. TooFewNew if the run has nearly all of them; UserError for problems in the new data.
+    ``judges``. TooFewNew if the run has nearly all of them, or if they are those of an update whose merged data are in
+    ``tried``, which would be repeated; UserError for problems in the new data.
     """
     written = load_encoder(folder / ENCODER_FOLDER)[1].get("formats", {})  # runs of earlier versions lack it
     codes = any(plain_text(number_of(name)) != name for name in old.names)
@@ -91,13 +99,15 @@ def read_new(
     usable, y, target, notes = _labels(rows, old)
     arrays = encoder.encode(rows.frame.iloc[usable])
     moments = rows.details.get("moments")
-    if moments is None:
-        fresh = _not_in(folder, arrays, y)
-    else:
-        fresh = ~np.isin(moments[usable], np.load(folder / MOMENTS, allow_pickle=False))
+    times = None if moments is None else moments[usable]
+    fresh = _not_in(folder, arrays, y, times)
     n_known = int((~fresh).sum())
     if n_known and len(fresh) - n_known < LEAST_ROWS:
         raise TooFewNew(len(fresh) - n_known, n_known)
+    for place in tried:
+        n_other = int((fresh & _not_in(place, arrays, y, times, n_old(place))).sum())
+        if n_other < min(LEAST_ROWS, len(fresh) - n_known):
+            raise TooFewNew(n_other, len(fresh) - n_other, tried=True)
     if n_known:
         notes.append(f"{n_known:,} examples are already in the run's data and left out")
         usable, y, arrays = usable[fresh], y[fresh], {view: array[fresh] for view, array in arrays.items()}
@@ -149,17 +159,28 @@ def _with_learned_groups(parts: SplitRows, is_learned: NDArray[np.bool_]) -> Spl
     return replace(parts, train=np.concatenate([parts.train, *moved]), valid=valid, test=test)
 
 
-def _not_in(folder: Path, arrays: Mapping[str, Array], y: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which labelled examples are not in the run's data, (n,).
+def _not_in(
+    folder: Path,
+    arrays: Mapping[str, Array],
+    y: NDArray[Any],
+    times: NDArray[np.uint64] | None,
+    first: Mapping[str, int] = MappingProxyType({}),
+) -> NDArray[np.bool_]:
+    """Which labelled examples are not in the prepared data in ``folder``, (n,).
 
-    All, if most of the run's own examples are duplicates of each other.
+    All, if most of these are duplicates of each other. ``times``: of a series, the hash of the time step of each
+    example, by which it is recognised. ``first``: where to begin in each set; 0 if missing.
     """
+    if times is not None:
+        return ~np.isin(times, np.load(folder / MOMENTS, allow_pickle=False))
     view = Facts.read(folder).views.names[0]
     splits = read_prepared(folder / view)
     old = [
         _digest(row, label)
         for part in PARTS
-        for row, label in zip(getattr(splits, f"x_{part}"), getattr(splits, f"y_{part}"), strict=True)
+        for row, label in zip(
+            *(getattr(splits, f"{array}_{part}")[first.get(part, 0) :] for array in ("x", "y")), strict=True
+        )
     ]
     known = set(old)
     if len(known) < len(old) / 2:

@@ -74,14 +74,14 @@ def promote(
 ) -> dict[str, Any]:
     """Choose and judge on the validation set, by cross-fitting; write the model if it is promoted.
 
-    ``before``: the model in use. ``lineage``: all its versions, which are scored on the test set too.
+    ``before``: the model in use. ``lineage``: its versions, which are scored on the test set too.
     """
     from automl.deployment.predictor import Predictor, load_predictor
 
     choice = _choose(task, before, candidates, tolerance)
     verdict, model = choice.verdict, choice.candidate.model
     why = f"{SHORT[choice.candidate.what]} {_how(task.metric, verdict)}"
-    say(("promoted: " if verdict.promoted else "not promoted: ") + why)
+    say(f"promoted: {why}" if verdict.promoted else f"not promoted: {why}; {NOT_USED}")
     rules = {"temperature": _temperature(task.metric, choice), "threshold": model.threshold}
     after, coming = Predictor(model.members, None, rules), lineage.coming
     others = ((number, place) for number, place in lineage.models.items() if number != lineage.current)
@@ -275,6 +275,7 @@ def _balanced(metric: str, truth: Truth, predicted: NDArray[Any], rows: NDArray[
     return float(np.mean([score(metric, truth[side], widened(predicted, truth)[side]) for side in sides if len(side)]))
 
 
+NOT_USED = "later updates do not use these rows unless they are given again"
 SHORT = {"continued": "the fine-tuned model", "retrained": "the model, trained again,", "searched": "a new config"}
 LONG = {
     "continued": "the model before, fine-tuned on new data",

@@ -40,14 +40,11 @@ def update_all(
         if not current:
             raise UserError(f"the run in {str(folder.path)!r} has no model of all its targets; start it again")
         heard = {name: partial(_say, say, name) for name in current}
-        bases, arrivals, known = versions.bases(data, effort.options), {}, {}
+        arrivals, known = {}, {}
         for name, place in current.items():
-            run, its = RunFolder(folder.targets / place.name), [RunFolder(base).targets / place.name for base in bases]
+            run, lineage = RunFolder(folder.targets / place.name), versions.lineage(effort.options, place.name)
             try:
-                arrivals[name] = arrived(
-                    run, *ended(run, data), load_predictor(place), [RunFolder(base).data for base in its],
-                    versions.lineage(place.name), heard[name],
-                )  # fmt: skip
+                arrivals[name] = arrived(run, *ended(run, data), load_predictor(place), lineage, heard[name])
             except TooFewNew as error:
                 known[name] = error
         if known:

@@ -19,11 +19,11 @@ from automl.continual import SEARCHED, TOLERANCE
 from automl.continual.candidates import Trainer
 from automl.continual.drift import Drift, drifts
 from automl.continual.fine_tuning import can_continue
-from automl.continual.new_data import NewData, TooFewNew, read_new, request_for, splits_by_family, truth_of, unite
+from automl.continual.new_data import NewData, read_new, request_for, splits_by_family, truth_of, unite
 from automl.continual.paired_bootstrap import Truth, has_fallen, interval, score
 from automl.continual.promotion import promote
 from automl.continual.refitted_ensemble import refitted
-from automl.continual.versions import Lineage, Versions
+from automl.continual.versions import BUILT_ON, Lineage, Versions
 from automl.data.ingest.encoder import Encoder
 from automl.data.ingest.request import Request
 from automl.data.targets import levels_of
@@ -99,10 +99,8 @@ def update(
     with folder.locked():
         versions = Versions(folder)
         versions.recover()
-        bases = [RunFolder(base).data for base in versions.bases(data, effort.options)]
-        arrival = arrived(
-            folder, seen, request, load_predictor(model_folder(folder.path)), bases, versions.lineage(), say
-        )
+        before = load_predictor(model_folder(folder.path))
+        arrival = arrived(folder, seen, request, before, versions.lineage(effort.options), say)
         writing = versions.begin()
         facts = succeed(arrival, writing, effort, say)
         facts["version"] = versions.finish(writing, facts)
@@ -123,35 +121,28 @@ def arrived(
     seen: Seen,
     request: Request,
     before: Predictor,
-    bases: Sequence[Path],
     lineage: Lineage,
     say: Callable[[str], None],
 ) -> Arrival:
-    """Read new data for a model, and compare them with the old: the first of ``bases`` to which enough are new.
+    """Read new data for a model, and compare them with the old.
 
-    TooFewNew if there is none, UserError for data that cannot be used.
+    TooFewNew if too few are new, UserError for data that cannot be used.
     """
     if not isinstance(before.encoder, Encoder):
         raise UserError("translators cannot be updated; start a new run with all pairs in one file")
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     settings = Settings.from_json(seen.settings)
-    base, *others = bases
-    task = build_task(settings, base)
+    task = build_task(settings, lineage.data)
     assert isinstance(task, OwnData | CrossValidated)
     judges = ("test",) if isinstance(task, CrossValidated) else ("valid", "test")
-    try:
-        new = read_new(before.encoder, request, _target(task), base, judges)
-    except TooFewNew:
-        if not others:
-            raise
-        return arrived(run, seen, request, before, others, lineage, say)
+    new = read_new(before.encoder, request, _target(task), lineage.data, judges, lineage.tried)
     say(f"{len(new.y):,} new examples: " + ", ".join(f"{len(part):,} {name}" for name, part in _parts(new).items()))
     metric, why = _judging(task.metric, new)
     new.notes.extend(why)
     found = _drift(replace(task, metric=metric), before, new)
     for line in (*(f"note: {note}" for note in new.notes), *found["said"]):
         say(line)
-    facts = {"data": str(request.path), "started": started, **found}
+    facts = {"data": str(request.path), "started": started, BUILT_ON: lineage.current, **found}
     return Arrival(run, seen.study, settings, before, task, new, lineage, metric, facts, time.perf_counter() - clock)
 
 

@@ -2,6 +2,9 @@
 
 ``versions/N/`` holds the result of update N: update.json, the merged data, and ``model`` if it was promoted. The run's
 own ``model`` is a link to the current version, so that switching is atomic. Version 1 is the run's.
+
+An update builds on the data of the version in use. Those of refused and rolled back updates only tell which examples
+were judged already.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,16 +24,19 @@ from automl.study.run_folder import RunFolder, write_atomic
 
 FACTS = "update.json"
 MODEL = "model"
+BUILT_ON = "built_on"  # in update.json: the version whose model and data the update started from
 UNUSED = ".unused"  # in a promoted version until it has become the current one
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """The versions of one model."""
+    """The version of one model that an update starts from."""
 
-    models: Mapping[int, Path]  # those that can be used
+    models: Mapping[int, Path]  # of this version and those that it was built on, none of which has seen later data
     current: int
     coming: int  # the number of the next version
+    data: Path  # all that the current version was made from
+    tried: Sequence[Path]  # the data of updates that started from it with the same options, refused or rolled back
 
 
 class Versions:
@@ -61,34 +67,24 @@ class Versions:
         cards = map(read_card, (model / CARD, *model.glob(f"*/{CARD}")))
         return max(int(card.get("version", 1)) for card in cards)
 
-    @property
-    def latest(self) -> Path:
-        """The folder of the latest update, or of the run."""
-        number = self.numbers[-1]
-        return self.folder.path if number == 1 else self.place(number)
+    def in_use(self, target: str = "") -> int:
+        """The current version, or that of the model of a target: a version of the whole may have an earlier one."""
+        if not target or len(self.numbers) < 2:
+            return self.current
+        return int(read_card(self.folder.model / target / CARD).get("version", 1))
 
-    @property
-    def data(self) -> Path:
-        """The data of the latest update, or of the run: all data seen, whichever version is current."""
-        return RunFolder(self.latest).data
+    def data(self, number: int, target: str = "") -> Path:
+        """The merged data of a version, or of its target with this folder."""
+        place = self.folder if number == 1 else RunFolder(self.place(number))
+        return RunFolder(place.targets / target).data if target else place.data
 
-    def bases(self, file: Path, options: Mapping[str, Any]) -> list[Path]:
-        """The folders of the versions that an update with this file and these options may build on, by preference.
-
-        The latest comes first. If this file was just refused, with other options, the version before that is the
-        second: its data do not have the examples yet, so that the update can be repeated.
-        """
-        numbers = self.numbers
-        while numbers[-1] > 1 and self._was_refused(self.facts(numbers[-1]), file, options):
-            numbers.pop()
-        before = self.place(numbers[-1]) if numbers[-1] > 1 else self.folder.path
-        return list(dict.fromkeys((self.latest, before)))
-
-    def facts(self, number: int) -> dict[str, Any]:
-        """The content of an update's update.json; empty for the run itself."""
+    def facts(self, number: int, target: str = "") -> dict[str, Any]:
+        """The content of an update's update.json, or its part on a target; empty for the run itself."""
         file = self.place(number) / FACTS
         facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        return facts
+        if not target:
+            return facts
+        return next((part for part in facts.get("targets", {}).values() if part["folder"] == target), {})
 
     @property
     def models(self) -> dict[int, Path]:
@@ -97,23 +93,24 @@ class Versions:
         kept = {number: self.place(number) / MODEL for number in self.numbers}
         return found | {number: place for number, place in kept.items() if place.is_dir()}
 
-    @property
-    def history(self) -> list[dict[str, Any]]:
+    def history(self, target: str = "") -> list[dict[str, Any]]:
         """The facts of each version with its ``number`` and whether it is ``in_use``; empty without an update."""
-        numbers, current = self.numbers, self.current
+        numbers, used = self.numbers, self.in_use(target)
         if len(numbers) < 2:
             return []
-        return [self.facts(number) | {"number": number, "in_use": number == current} for number in numbers]
+        return [self.facts(number, target) | {"number": number, "in_use": number == used} for number in numbers]
 
-    def history_of(self, target: str) -> list[dict[str, Any]]:
-        """As ``history``, for the target with this folder: a version of the whole may have an earlier model of it."""
-        used = int(read_card(self.folder.model / target / CARD).get("version", 1))
-        return [_facts_of(facts, target) | {"in_use": facts["number"] == used} for facts in self.history]
-
-    def lineage(self, target: str = "") -> Lineage:
-        """The versions of the model, or of the model of the target with this folder."""
-        models = {number: place / target for number, place in self.models.items()}
-        return Lineage(models, self.current, self.numbers[-1] + 1)
+    def lineage(self, options: Mapping[str, Any], target: str = "") -> Lineage:
+        """What an update with these options starts from, for the model or for that of the target with this folder."""
+        current, numbers, models = self.in_use(target), self.numbers, self.models
+        tried = [number for number in numbers if self._was_tried(self.facts(number, target), current, options)]
+        return Lineage(
+            {number: models[number] / target for number in self._built_on(current, target) if number in models},
+            current,
+            numbers[-1] + 1,
+            self.data(current, target),
+            [self.data(number, target) for number in tried],
+        )
 
     def begin(self) -> Path:
         """An empty folder for the next version; leftovers of an interrupted update are deleted."""
@@ -174,11 +171,18 @@ class Versions:
         else:
             before.rename(self.folder.model)
 
-    def _was_refused(self, facts: Mapping[str, Any], file: Path, options: Mapping[str, Any]) -> bool:
-        """Whether these are the facts of a refused update with this file and other options."""
-        if facts["promoted"] or facts["data"] != str(file.resolve()):
-            return False
-        return bool(facts["options"] != options)
+    def _was_tried(self, facts: Mapping[str, Any], current: int, options: Mapping[str, Any]) -> bool:
+        """Whether these are the facts of an update that started from the current version with these options."""
+        return facts.get(BUILT_ON) == current and bool(facts["options"] == options)
+
+    def _built_on(self, number: int, target: str) -> list[int]:
+        """The versions whose data a version's own include, and itself."""
+        if number == 1:
+            return [1]
+        before = self.facts(number, target).get(BUILT_ON)
+        if before is None:  # an older update, which was built on all before it, also the refused ones
+            return [other for other in self.numbers if other <= number]
+        return [*self._built_on(before, target), number]
 
     def _keep_first(self) -> None:
         first = self.place(1)
@@ -189,9 +193,3 @@ class Versions:
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(self.folder.model, aside)
         aside.rename(first / MODEL)
-
-
-def _facts_of(facts: Mapping[str, Any], target: str) -> dict[str, Any]:
-    parts = facts.get("targets", {}).values()
-    found: dict[str, Any] = next((part for part in parts if part["folder"] == target), {})
-    return found | {"number": facts["number"]}

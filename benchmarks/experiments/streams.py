@@ -159,13 +159,14 @@ def fine_tuned(folder: Path, part: Path, seed: int) -> Way:
     run = RunFolder(folder)
     settings = Settings.from_json(look(run).settings)
     versions, before = Versions(run), load_predictor(model_folder(folder))
-    task = build_task(settings, versions.data)
+    data = versions.data(versions.current)
+    task = build_task(settings, data)
     assert isinstance(task, OwnData)
     target = splits_by_family(task)(task.space["model"].default_value).target
     encoder: Any = before.encoder
-    new = read_new(encoder, request_for(settings.data, part), target, versions.data)
+    new = read_new(encoder, request_for(settings.data, part), target, data)
     writing = versions.begin()
-    unite(versions.data, new, writing / "data")
+    unite(data, new, writing / "data")
     model: Any = before.model
     model.save(writing / "start")
     united = replace(task, data=str(writing / "data"))

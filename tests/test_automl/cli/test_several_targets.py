@@ -344,14 +344,14 @@ def test_columns_are_explained_on_the_test_rows_of_the_version_in_use(updated):
     invoke("update", copy, "--rollback", 2)
 
 
-def test_an_update_learns_from_the_data_of_the_updates_before(place, updated, tmp_path):
+def test_an_update_learns_from_the_data_of_the_model_in_use_of_each_target(place, updated, tmp_path):
     copy = shutil.copytree(updated[0], tmp_path / "run", symlinks=True)
     flats(100, 3).to_csv(tmp_path / "more.csv", index=False)
     invoke("update", copy, "--data", tmp_path / "more.csv")
-    for name in ("price", "rent"):
-        first, second = (copy / f"versions/{number}/targets/{name}/data" for number in (2, 3))
-        chosen_by = json.loads((copy / "versions/2/update.json").read_text())["targets"][name]["rows"]["for validation"]
-        assert n_old(second)["train"] == Facts.read(first).n_train + chosen_by, "they are trained on now"
+    for name, origin in (("price", copy / "versions/2"), ("rent", copy)):  # the rents of version 2 were refused
+        first, second = (at / f"targets/{name}/data" for at in (origin, copy / "versions/3"))
+        n_chosen = len(read_prepared(first / "columns").y_valid)
+        assert n_old(second)["train"] == Facts.read(first).n_train + n_chosen, "they are trained on now"
 
 
 def test_new_data_that_lack_a_target_change_nothing(place, tmp_path):

@@ -435,7 +435,7 @@ def test_an_update_of_weighted_rows_scores_them_by_their_weights(tmp_path):
     assert card.count(": version 2.") == 1
     listed = set(re.findall(r"^\| `([a-z._]+)/?` \|", card, re.MULTILINE))
     assert listed == {path.name for path in (run / "model").iterdir()} - {"README.md"}
-    data = Versions(RunFolder(run)).data
+    data = Versions(RunFolder(run)).data(2)
     splits = read_prepared(data / Facts.read(data).views.of("linear"))
     errors = splits.y_test - np.average(splits.y_train, weights=weights_of(data, "train"))
     baseline = np.sqrt(np.average(errors**2, weights=weights_of(data, "test")))
@@ -468,6 +468,101 @@ def test_known_examples_make_no_version_unless_they_were_refused_with_other_opti
     assert again["rows_in_all"] == refused["rows_in_all"]
 
 
+def delayed_run(tmp_path):
+    """A run on 300 delays, and a function that updates it with others, named after a file."""
+    delays(300, 0).to_csv(tmp_path / "old.csv", index=False)
+    request = Request(str(tmp_path / "old.csv"), "delay", kind="table")
+    run = RunFolder(planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")[0])
+
+    def updated(name, frame, say=lambda line: None, **options):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+        return update(run, tmp_path / f"{name}.csv", UpdateOptions(**options), say=say)
+
+    return run, updated
+
+
+def test_two_wrong_files_are_refused_and_leave_no_trace_in_the_next_update(tmp_path):
+    run, updated = delayed_run(tmp_path)
+    said, seconds = [], [delays(n, n).assign(delay=lambda f: 60 * f["delay"]) for n in (120, 300)]
+    wrong = [updated(f"wrong{len(frame)}", frame, said.append) for frame in seconds]
+    assert [facts["promoted"] for facts in wrong] == [False, False]
+    assert said[-1].endswith("is allowed); later updates do not use these rows unless they are given again")
+    right = updated("right", delays(100, 4, shift=0.3))
+    assert right["promoted"]
+    assert sum(right["rows_in_all"].values()) == 400
+    assert wrong[1]["old_test_interval"] == right["old_test_interval"]
+    united = read_prepared(Versions(run).data(4) / "columns")
+    assert max(united.y_train.max(), united.y_valid.max(), united.y_test.max()) < 5
+
+
+def test_a_drift_is_learnt_although_its_first_rows_were_refused(tmp_path):
+    _, updated = delayed_run(tmp_path)
+    assert not updated("few", delays(45, 7, shift=0.1))["promoted"]  # by chance
+    more = updated("more", delays(300, 9, shift=0.1))
+    assert more["promoted"]
+    assert sum(more["rows_in_all"].values()) == 600
+
+
+def test_a_drift_that_contradicts_the_old_rows_is_learnt_once_these_are_given_up(tmp_path):
+    _, updated = delayed_run(tmp_path)
+    months = [delays(300, seed, shift=0.8) for seed in (1, 2, 3)]
+    assert not updated("first", months[0])["promoted"]
+    assert not updated("second", months[1])["promoted"]
+    again = updated("first", months[0], tolerance=9.0)
+    assert again["promoted"]
+    assert sum(again["rows_in_all"].values()) == 600
+    later = [updated("second", months[1]), updated("third", months[2])]  # judged against another model: as new
+    assert [facts["promoted"] for facts in later] == [True, True]
+    assert sum(later[1]["rows_in_all"].values()) == 1200
+
+
+def test_refused_rows_are_judged_again_with_enough_others(tmp_path):
+    run, updated = delayed_run(tmp_path)
+    turned = delays(140, 2, shift=-4)
+    assert not updated("growing", turned[:60])["promoted"]
+    same = "60 are already in the run's data, or were refused or rolled back with the same options"
+    with pytest.raises(TooFewNew, match=f"no new examples: all {same}"):
+        updated("copy", turned[:60])
+    with pytest.raises(TooFewNew, match=f"needs at least 40 new examples: 60 of 90 {same[3:]}"):
+        updated("growing", turned[:90])
+    facts = updated("growing", turned)
+    assert (sum(facts["rows"].values()), Versions(run).numbers) == (140, [1, 2, 3])
+
+
+def test_an_update_after_a_rollback_builds_on_the_data_of_the_version_in_use(tmp_path):
+    run, updated = delayed_run(tmp_path)
+    rolled_back = delays(200, 1, shift=0.5)
+    assert updated("february", rolled_back)["promoted"]
+    Versions(run).use(1)
+    with pytest.raises(TooFewNew):
+        updated("february", rolled_back)
+    facts = updated("march", pd.concat([rolled_back, delays(100, 2, shift=0.5)]))
+    assert (sum(facts["rows"].values()), sum(facts["rows_in_all"].values())) == (300, 600)
+    assert list(facts["scores"]) == ["1", "3"]  # the second was trained on some of these test rows
+    assert [each["number"] for each in Versions(run).history() if each["in_use"]] == [3]
+
+
+def test_versions_of_earlier_releases_include_all_data_before_them(tmp_path):
+    run, updated = delayed_run(tmp_path)
+    turned = delays(60, 2, shift=-4)
+    assert not updated("turned", turned)["promoted"]
+    assert updated("new", delays(200, 1, shift=0.5))["promoted"]
+
+    def without_origin(number):
+        file = Versions(run).place(number) / "update.json"
+        facts = json.loads(file.read_text())
+        assert facts.pop("built_on") == 1
+        file.write_text(json.dumps(facts))
+
+    without_origin(3)
+    assert list(Versions(run).lineage({}).models) == [1, 3]
+    Versions(run).use(1)
+    without_origin(2)
+    assert not updated("turned", turned)["promoted"]  # judged once more
+    with pytest.raises(TooFewNew):
+        updated("turned", turned)
+
+
 def test_what_a_cross_validated_model_was_fitted_to_is_kept_in_every_update(tmp_path):
     delays(300, 0).to_csv(tmp_path / "old.csv", index=False)
     request = Request(str(tmp_path / "old.csv"), "delay", weight="counts", kind="table")
@@ -487,7 +582,7 @@ def test_what_a_cross_validated_model_was_fitted_to_is_kept_in_every_update(tmp_
     assert len(facts["scores"]) == 3
     for version, model in folder.models.items():  # all on the same rows
         predicted = automl.load(model).judge(lambda _: united.x_test)
-        errors = np.average((predicted - united.y_test) ** 2, weights=weights_of(folder.data, "test"))
+        errors = np.average((predicted - united.y_test) ** 2, weights=weights_of(folder.data(3), "test"))
         assert facts["scores"][str(version)]["all"] == pytest.approx(np.sqrt(errors), rel=1e-4)
     old = read_prepared(run / "data" / view)
     both = np.concatenate([old.y_train, old.y_valid])
@@ -534,7 +629,7 @@ def test_new_data_without_different_targets_are_judged_by_a_metric_that_is_defin
     assert facts["metric"] == judge
     assert facts["test"]["new"]["candidate"] < facts["test"]["new"]["in_use"]
     assert "NaN" not in (run / "versions" / "2" / "update.json").read_text()
-    table = version_table(Versions(RunFolder(run)).history, {"metric": metric, "started": None})
+    table = version_table(Versions(RunFolder(run)).history(), {"metric": metric, "started": None})
     assert f"{judge} on 24 new test rows" in table.sides
 
 

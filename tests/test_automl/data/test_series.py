@@ -9,7 +9,7 @@ import pytest
 from processes import invoke
 from user_models import trained
 
-from automl.continual.new_data import TooFewNew, read_new
+from automl.continual.new_data import TooFewNew, read_new, unite
 from automl.data.datasets.registry import load_data
 from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.folds import N_FOLDS
@@ -120,6 +120,24 @@ def test_a_file_that_the_run_has_is_known_although_most_of_its_windows_are_alike
     new = read_new(encoder, grown, target, tmp_path / "data")
     assert len(new.y) == 60
     assert len(np.load(tmp_path / "data" / MOMENTS)) == len(new.moments) - 60
+
+
+def test_time_steps_that_an_update_judged_are_not_judged_again(tmp_path):
+    values = np.sin(np.arange(N + 100)).round(4)
+    request, _ = prepared(series(values[:N]), tmp_path)
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    target, tried = splits_of(tmp_path).target, []
+
+    def new(n):
+        series(values[: N + n]).to_csv(tmp_path / "grown.csv", index=False)
+        grown = dataclasses.replace(request, data=str(tmp_path / "grown.csv"))
+        return read_new(encoder, grown, target, tmp_path / "data", tried=tried)
+
+    unite(tmp_path / "data", new(60), tmp_path / "refused")
+    tried.append(tmp_path / "refused")
+    with pytest.raises(TooFewNew, match="refused or rolled back"):
+        new(90)
+    assert len(new(100).y) == 100
 
 
 def test_a_date_is_known_although_a_later_one_has_a_time_of_day(tmp_path):
