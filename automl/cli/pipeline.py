@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 import signal
 import time
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
     from automl.task import Task
 
 
+LONGEST = 48  # characters, of up to 4 bytes, of a name in that of a folder, which has at most 255 bytes
+
+
 def run_session(
     settings: Settings,
     out: Path | None,
@@ -72,7 +77,7 @@ def run_session(
         )
     task = build_task(settings, prepared or (None if out is None else RunFolder(out).data))
     name = task.name if settings.data is not None else (settings.task or "command").rpartition(":")[2]
-    folder = RunFolder(out or new_folder(f"{name}-{settings.strategy}-{settings.seed}"))
+    folder = RunFolder(out or new_folder(name, settings.strategy, settings.seed))
     if not isinstance(task, CrossValidated):
         check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
     session = Session.of(settings, task, folder, clock)
@@ -191,11 +196,17 @@ def _show_end(
         show_line(console, overrun)
 
 
-def new_folder(name: str) -> Path:
-    """A free folder in ``runs``, with ``name`` and the time in its name."""
-    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+def new_folder(name: str, *about: Any) -> Path:
+    """A free folder in ``runs``, named after ``name``, which may be any text, the rest and the time."""
+    stem = "-".join([_plain(name), *map(str, about), time.strftime("%Y%m%d-%H%M%S")])
     names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
     return next(path for path in (Path("runs") / name for name in names) if not path.exists())
+
+
+def _plain(name: str) -> str:
+    """The name as a part of a folder's: letters, digits, dots, dashes and underscores, not too many."""
+    kept = (c if c in "._" or unicodedata.category(c)[0] in "LMN" else "-" for c in unicodedata.normalize("NFC", name))
+    return re.sub("-+", "-", "".join(kept)).strip("-.")[:LONGEST].rstrip("-.") or "run"
 
 
 def _learn(console: Console, result: Result, settings: Settings, folder: RunFolder) -> None:

@@ -67,7 +67,7 @@ def run_each(
         given.append("--kind classification")
     if given:
         raise UserError(f"several targets are predicted as numbers, by the default plan: leave {', '.join(given)} out")
-    folder = RunFolder(out or new_folder(f"{request.path.stem}-{'-'.join(names)}"))
+    folder = RunFolder(out or new_folder("-".join([request.path.stem, *names])))
     folder.check_is_free()
     _check_are_numbers(names, request.path)
     places, limit = folder_names(names), asked.time_limit or DEFAULT_SECONDS

@@ -95,9 +95,9 @@ def load(run: str | Path) -> Predictor | JointPredictor:
 
 
 def folder_names(names: Sequence[str]) -> dict[str, str]:
-    """A folder name for each target: its own name if that is a plain word, and a number otherwise."""
+    """A folder name for each target: its own name if that is a plain word, not too long, and a number otherwise."""
     numbered = {name: f"target-{i}" for i, name in enumerate(names, 1)}
-    found = {name: name if re.fullmatch(r"\w[\w-]*", name, re.ASCII) else numbered[name] for name in names}
+    found = {name: name if re.fullmatch(r"\w[\w-]{0,199}", name, re.ASCII) else numbered[name] for name in names}
     different = {place.lower() for place in found.values()} - {"model"}  # file systems may ignore case
     return found if len(different) == len(names) else numbered
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from automl.errors import UserError
+from automl.study.sqlite import sqlite_url
 
 RUNS_NAMED = 3  # maximum runs named in an error
 BEFORE = ".before"  # suffix of a folder's name while it is replaced
@@ -45,12 +46,13 @@ class RunFolder:
         self.starting = path / ".starting"  # exists until the study is complete
 
     def check_is_free(self, *, from_python: bool = False) -> None:
-        """UserError if the folder is not empty; it is never overwritten."""
+        """UserError if the folder is not empty, as it is never overwritten, or cannot have a study."""
         place, way_on = ("", "tune(..., resume=True)") if from_python else (" with --out", "--resume")
         try:
             str(self.path).encode()
         except UnicodeEncodeError:  # the study's database cannot have such a name
             raise UserError(f"the name of the folder {str(self.path)!r} is not UTF-8; choose another{place}") from None
+        sqlite_url(self.study)
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{str(self.path)!r} is a file; choose a folder{place}")
         if self.path.exists() and any(self.path.iterdir()) and not self.starting.exists():

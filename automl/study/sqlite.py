@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +12,22 @@ from automl.study.database_errors import reason
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
+SPECIAL = "?%#{}"  # in a URL or, the last two, in Optuna's template of one
 MAX_LOG_BYTES = 16_777_216  # the write-ahead log shrinks to this size after a long read has made it grow
 
 
 def sqlite_url(file: Path) -> str:
-    """The storage URL of a SQLite file."""
+    """The storage URL of a SQLite file. UserError if SQLAlchemy cannot read it."""
+    from sqlalchemy import make_url
+
     path = str(file.resolve())
-    if "?" in path or "%" in path:
+    quoted = path.translate({ord(character): f"%{ord(character):02X}" for character in SPECIAL})
+    if quoted != path and make_url(f"sqlite:///{quoted}").database != path:
         raise UserError(
-            f"the path of a run's folder must not contain ? or %, which are special in a database URL: {path}"
+            f"SQLAlchemy {version('sqlalchemy')} cannot open a database in a folder with one of {SPECIAL} in its "
+            f"path, {path}: choose another one with --out, or install SQLAlchemy 2.1"
         )
-    return f"sqlite:///{path}"
+    return f"sqlite:///{quoted}"
 
 
 def open_sqlite(where: str) -> RDBStorage:

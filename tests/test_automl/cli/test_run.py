@@ -20,6 +20,7 @@ from sklearn.datasets import load_diabetes
 
 from automl.cli import main
 from automl.cli.exit_codes import run_command
+from automl.cli.pipeline import new_folder
 from automl.errors import UserError
 from automl.space.parse import load_space
 from automl.study.sqlite import sqlite_url
@@ -682,6 +683,24 @@ def test_a_folder_that_is_removed_while_the_run_goes_on_ends_it_with_one_line(tm
     )  # fmt: skip
     assert "was removed while" in errors
     assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("sales 50%-Churn?", "sales-50-Churn"),
+        ("flats-Größe m²", "flats-Größe-m²"),
+        ("in/out", "in-out"),
+        ("../..", "run"),
+        ("日" * 300, "日" * 48),
+    ],
+)
+def test_a_run_is_named_after_its_data_by_what_every_folder_may_be_named(name, plain, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = new_folder(name, "bo+asha", 0)
+    assert re.fullmatch(rf"{plain}-bo\+asha-0-\d{{8}}-\d{{6}}", found.name)
+    found.mkdir(parents=True)
+    assert found.parent == Path("runs")
 
 
 def test_more_workers_than_cores_are_mentioned(mine, tmp_path):

@@ -5,7 +5,9 @@ import os
 import pickle
 
 import pytest
+from processes import invoke
 from searches import FINITE, SPACE, Halving, Kill, curve, facts, killed_after, loss
+from sqlalchemy.engine import URL
 
 import automl
 from automl.errors import UserError
@@ -83,8 +85,26 @@ def test_a_mistake_leaves_no_folder_behind(tmp_path):
     with pytest.raises(ValueError, match="unknown strategy"):
         automl.tune(loss, SPACE, study=tmp_path / "run", strategy="bp")
     assert not (tmp_path / "run").exists()
-    with pytest.raises(UserError, match=r"must not contain \? or %"):
+
+
+@pytest.mark.parametrize("name", ["what?", "50%", "a%3Fb", "#1", "{x}", "x?mode=memory&y"])
+def test_a_folder_may_have_any_name(name, tmp_path):
+    folder = tmp_path / name / "run"
+    automl.tune(loss, SPACE, study=folder, strategy="random", n_trials=2)
+    result = automl.tune(loss, SPACE, study=folder, strategy="random", n_trials=3, resume=True)
+    assert len(result.trials) == 3
+    assert f"{folder}: ended" in invoke("watch", folder, "--once")
+    assert "report.html" in invoke("report", folder)
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+
+
+def test_before_sqlalchemy_2_1_some_names_are_not_possible(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "sqlalchemy.make_url", lambda url: URL.create("sqlite", database=url.removeprefix("sqlite:///"))
+    )
+    with pytest.raises(UserError, match=r"cannot open a database in a folder with one of .* choose another one with"):
         automl.tune(loss, SPACE, study=tmp_path / "what?", n_trials=1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_function_may_use_a_folder_of_its_own_without_a_study():
