@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -45,7 +46,8 @@ def predict(
     from automl.deployment.several_targets import load
 
     console = literal_console()
-    model, n, n_without, first = load(run), 0, 0, ""
+    model, n = load(run), 0
+    without = {name: _Without(part.why_none) for name, part in _parts(model).items()}
     copies = None if keep is None else _copies(keep, data, model)
     strange: Counter[str] = Counter()
     notes: list[str] = []
@@ -60,26 +62,21 @@ def predict(
                 whole = part if copies is None else _joined(next(copies), part)
                 whole.to_csv(file, index=False, header=n == 0)
                 n += len(part)
-                without = part[part[model.columns[0]].isna()]
-                if len(without) and not n_without:
-                    name = part.columns[list(part.columns).index(model.columns[0]) - 1]
-                    first = abridged(f"{name} {without[name].iloc[0]!s}")
-                n_without += len(without)
+                identity = part.columns[list(part.columns).index(model.columns[0]) - 1]
+                for name, found in without.items():
+                    found.count(part.loc[part[name].isna(), identity])
                 status.update(f"predicting: {n:,} done")
         aside.replace(place)
     finally:
         aside.unlink(missing_ok=True)
-    noun = "prediction" if n - n_without == 1 else "predictions"
-    show_line(console, f"{n - n_without:,} {noun} of {model.target!r} in {out}")
+    show_line(console, f"{_predicted(model.target, n, without)} in {out}")
     if model.about_predictions is not None:
         show_line(console, model.about_predictions)
     for note in notes:
         show_line(console, note)
-    if n_without:
-        noun, which = "example", f"has no prediction: {first}"
-        if n_without > 1:
-            noun, which = "examples", f"have no prediction; the first is {first}"
-        show_line(console, f"{n_without:,} {noun} {model.why_none} {which}")
+    for name, found in without.items():
+        if found.n:
+            show_line(console, found.said(f" of {name!r}" if len(without) > 1 else ""))
     counts = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
     if counts:
         show_line(console, f"values treated as missing (not a number or date, or an unseen category): {counts}")
@@ -90,6 +87,41 @@ def predict(
             f"warning: most values of {useless} cannot be used, so that the predictions lack them; write them as in "
             "the training data",
         )
+
+
+@dataclass
+class _Without:
+    """The examples without a prediction of one target."""
+
+    why: str
+    n: int = 0
+    first: str = ""
+
+    def count(self, examples: pd.Series[Any]) -> None:
+        """Add examples, given by the column that identifies them."""
+        if len(examples) and not self.n:
+            self.first = abridged(f"{examples.name} {examples.iloc[0]!s}")
+        self.n += len(examples)
+
+    def said(self, of: str) -> str:
+        if self.n == 1:
+            return f"1 example {self.why} has no prediction{of}: {self.first}"
+        return f"{self.n:,} examples {self.why} have no prediction{of}; the first is {self.first}"
+
+
+def _parts(model: Predictor | JointPredictor) -> dict[str, Predictor]:
+    """The model of each target, by a column that is missing where there is no prediction."""
+    from automl.deployment.several_targets import JointPredictor
+
+    return model.parts if isinstance(model, JointPredictor) else {model.columns[0]: model}
+
+
+def _predicted(target: str, n: int, without: Mapping[str, _Without]) -> str:
+    """The number of predictions, of each target if they differ."""
+    counts = {name: n - found.n for name, found in without.items()}
+    if len(set(counts.values())) == 1:
+        counts = {target: n - next(iter(without.values())).n}
+    return ", ".join(f"{count:,} prediction{'s' * (count != 1)} of {name!r}" for name, count in counts.items())
 
 
 def _copies(keep: str, data: Path, model: Predictor | JointPredictor) -> Iterator[pd.DataFrame]:

@@ -51,11 +51,6 @@ class JointPredictor:
         """As ``Predictor.about_predictions``."""
         return next(iter(self.parts.values())).about_predictions
 
-    @property
-    def why_none(self) -> str:
-        """As ``Predictor.why_none``."""
-        return next(iter(self.parts.values())).why_none
-
     def predict(self, examples: Any) -> NDArray[np.float64]:
         """The predicted numbers, (n, n_targets); ``examples``: as ``Predictor`` takes them."""
         return np.column_stack([part.predict(examples) for part in self.parts.values()])
