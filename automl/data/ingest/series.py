@@ -31,7 +31,7 @@ from automl.data.ingest.series_notes import (
     about_steps,
 )
 from automl.data.ingest.split import LEAST_ROWS, by_time
-from automl.data.ingest.split_columns import about_dates, check_split
+from automl.data.ingest.split_columns import about_dates, check_split, has_zone
 from automl.data.ingest.windows import Layout, season_length, window_length, windows, with_targets
 from automl.data.inputs import Array, Inputs, Windows
 from automl.errors import UserError
@@ -100,7 +100,8 @@ class SeriesEncoder(encoder.Encoder):
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         """One row per time step with a full window before it, in order of time."""
-        return windows(self._read(examples), self.layout)
+        rows = self._read(examples)
+        return self._in_utc(windows(rows, self.layout), rows)
 
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
         found: Counter[str] = Counter()
@@ -112,7 +113,13 @@ class SeriesEncoder(encoder.Encoder):
             *about_left_out(rows, self.layout, frame),
             *about_steps(frame),
         ]
-        yield frame
+        yield self._in_utc(frame, rows)
+
+    def _in_utc(self, frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+        """The windows with an explicit zone of their times, which are in UTC, if those of the rows have one."""
+        if has_zone(rows[self.time]):
+            frame["time"] = frame["time"].dt.tz_localize("UTC")
+        return frame
 
     @property
     def about_predictions(self) -> str | None:

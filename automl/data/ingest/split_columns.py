@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from automl.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ZONED = re.compile(r"(?:UTC|GMT|\d[T ]\d[\d:.,]*\s*(?:Z|[+-]\d\d(?::?\d\d)?))$", re.I)  # the end of a date
 
 
 def check_split(request: Request, names: Sequence[str]) -> None:
@@ -93,6 +96,13 @@ def about_dates(frame: pd.DataFrame, dates: Mapping[str, str | None]) -> Iterato
         if other_reading(frame[name], form) is not None:
             first = "month" if form.index("%m") < form.index("%d") else "day"
             yield f"the dates in column {name!r} are read with the {first} first; if that is wrong, write 2020-12-31"
+
+
+def has_zone(values: pd.Series[Any]) -> bool:
+    """Whether any time of a column has a zone or an offset."""
+    if values.dtype.kind == "M":
+        return values.dt.tz is not None
+    return values.dtype.kind not in "fiu" and any(ZONED.search(str(value)) for value in values.unique())
 
 
 def moments(values: pd.Series[Any], name: str, form: str | None = None) -> NDArray[Any]:

@@ -16,6 +16,8 @@ from automl.data.ingest.folds import N_FOLDS
 from automl.data.ingest.prepare import FOLDS, MOMENTS, OVERLAPS, prepare
 from automl.data.ingest.request import Request
 from automl.data.targets import Number
+from automl.deployment.json_predictions import JsonPredictions
+from automl.deployment.several_targets import JointPredictor
 from automl.errors import UserError
 from automl.tasks.cross_validated import cross_validated
 
@@ -89,6 +91,59 @@ def test_a_step_without_a_value_of_its_own_has_no_forecast(tmp_path):
     found = pd.read_csv(tmp_path / "o.csv")
     assert found["v"].isna().sum() == 12
     assert found["v"].notna().sum() == 88 - splits_of(tmp_path).shape[-1] + 1
+
+
+def test_steps_without_a_forecast_are_counted_for_each_target(tmp_path, monkeypatch):
+    frame = series(np.sin(np.arange(N)).round(4), w=np.cos(np.arange(N)).round(4))
+    parts = {}
+    for name in ("v", "w"):
+        (tmp_path / name).mkdir()
+        frame.to_csv(tmp_path / name / "series.csv", index=False)
+        prepare(Request(str(tmp_path / name / "series.csv"), name, time="t", horizon=1), tmp_path / name / "data")
+        _, parts[name] = trained(tmp_path / name / "data", "linear", tmp_path / name, 1)
+        parts[name].card |= {"target": name}
+    monkeypatch.setattr("automl.deployment.several_targets.load", lambda run: JointPredictor(parts, {}))
+    frame.loc[N - 3 :, "w"] = np.nan
+    frame[-100:].to_csv(tmp_path / "new.csv", index=False)
+
+    def said():
+        out = invoke("predict", tmp_path, "--data", tmp_path / "new.csv", "--out", tmp_path / "o.csv")
+        return " ".join(out.split())
+
+    n = 100 - splits_of(tmp_path / "v").shape[-1] + 1
+    assert f"{n} predictions of 'v', {n - 3} predictions of 'w' in" in said()
+    assert "3 examples without a value of 'w' have no prediction of 'w'; the first is time 397" in said()
+    assert "of 'v' have" not in said()
+    frame.loc[N - 1, "v"] = np.nan
+    frame[-100:].to_csv(tmp_path / "new.csv", index=False)
+    assert "1 example without a value of 'v' has no prediction of 'v': time 399 3 examples" in said()
+
+
+@pytest.mark.parametrize(
+    ("times", "first"),
+    [
+        (lambda when: when.strftime("%Y-%m-%dT%H:%M:%S+02:00"), "2024-01-01 10:00:00+00:00"),
+        (lambda when: when.strftime("%Y-%m-%d %H:%MZ"), "2024-01-01 12:00:00+00:00"),
+        (lambda when: when.strftime("%d.%m.%Y %H:%M UTC"), "2024-01-01 12:00:00+00:00"),
+        (lambda when: when.tz_localize("Europe/Berlin"), "2024-01-01 11:00:00+00:00"),
+        (lambda when: when.strftime("%Y-%m-%dT%H:%M:%S"), "2024-01-01 12:00:00"),
+        (lambda when: when.strftime("%d-%m-%Y %H:%M"), "2024-01-01 12:00:00"),
+    ],
+)
+def test_times_with_a_zone_are_written_with_one(times, first, tmp_path):
+    frame = series(np.sin(np.arange(N)).round(4)).assign(
+        t=times(pd.date_range("2024-01-01 12:00", periods=N, freq="h"))
+    )
+    prepared(frame, tmp_path)
+    _, predictor = trained(tmp_path / "data", "linear", tmp_path, 1)
+    window = splits_of(tmp_path).shape[-1]
+    ahead = pd.Timedelta(window - 1, "h")
+    chunk = next(predictor.stream(tmp_path / "series.csv"))
+    assert chunk.to_csv(index=False).splitlines()[1].split(",")[1] == str(pd.Timestamp(first) + ahead)
+    records = json.loads(frame[: window + 1].to_json(orient="records", date_format="iso"))
+    told = JsonPredictions(predictor).response(records)["of"][0]["time"]
+    assert told.endswith("Z") == first.endswith("+00:00")
+    assert pd.Timestamp(told) == pd.Timestamp(first) + ahead
 
 
 def test_predictions_name_rows_that_are_repeated_missing_or_too_few(tmp_path):
