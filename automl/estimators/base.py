@@ -80,7 +80,9 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         """
         frame = self._frame(X, reset=True)
         if sample_weight is not None:
+            _check_complete(sample_weight, "sample_weight")
             frame, y, sample_weight, groups = _that_count(frame, y, sample_weight, groups)
+        _check_complete(y, "y")
         with ExitStack() as stack:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
             run = place / "run" if self.folder is None else Path(self.folder).expanduser()
@@ -301,6 +303,16 @@ def _doubts(cards: Mapping[str, Mapping[str, Any]]) -> str:
 
     found = {target: not_better_than_baseline(card) for target, card in cards.items()}
     return "\n".join(f"{target}: {doubt}" if len(cards) > 1 else doubt for target, doubt in found.items() if doubt)
+
+
+def _check_complete(values: Any, name: str) -> None:
+    """ValueError if values of rows are missing, which NumPy cannot sort or takes as a class."""
+    import pandas as pd
+
+    missing = np.asarray(pd.isna(values if hasattr(values, "iloc") else np.asarray(values)))
+    n = int(missing.reshape(len(missing), -1).any(1).sum()) if missing.ndim else 0
+    if n:
+        raise ValueError(f"{name} has missing values in {n:,} row{'s' * (n != 1)}")
 
 
 def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple[pd.DataFrame, Any, Any, Any]:

@@ -142,6 +142,26 @@ def test_bad_input_is_a_value_error_in_one_line():
         automl.AutoMLClassifier().fit(X, [f"P{number}" for number in range(len(X))])
 
 
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda y: np.where(y == 2, None, y.astype(object)),
+        lambda y: pd.Series(y).map({0: "no", 1: "yes"}),
+        lambda y: pd.Series(y).map({0: "no", 1: "yes"}).astype("category"),
+        lambda y: np.where(y == 2, np.nan, y).tolist(),
+        lambda y: pd.DataFrame({"a": np.where(y == 2, np.nan, y), "b": y}),
+    ],
+)
+@pytest.mark.parametrize("kind", [automl.AutoMLClassifier, automl.AutoMLRegressor])
+def test_missing_labels_and_weights_are_counted(kind, of):
+    X, y = pd.DataFrame({"a": np.arange(100.0)}), np.arange(100) % 2
+    y[:3] = 2
+    with pytest.raises(ValueError, match=r"^y has missing values in 3 rows$"):
+        kind().fit(X, of(y))
+    with pytest.raises(ValueError, match=r"^sample_weight has missing values in 1 row$"):
+        kind().fit(X, y, sample_weight=[None, *np.ones(99)])
+
+
 def test_a_saved_model_names_its_classes_and_is_not_overwritten(tmp_path):
     X, y = people(200)
     model = automl.AutoMLClassifier(models="linear", n_trials=1, n_jobs=1).fit(X, pd.Series(y, name="member"))
