@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import io
 import marshal
-from collections import ChainMap
+import sys
+from collections import ChainMap, defaultdict
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl.errors import UserError
@@ -16,10 +17,16 @@ if TYPE_CHECKING:
     from automl.task import Task
 
 
+OF_FILE = "automl_user_"  # begins the names of modules made of users' files
+NAMED = (type, FunctionType, functools._lru_cache_wrapper)  # what pickle looks up by its name
+
+
 def pickled(task: Task) -> bytes:
-    """Pickle with cloudpickle, but keep the file names of code for the tracebacks of failed trials. UserError if the
-    task cannot be pickled."""
+    """Pickle with cloudpickle, but keep the file names of code for the tracebacks of failed trials, and the names of
+    what a script or a user's file defines. UserError if the task cannot be pickled."""
     import cloudpickle
+
+    defined: dict[str, dict[str, Any]] = defaultdict(dict)  # by module and name
 
     own = {
         CodeType: lambda code: (marshal.loads, (marshal.dumps(code),)),  # the workers run the same interpreter
@@ -29,13 +36,39 @@ def pickled(task: Task) -> bytes:
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         dispatch_table: ClassVar[Any] = ChainMap(own, cloudpickle.Pickler.dispatch_table)
 
+        def reducer_override(self, found: Any) -> Any:
+            if isinstance(found, NAMED) and _is_of_user(found.__module__):
+                module, name = found.__module__, found.__qualname__
+                if getattr(sys.modules.get(module), name, None) is found:
+                    defined[module][name] = found
+            return super().reducer_override(found)
+
     buffer = io.BytesIO()
     try:
-        Pickler(buffer).dump(task)
+        Pickler(buffer).dump((task, defined))  # in this order: it is complete once the task is pickled
     except Exception as error:  # of any __reduce__, such as that of a DataLoader's iterator
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"{task.name!r} cannot be sent to a training process: {reason}") from None
     return buffer.getvalue()
+
+
+def unpickled(content: bytes) -> tuple[Any, dict[str, dict[str, Any]]]:
+    """The task, in a process that trains it, and what its script or file defines, by module and name. It gets these
+    names in this process too, so that the training can pickle it, for example for processes that it forks."""
+    import cloudpickle
+
+    task, defined = cloudpickle.loads(content)
+    for name, found in defined.items():
+        module = sys.modules.setdefault(name, ModuleType(name))
+        vars(module).update(found)
+        if name != "__main__":  # whose content is always pickled by value
+            cloudpickle.register_pickle_by_value(module)
+    return task, defined
+
+
+def _is_of_user(module: Any) -> bool:
+    """Whether a module is a script, a notebook or made of a user's file, which workers cannot import."""
+    return isinstance(module, str) and (module == "__main__" or module.startswith(OF_FILE))
 
 
 def _reduced(cached: functools._lru_cache_wrapper[Any]) -> Any:

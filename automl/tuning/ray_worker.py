@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
 import ray
 
 from automl.tuning.node_files import node_files
-from automl.tuning.pickling import pickled
+from automl.tuning.pickling import pickled, unpickled
 from automl.tuning.remote import Supervisor, WorkerSettings, settle
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Parcel:
                 file = folder / "data" / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(part)
-            content = pickled(replace(cloudpickle.loads(content), data=str(folder / "data")))
+            content = pickled(replace(unpickled(content)[0], data=str(folder / "data")))
         (folder / "task").write_bytes(content)
 
 

@@ -29,11 +29,13 @@ from automl.task import CheckpointDamaged, Epoch, NoLoss, OutOfMemory, TrainingF
 from automl.tuning.descendants import kill_marked
 from automl.tuning.jobs import EpochDone, Event, Job, JobEnded, JobStarted, LaneEnded, Restarted, event_to_json
 from automl.tuning.memory import Memory
+from automl.tuning.pickling import unpickled
 
 if TYPE_CHECKING:
     from automl.task import Task
 
 
+TASK = "AUTOML_TASK"  # environment variable with the file of a worker's task
 MARK = "AUTOML_WORKER"  # environment variable that identifies the processes of a worker
 # Errors of torch and other frameworks; not out of memory, after which a card still works.
 CARD_ERRORS = ("CUDA error", "HIP error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "CUDA_ERROR_")
@@ -207,6 +209,16 @@ class _Inbox:
         os.killpg(0, signal.SIGKILL)
 
 
+def _share(content: bytes | None) -> None:
+    """Let processes that a training starts by spawn or forkserver load the task too: see the end of this file."""
+    os.environ.pop(TASK, None)  # that of a worker in whose training this one was started
+    if content is not None and hasattr(os, "memfd_create"):  # on Linux
+        file = os.memfd_create("automl-task")
+        with open(file, "wb", closefd=False) as shared:
+            shared.write(content)
+        os.environ[TASK] = f"/proc/{os.getpid()}/fd/{file}"
+
+
 def main() -> None:
     """Serve jobs until killed."""
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
@@ -214,9 +226,9 @@ def main() -> None:
     inbox = _Inbox()
     start = json.loads(inbox.task_line)
     sys.path[:] = start["path"]
-    import cloudpickle
-
-    task = cloudpickle.loads(Path(start["file"]).read_bytes() if "file" in start else base64.b64decode(start["task"]))
+    content = Path(start["file"]).read_bytes() if "file" in start else base64.b64decode(start["task"])
+    task, defined = unpickled(content)
+    _share(content if defined else None)
     prepared = False
     while True:
         job = inbox.jobs.get()
@@ -239,4 +251,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from automl.tuning import worker
+
+    worker.main()  # as that of a script may take the place of this one
+elif __name__ == "__mp_main__" and TASK in os.environ:
+    # In processes that a training starts by spawn or forkserver, this stands for the script, which is not run again.
+    globals().update(unpickled(Path(os.environ[TASK]).read_bytes())[1].get("__main__", {}))

@@ -1,14 +1,17 @@
 """What a worker says, and when: that a training begins, and how it ends."""
 
 import base64
+import json
 import os
 import queue
+import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
+from processes import invoke
 
 import automl
 from automl.space.parse import load_space
@@ -151,6 +154,51 @@ def test_a_worker_is_warm_before_its_first_training_has_started(tmp_path):
     finally:
         process.kill()
         process.reader.join()
+
+
+SCRIPT = """
+import functools, multiprocessing, pickle
+import automl
+
+class Job:  # a name that the worker's module has too
+    pass
+
+class Net:
+    Layer = Job
+
+def helper(x):
+    return x * x
+
+@functools.cache
+def remembered(x):
+    return x
+
+def main(config):
+    assert [type(pickle.loads(pickle.dumps(each()))) for each in (Job, Net)] == [Job, Net]
+    assert pickle.loads(pickle.dumps(remembered)) is remembered
+    for method in ("fork", "spawn", "forkserver"):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            assert pool.map(helper, [3]) == [9]
+    return config["x"]
+
+if not __name__.startswith("automl_user"):
+    options = {"strategy": "random", "n_trials": 2, "n_workers": 2, "trial_seconds": 100}
+    print([trial.error for trial in automl.tune(main, {"x": {"float": [0, 1]}}, **options).trials])
+"""
+
+
+def test_what_a_script_defines_can_be_pickled_in_its_trainings(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    found = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=True)
+    assert found.stdout == "[None, None]\n", found.stderr
+
+
+def test_what_a_file_defines_can_be_pickled_in_its_trainings(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}")
+    command = ["--task", f"{tmp_path / 'script.py'}:main", "--space", tmp_path / "space.yaml", "--strategy", "random"]
+    invoke("run", *command, "--trials", 1, "--workers", 1, "--trial-seconds", 100, "--out", tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_failed"] == 0
 
 
 @dataclass(frozen=True)
