@@ -295,7 +295,12 @@ def splits_by_family(task: OwnData | CrossValidated) -> Callable[[str], Splits]:
 def truth_of(task: OwnData | CrossValidated, part: str) -> Truth:
     """The ground truth for a set of the task's data."""
     splits = splits_by_family(task)(task.space["model"].default_value)
-    return Truth(getattr(splits, f"y_{part}"), weights_of(Path(task.data), part), levels_of(splits.target))
+    return Truth(
+        getattr(splits, f"y_{part}"),
+        weights_of(Path(task.data), part),
+        levels_of(splits.target),
+        len(splits.target.names),
+    )
 
 
 def _joined(splits: Splits, array: str, parts: tuple[str, ...]) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,18 +24,19 @@ class Truth:
     y: NDArray[Any]  # labels, (n,)
     weights: NDArray[Any] | None = None  # how much each example counts, (n,); None: the same
     levels: Sequence[float] | None = None  # of predicted quantiles
+    n_classes: int = 0  # known ones, of which some may have no example: some metrics of two classes are others of three
 
     def __len__(self) -> int:
         return len(self.y)
 
     def __getitem__(self, rows: Any) -> Truth:
-        return Truth(self.y[rows], None if self.weights is None else self.weights[rows], self.levels)
+        return replace(self, y=self.y[rows], weights=None if self.weights is None else self.weights[rows])
 
     def __add__(self, other: Truth) -> Truth:
         weights = None
         if self.weights is not None and other.weights is not None:
             weights = np.concatenate([self.weights, other.weights])
-        return Truth(np.concatenate([self.y, other.y]), weights, self.levels)
+        return replace(self, y=np.concatenate([self.y, other.y]), weights=weights)
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,11 @@ def allowance(metric: str, tolerance: float, before: float) -> float:
 
 
 def widened(predicted: NDArray[Any], truth: Truth) -> NDArray[Any]:
-    """Probabilities with a column for every label that occurs; quantiles and numbers as they are."""
-    if predicted.ndim == 1 or truth.levels or not len(truth) or truth.y.max() < predicted.shape[1]:
+    """Probabilities with a column for every known class and label; quantiles and numbers as they are."""
+    if predicted.ndim == 1 or truth.levels or not len(truth):
         return predicted
-    more = np.zeros((len(predicted), int(truth.y.max()) + 1 - predicted.shape[1]))
-    return np.concatenate([predicted, more], 1)
+    n_more = max(truth.n_classes, int(truth.y.max()) + 1) - predicted.shape[1]
+    return np.concatenate([predicted, np.zeros((len(predicted), n_more))], 1) if n_more > 0 else predicted
 
 
 def _all_or_none(metric: str, truth: Truth, predicted: NDArray[Any]) -> int | None:

@@ -232,7 +232,9 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
     splits = by_family(family)
     found = drifts(splits.inputs, splits.x_train, new.arrays[views.of(family)], before.encoder.names)
     on_old, on_new = before.deciding(lambda f: by_family(f).x_test), before.deciding(lambda f: new.arrays[views.of(f)])
-    old_truth, new_truth = truth_of(task, "test"), Truth(new.y, new.weights, levels_of(splits.target))
+    n_classes = len(splits.target.names) + len(new.new_classes)
+    old_truth = replace(truth_of(task, "test"), n_classes=n_classes)
+    new_truth = Truth(new.y, new.weights, levels_of(splits.target), n_classes)
     scored = score(task.metric, new_truth, on_new)
     known, worse, compared = None, False, "the run has no test set to compare with"
     if len(old_truth):

@@ -19,6 +19,7 @@ from PIL import Image
 from planned_runs import Request, planned_run
 from processes import command, invoke
 from sklearn.datasets import load_diabetes, load_digits
+from sklearn.metrics import f1_score
 
 import automl
 from automl.analysis.versions import version_table
@@ -158,6 +159,17 @@ def test_a_model_has_fallen_where_the_difference_is_more_than_chance():
 def test_classes_that_a_model_does_not_know_have_no_probability():
     y = Truth(np.array([0, 1, 2, 2]))
     assert score("accuracy", y, np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [1.0, 0.0]])) == 0.5
+
+
+def test_models_of_two_and_of_three_classes_are_compared_by_one_f1():
+    """That of the second of two classes is none of the mean over three, also on rows that lack the third."""
+    rng = np.random.default_rng(0)
+    y, p = rng.integers(0, 2, 200), rng.random(200)
+    truth, two, three = Truth(y, n_classes=3), np.column_stack([1 - p, p]), np.column_stack([1 - p, p, 0 * p])
+    assert score("f1", truth, two) == score("f1", truth, three) == f1_score(y, p > 0.5, average="macro")
+    assert gain("f1", truth, two, three, 0.8) == Gain(0.0, 0.0)
+    assert interval("f1", truth[:100], two[:100]) == interval("f1", truth[:100], three[:100])
+    assert score("f1", Truth(y), two) == f1_score(y, p > 0.5)
 
 
 @pytest.mark.parametrize(
