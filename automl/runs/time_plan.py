@@ -106,7 +106,8 @@ class TimePlan:
         if limit is None or self._clock.seconds <= (1 + TOLERANCE) * limit:
             return None
         table = self._clock.table(0.0)
-        waited = ", which waits for its first result," if self._before < limit < self._before + table["search"] else ""
+        is_late = self._before < limit < self._before + table["search"]
+        waited = ", which waits for its first result," if is_late and not self.n_seeds else ""
         parts = {
             "starting and reading": self._before,
             f"the search{waited}": table["search"],
