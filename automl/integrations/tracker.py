@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # States in which a trial no longer changes, except for a failed one that is retried.
 FINAL = ("complete", "stopped", "failed")
+USER_OF_URL = re.compile(r"(?<=://)\S*@")  # and password, which may hold any character if it is not quoted
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class Snapshot:
         """Loss and metrics after an epoch, which counts from 1."""
         metrics = {name: values[number - 1] for name, values in self.metrics.items() if len(values) >= number}
         return {"loss": self.losses[number - 1], **metrics}
+
+
+def one_line(error: Exception) -> str:
+    """The first line of an error. URLs in it lose their user and password, as it is printed and kept in logs."""
+    said = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    return USER_OF_URL.sub("", said)
 
 
 class Tracker(ABC):

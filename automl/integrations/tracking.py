@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from automl.errors import UserError, install_command
-from automl.integrations.tracker import Snapshot, TrackedRun, Tracker
+from automl.integrations.tracker import Snapshot, TrackedRun, Tracker, one_line
 from automl.study.run_folder import write_atomic
 from automl.study.trial import Asked, Told
 from automl.tuning.trainings import training_seed
@@ -60,6 +60,8 @@ def make_trackers(names: Iterable[str]) -> list[Tracker]:
                 f"tracking with {name} needs a package that is missing ({error}); "
                 f"install it with: {install_command(name)}"
             ) from None
+        except UserError as error:
+            raise UserError(one_line(error)) from None
     return trackers
 
 
@@ -250,7 +252,7 @@ class _Writer:
                 self._write_next()
                 self._n_writes += 1
             except Exception as error:
-                self._note_error(_one_line(error))
+                self._note_error(one_line(error))
                 if ending:
                     return
                 with self._changed:
@@ -259,7 +261,7 @@ class _Writer:
             try:
                 self._tracker.close(interrupted=self._interrupted)
             except Exception as error:
-                self._note_error(_one_line(error))
+                self._note_error(one_line(error))
 
     def _write_next(self) -> None:
         """Write one pending item; it stays pending if it has changed meanwhile."""
@@ -283,7 +285,3 @@ class _Writer:
     def _note_error(self, error: str) -> None:
         if not self._has_failed:
             self._error, self._has_failed = error, True
-
-
-def _one_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

@@ -369,7 +369,7 @@ def test_mlflow_gets_many_hyperparameters_and_names_that_it_refuses(tmp_path, mo
     [
         (["--track", "mlfow"], {}, "unknown tracker 'mlfow'; did you mean 'mlflow'?"),
         (["--track", "tensorboard,x"], {}, "unknown tracker 'x'; choose one of: mlflow, tensorboard, wandb"),
-        (["--track", "mlflow"], {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, "no MLflow server responds at"),
+        (["--track", "mlflow"], {"MLFLOW_TRACKING_URI": "http://me:s3cret@127.0.0.1:9"}, "no MLflow server responds at"),
         (["--track", "wandb"], {"WANDB_MODE": "online", "HOME": "/nowhere"}, "not logged in to W&B; log in with"),
     ],
 )
@@ -377,6 +377,7 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, variables, l
     _, err = run(*arguments, "--out", tmp_path / "run", env=environment | variables, code=2)
     assert line in err
     assert err.count("\n") == 1
+    assert "s3cret" not in err
     assert not (tmp_path / "run").exists()
 
 
@@ -428,7 +429,7 @@ class Flaky(Tracker):
     def _fail(self) -> None:
         if self.n_failures:
             self.n_failures -= 1
-            raise ConnectionError("the server\nis away")
+            raise ConnectionError("http://me:s3cret@server/api of me@home\nis away")
 
 
 @pytest.mark.parametrize(("n_failures", "is_complete"), [(0, True), (2, True), (9999, False)])
@@ -446,7 +447,7 @@ def test_a_tracker_that_cannot_be_written_ends_no_search_and_is_written_when_it_
         )  # fmt: skip
     assert len(result.trials) == 9
     lines = [str(warning.message).partition(";")[0] for warning in told if warning.category is UserWarning]
-    assert lines == ["cannot write to flaky (the server)"] * bool(n_failures)
+    assert lines == ["cannot write to flaky (http://server/api of me@home)"] * bool(n_failures)
     assert tracker.is_closed == is_complete
     last = {trial.number: trial for trial in tracker.written}
     if is_complete:
