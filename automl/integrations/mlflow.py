@@ -14,9 +14,10 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from automl.errors import UserError
-from automl.integrations.tracker import FINAL, Snapshot, TrackedRun, Tracker
+from automl.integrations.tracker import FINAL, Snapshot, TrackedRun, Tracker, one_line
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -29,6 +30,9 @@ BATCH, BATCH_OF_PARAMS = 1000, 100  # maximum metrics and params per call to MLf
 REFUSED = re.compile(r"[^/\w.\- :]")  # characters that MLflow refuses in names of metrics and params, as in recall@10
 # The writer retries by itself, and the end of the run must not wait for minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+CONNECT_SECONDS = 4  # for each address of a database's host, which may have two
+DATABASES = {"postgresql": ("connect_timeout",), "mysql": ("connect_timeout",), "mssql": ()}
+"""Database servers that MLflow can write to, and the options of a timeout that all their drivers have."""
 
 
 class MLflow(Tracker):
@@ -37,6 +41,7 @@ class MLflow(Tracker):
     def __init__(self) -> None:
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient, get_tracking_uri, is_tracking_uri_set
+        from sqlalchemy.exc import SQLAlchemyError
 
         for name, value in PATIENCE.items():
             os.environ.setdefault(name, value)
@@ -45,9 +50,11 @@ class MLflow(Tracker):
         self._server = get_tracking_uri() if is_tracking_uri_set() else None
         if self._server:
             try:
+                if urlsplit(self._server).scheme.partition("+")[0] in DATABASES:
+                    _connect_once(self._server)
                 self._client_of(self._server).search_experiments(max_results=1)
-            except MlflowException as error:
-                reason = str(error).splitlines()[0]
+            except (MlflowException, SQLAlchemyError) as error:
+                reason = one_line(getattr(error, "orig", None) or error)  # SQLAlchemy adds its own lines to a driver's
                 raise UserError(
                     f"no MLflow server responds at MLFLOW_TRACKING_URI ({reason}); start it, or unset the variable to "
                     "use mlflow.db in the run's folder"
@@ -188,3 +195,13 @@ class MLflow(Tracker):
             self._client.log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
         for first in range(0, len(metrics or []), BATCH):
             self._client.log_batch(run_id, metrics=(metrics or [])[first : first + BATCH])
+
+
+def _connect_once(uri: str) -> None:
+    """Connect to a tracking database and leave it. MLflow itself would try for minutes and print every failure."""
+    from sqlalchemy import NullPool, create_engine, make_url
+
+    url = make_url(uri)
+    names = DATABASES.get(url.get_backend_name(), ())
+    options = {name: CONNECT_SECONDS for name in names if name not in url.query}
+    create_engine(url, poolclass=NullPool, connect_args=options).connect().close()

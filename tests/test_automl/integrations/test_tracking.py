@@ -369,7 +369,16 @@ def test_mlflow_gets_many_hyperparameters_and_names_that_it_refuses(tmp_path, mo
     [
         (["--track", "mlfow"], {}, "unknown tracker 'mlfow'; did you mean 'mlflow'?"),
         (["--track", "tensorboard,x"], {}, "unknown tracker 'x'; choose one of: mlflow, tensorboard, wandb"),
-        (["--track", "mlflow"], {"MLFLOW_TRACKING_URI": "http://me:s3cret@127.0.0.1:9"}, "no MLflow server responds at"),
+        (
+            ["--track", "mlflow"],
+            {"MLFLOW_TRACKING_URI": "http://me:s3cret@127.0.0.1:9"},
+            "no MLflow server responds at",
+        ),
+        (
+            ["--track", "mlflow"],
+            {"MLFLOW_TRACKING_URI": "postgresql+psycopg://me:s3cret@127.0.0.1:9/x"},
+            '127.0.0.1", port 9 failed: Connection refused',
+        ),
         (["--track", "wandb"], {"WANDB_MODE": "online", "HOME": "/nowhere"}, "not logged in to W&B; log in with"),
     ],
 )
