@@ -59,7 +59,7 @@ def show_summary(
     _show_time(console, summary["time"])
     if summary["best"] is None:
         reasons = "the reasons are in trials.csv and report.html" if counts["failed"] else "none was finished"
-        console.print(f"[bold]no trial has succeeded[/]; {reasons}")
+        console.print(Text.assemble(("no trial has succeeded", "bold"), f"; {reasons}"), soft_wrap=True)
         return
     best = chosen(summary)
     which = "best" if not folds or best["trial"] == summary["best"]["trial"] else "kept"

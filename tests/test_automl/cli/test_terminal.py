@@ -1,6 +1,7 @@
 """What commands show in the terminal."""
 
 import io
+import json
 import sys
 
 import pytest
@@ -28,6 +29,15 @@ def test_a_long_name_leaves_room_for_the_values():
     shown = console.file.getvalue()
     assert "0.125" in shown
     assert "0.75" in shown
+
+
+def test_a_run_without_a_result_says_so_in_plain_words(tmp_path, capsys):
+    """On the console of the real command, which shows markup as it is."""
+    with pytest.warns(UserWarning, match="no trial succeeded"):
+        automl.tune(lambda config: 1 / 0, {"x": {"float": [0, 1]}}, strategy="random", n_trials=1, study=tmp_path / "a")
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    show_summary(literal_console(), summary, {"x": 0.5})
+    assert "\nno trial has succeeded; the reasons are in trials.csv and report.html\n" in capsys.readouterr().out
 
 
 def test_square_brackets_in_names_and_values_are_shown_as_they_are(tmp_path, capsys):
