@@ -98,13 +98,17 @@ class RunFolder:
     def being_created(self) -> Iterator[None]:
         """A context for creating the study and data of a new run: if the process is killed, the folder is still free.
 
-        To be called with the folder locked. Removes what a killed start has left behind.
+        To be called with the folder locked. Removes what a killed start has left behind. UserError if the folder cannot
+        be written.
         """
-        if self.starting.exists():
-            shutil.rmtree(self.data, ignore_errors=True)
-            for file in (*self.path.glob(f"{self.study.name}*"), *self.path.glob(self.storage.name)):
-                file.unlink()
-        self.starting.touch()
+        try:
+            if self.starting.exists():
+                shutil.rmtree(self.data, ignore_errors=True)
+                for file in (*self.path.glob(f"{self.study.name}*"), *self.path.glob(self.storage.name)):
+                    file.unlink()
+            self.starting.touch()
+        except OSError as error:
+            raise UserError(f"cannot write in the folder {str(self.path)!r}: {error.strerror}") from None
         yield
         self.starting.unlink()
 

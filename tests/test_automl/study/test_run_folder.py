@@ -1,9 +1,12 @@
 """The folders of trials: one for each attempt, and what is left by processes that were killed."""
 
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
+import automl
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder, TrialFolders, replace_folder, write_atomic
 
@@ -97,6 +100,16 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "trials").write_text("a file where the folder should be")
     with pytest.raises(UserError, match=r"cannot write the folder of trial 7 .*continue with --resume"):
         TrialFolders(tmp_path / "trials").begin(7, continues=False)
+
+
+def test_a_folder_of_a_run_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)  # rights do not stop the user that tests may run as
+    message = rf"^cannot write in the folder '{tmp_path}': Permission denied$"
+    with pytest.raises(UserError, match=message):
+        automl.tune(lambda config: config["x"], {"x": {"float": [0, 1]}}, strategy="random", study=tmp_path)
 
 
 def test_a_folder_needs_a_name_in_utf_8(tmp_path):
