@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,9 @@ def opened(
                 if data is not None:
                     shutil.move(data, folder.data)
                 store = _new_store(folder, task, settings, leader)
-            yield Study(task.space, task.max_epochs, store)
+            study = Study(task.space, task.max_epochs, store)
+            with nullcontext() if leader is not None else _free_if_refused(folder, study):
+                yield study
         return
     with _locked(folder, leader):
         before = recorded(folder, leader)
@@ -61,6 +63,19 @@ def opened(
         store.change_settings({**before, **settings})
         store.record(objective=Objective.of(task).to_json(), ended=None)
         yield Study(task.space, task.max_epochs, store)
+
+
+@contextmanager
+def _free_if_refused(folder: RunFolder, study: Study) -> Iterator[None]:
+    """Let a folder count as free again if an error of the user ends the run before its first trial, as an address that
+    is in use: the corrected command is then not refused."""
+    try:
+        yield
+    except UserError:
+        if not study.trials:
+            with suppress(OSError):  # the disk may be full or the folder gone, which the error says
+                folder.starting.touch()
+        raise
 
 
 def _locked(folder: RunFolder, leader: LeaderConnection | None) -> Any:
