@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ TRIES = 3  # worker failures after which a node is left out
 N_SPARE = 1  # workers beyond the limit, ready to replace a lost one, if the cluster has room
 CONNECT_SECONDS = 10.0
 SECONDS_TO_CLOSE = 20.0
+TOKEN = Path(".ray") / "auth_token"  # in the user's home: who has it can run code on the cluster
 
 
 @dataclass(eq=False)
@@ -72,6 +74,9 @@ def connect(address: str | None) -> None:
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"cannot connect to a Ray cluster at {found}: {reason}") from None
+    if found == "local":
+        with suppress(OSError):  # Ray wrote no token, or it is not this user's
+            (Path.home() / TOKEN).chmod(0o600)  # Ray lets all users of the machine read it
 
 
 def _may_be_same(address: str, connected: str) -> bool:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -300,6 +301,13 @@ def test_a_process_trains_on_no_other_cluster_than_the_one_that_was_named(cluste
     connect(cluster.address.replace(cluster.address.rpartition(":")[0], "localhost"))
     with pytest.raises(UserError, match=rf"connected to the Ray cluster at {cluster.address}, not at 127\.0\.0\.1:1;"):
         connect("127.0.0.1:1")
+
+
+def test_only_the_user_can_read_the_token_of_a_cluster_that_a_run_starts(tmp_path):
+    code = "from automl.tuning.ray_executor import connect; connect('local')"
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    subprocess.run([sys.executable, "-c", code], env=variables | {"HOME": str(tmp_path)}, check=True, timeout=300)
+    assert stat.S_IMODE((tmp_path / ".ray" / "auth_token").stat().st_mode) == 0o600
 
 
 def test_what_is_wrong_with_an_address_is_one_line():
