@@ -21,7 +21,7 @@ from automl.analysis.columns import in_short, reads_columns
 from automl.analysis.formatting import failed_in_words
 from automl.analysis.sentences import commonest_error
 from automl.cli.live_table import LiveTable
-from automl.cli.terminal import show_line, show_paths, show_summary
+from automl.cli.terminal import OTHERS_GO_ON, show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.runs.final import Final, has_final, train_all
 from automl.runs.final_model import check_can_keep
@@ -103,7 +103,7 @@ def run_session(
         if shared is not None:  # where other processes go on
             raise
         without = "" if folder.model.exists() else " without a model"
-        show_line(console, f"stopped{without}; continue with --resume --out {shlex.quote(str(folder.path))}")
+        show_line(console, f"stopped{without}; {_resume_hint(folder)}")
         return folder, 130
     interrupted = tuner.interrupted or final.interrupted
     summary = outputs.write(final)
@@ -113,7 +113,8 @@ def run_session(
         shared.keep_summary()
         if not interrupted:
             shared.end(result.stop_reason)
-    _show_end(console, session, result, summary, live, tuner, interrupted=interrupted)
+    hint = _resume_hint(folder, shared) if interrupted else None
+    _show_end(console, session, result, summary, live, tuner, resume_hint=hint)
     if reads_columns(summary["model"]):
         show_line(console, f"columns      {in_short(outputs.columns, folder.path)}")
     if settings.learn is not False and not tuner.interrupted:
@@ -179,7 +180,7 @@ def _show_end(
     live: LiveTable,
     tuner: Tuner,
     *,
-    interrupted: bool,
+    resume_hint: str | None,
 ) -> None:
     settings, task, folder = session.settings, session.task, session.folder
     show_summary(console, summary, Encoding(task.space).default, live.values)
@@ -188,12 +189,19 @@ def _show_end(
         show_line(console, f"{said}. {line}")
     if summary["best"] is not None and settings.n_final and not has_final(task, settings):
         show_line(console, "no final: the objective takes no seed, so training it again would give the same result")
-    show_paths(console, folder, resume_hint=interrupted)
+    show_paths(console, folder, resume_hint=resume_hint)
     if tuner.folders.n_bytes:
         show_line(console, f"checkpoints  {folder.trials}, {tuner.folders.n_bytes / 1e6:,.1f} MB")
     overrun = session.plan.overrun(settings.time_limit)
     if overrun is not None:
         show_line(console, overrun)
+
+
+def _resume_hint(folder: RunFolder, shared: SharedRun | None = None) -> str:
+    """How an interrupted run goes on."""
+    if shared is not None and shared.has_others:
+        return OTHERS_GO_ON
+    return f"continue with --resume --out {shlex.quote(str(folder.path))}"
 
 
 def new_folder(name: str, *about: Any) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.cli.interrupts import terminable
 from automl.cli.pipeline import run_session
-from automl.cli.terminal import show_line
+from automl.cli.terminal import OTHERS_GO_ON, show_line
 from automl.errors import UserError
 from automl.runs.configure import resumed, settings_of
 from automl.runs.settings import Settings, build_task, default_workers
@@ -80,7 +80,7 @@ def share(
         try:
             led = take_part(shared, lead, lend)
         except KeyboardInterrupt:
-            say("interrupted; other processes of the run go on")
+            say(f"interrupted; {OTHERS_GO_ON}")
             return folder, 130
     if led is None:
         say(f"the run has ended: {folder.report}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from automl.tuning.progress import Values
 if TYPE_CHECKING:
     from automl.study.run_folder import RunFolder
 
+OTHERS_GO_ON = "other processes of the run go on"
 ENDED: tuple[State, ...] = ("complete", "paused", "stopped", "failed")
 
 
@@ -198,8 +198,8 @@ def show_names() -> None:
         literal_console().print(table)
 
 
-def show_paths(console: Console, folder: RunFolder, *, resume_hint: bool) -> None:
-    """Print where the files of a run are, and how to resume it."""
+def show_paths(console: Console, folder: RunFolder, *, resume_hint: str | None) -> None:
+    """Print where the files of a run are. ``resume_hint``: for an interrupted run, how it goes on."""
     files = {
         "report": folder.report,
         "model": folder.model,
@@ -211,5 +211,5 @@ def show_paths(console: Console, folder: RunFolder, *, resume_hint: bool) -> Non
     for label, file in files.items():
         if file.exists():
             show_line(console, f"{label:12s} {file}")
-    if resume_hint:
-        show_line(console, f"interrupted; continue with --resume --out {shlex.quote(str(folder.path))}")
+    if resume_hint is not None:
+        show_line(console, f"interrupted; {resume_hint}")

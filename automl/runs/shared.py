@@ -109,6 +109,11 @@ class SharedRun:
         table.lead(lender.id)
         return SharedExecutor(table, study, self.folder.path, check=lender.check, is_leaving=lambda: self.is_leaving())
 
+    @property
+    def has_others(self) -> bool:
+        """Whether other processes go on with the run when this one ends."""
+        return self._lender is not None and self._table().has_others(self._lender.id)
+
     def _table(self) -> JobTable:
         return JobTable(self.connection.storage.engine, self._study_id())
 

@@ -156,6 +156,16 @@ class JobTable:
             n: int = self._run(connection, query).scalar_one()
             return n
 
+    def has_others(self, lender: int) -> bool:
+        """Whether another lender is alive."""
+        with self._connected() as connection:
+            query = (
+                "SELECT count(*) FROM automl_lenders WHERE study = :study AND id <> :lender "
+                "AND seen >= clock_timestamp() - make_interval(secs => :lease)"
+            )
+            n: int = self._run(connection, query, lender=lender, lease=LEASE_SECONDS).scalar_one()
+            return n > 0
+
     def lead(self, lender: int) -> None:
         """Record that a lender's process leads the run over this connection."""
         with self._connected() as connection:

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 
+import psycopg
 import pytest
 from processes import command
 from sqlalchemy import MetaData, NullPool, create_engine
@@ -106,6 +107,43 @@ def test_a_dashboard_that_polls_shows_the_run_and_does_not_stop_it(database, tmp
         for process in [each for each in (run, shows) if each is not None]:
             process.kill()
             process.communicate()
+
+
+def test_a_leader_that_is_interrupted_says_whether_others_go_on(database, tmp_path):
+    (tmp_path / "task.py").write_text(SLOW)
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    arguments = [
+        "run", "--task", f"{tmp_path / 'task.py'}:training", "--space", tmp_path / "space.yaml", "--strategy", "random",
+        "--trials", 5000, "--workers", 1, "--final-seeds", 0, "--no-learn", "--storage", database,
+        "--out", tmp_path / "run",
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "automl", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as leader:
+        try:
+            while not has_begun(database):
+                assert leader.poll() is None, leader.communicate()
+                time.sleep(0.05)
+            with subprocess.Popen(command, **pipes) as other:
+                try:
+                    while n_lenders(database) < 2:
+                        assert other.poll() is None, other.communicate()
+                        time.sleep(0.05)
+                    leader.send_signal(signal.SIGINT)
+                    assert "interrupted; other processes of the run go on\n" in leader.communicate(timeout=120)[0]
+                    while "this process leads it now" not in other.stdout.readline():
+                        assert other.poll() is None, other.communicate()
+                    other.send_signal(signal.SIGINT)
+                    assert "interrupted; continue with --resume --out " in other.communicate(timeout=120)[0]
+                finally:
+                    other.kill()
+        finally:
+            leader.kill()
+
+
+def n_lenders(url):
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT count(*) FROM automl_lenders").fetchone()[0]
 
 
 def has_begun(url):
