@@ -18,7 +18,7 @@ from automl.runs.machines import Machines
 from automl.runs.past_studies import past_studies, which_prior
 from automl.runs.search import open_search, strategy_of
 from automl.runs.settings import Settings
-from automl.runs.shared import SharedRun
+from automl.runs.shared import SharedRun, check_has_no_executor
 from automl.runs.shared_search import share
 from automl.runs.time_plan import Clock
 from automl.study.open_study import recorded, space_settings
@@ -178,8 +178,8 @@ def _check(
         raise UserError(f"callbacks must be a list of functions, got {callbacks!r}")
     if resume and study is None and storage is None:
         raise UserError("resume continues the run in a folder, which is missing: give study='runs/mine'")
-    if storage is not None and executor is not None:
-        raise UserError("storage shares the workers of the processes that take part; leave executor out")
+    if storage is not None:
+        check_has_no_executor(executor)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def dispatch(
 
         return run_each(targets, request, asked, out, run_target, console, clock)
     if location is not None:
-        return share(location, asked, begin_run, resume=resume, console=console, clock=clock)
+        return share(location, asked, begin_run, resume=resume, console=console, clock=clock, listeners=listeners)
     if resume:
         assert out is not None
         settings = resumed(stored_settings(out), asked)

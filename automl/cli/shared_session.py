@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from automl.cli.terminal import OTHERS_GO_ON, show_line
 from automl.errors import UserError
 from automl.runs.configure import resumed, settings_of
 from automl.runs.settings import Settings, build_task, default_workers
-from automl.runs.shared import SharedRun, take_part
+from automl.runs.shared import SharedRun, check_has_no_executor, take_part
 from automl.study.location import Location, in_database, of_folder
 from automl.study.run_folder import RunFolder
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from automl.runs.time_plan import Clock
+    from automl.study.run_log import Listener
 
 
 def shared_location(storage: str | None, out: Path | None, *, resume: bool) -> Location | None:
@@ -43,11 +44,13 @@ def share(
     resume: bool,
     console: Console,
     clock: Clock,
+    listeners: Sequence[Listener],
 ) -> tuple[RunFolder, int]:
     """Lead the run, or lend workers to it. Returns its folder and the exit code.
 
-    ``begin``: called if this process is to start the run.
+    ``begin``: called if this process is to start the run. ``listeners``: to its events while this process leads it.
     """
+    check_has_no_executor(asked.machines if asked.where.is_remote else None)
     folder, say = location.folder, partial(show_line, console)
     assert folder is not None
     device = asked.device or "auto"
@@ -64,7 +67,9 @@ def share(
                 "--out"
             )
         settings = _settings(stored, asked, folder)
-        return run_session(settings, folder.path, resume=True, console=console, clock=clock, shared=shared)
+        return run_session(
+            settings, folder.path, resume=True, console=console, clock=clock, listeners=listeners, shared=shared
+        )
 
     def lend(stored: dict[str, Any]) -> bool:
         settings = _settings(stored, asked, folder)

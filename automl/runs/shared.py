@@ -169,6 +169,12 @@ class SharedRun:
         return self._lender
 
 
+def check_has_no_executor(executor: object) -> None:
+    """Raise UserError if something else than the processes of a shared run is to train, which it would ignore."""
+    if executor is not None:
+        raise UserError("storage shares the workers of the processes that take part; leave executor out")
+
+
 def take_part(
     shared: SharedRun, lead: Callable[[dict[str, Any] | None], T], lend: Callable[[dict[str, Any]], bool]
 ) -> T | None:

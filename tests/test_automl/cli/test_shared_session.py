@@ -41,7 +41,14 @@ def test_a_run_and_the_commands_that_read_it(postgres, database, tmp_path, monke
     assert json.loads((folder / "storage.json").read_text())["storage"] == database
     _, refused = command("run", *begin, code=2)
     assert "has ended; extend it with --resume" in refused
-    said += [refused, *command("run", "--resume", "--trials", 13, "--out", folder)]
+    said += [refused, *command("run", "--resume", "--trials", 13, "--out", folder, "--verbose")]
+    assert re.search(r"begin +strategy=sobol .*restored=24", said[-2]), "who resumes it hears of its events"
+    tcp = ["--executor", "tcp", "--listen", "127.0.0.1:0", "--token-file", tmp_path / "missing"]
+    for how in (["--resume", "--trials", 14], begin):
+        _, refused = command("run", *how, *tcp, "--out", folder, code=2)
+        assert refused == (
+            "automl: storage shares the workers of the processes that take part; leave executor out\n"
+        ), "not in silence, as no other machine would train"
     monkeypatch.chdir(tmp_path)
     for app, arguments in ((watch.app, ["--once"]), (explain.app, []), (report.app, [])):
         shown = CliRunner().invoke(app, [database, *arguments], catch_exceptions=False)
