@@ -141,10 +141,10 @@ class CommandTask:
                 env=os.environ | {MARK: mark},
             )
             try:
-                for text in _lines(process):
-                    parsed = self._parsed(text)
+                for read in _lines(process):
+                    parsed = self._parsed(read)
                     if parsed is None:
-                        output.append(abridged(text))
+                        output.append(abridged(read.decode(errors="replace")))
                         continue
                     number += 1
                     seconds = time.perf_counter() - start
@@ -165,8 +165,14 @@ class CommandTask:
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         return {}
 
-    def _parsed(self, text: str) -> dict[str, Any] | None:
-        """The loss (or value) and metrics in a line of output; None if there is none."""
+    def _parsed(self, read: bytes) -> dict[str, Any] | None:
+        """The loss (or value) and metrics in a line of output; None if there is none. TrainingFailed if it is too long
+        to tell."""
+        if len(read) > LONGEST_LINE:
+            if read.lstrip().startswith(b"{"):  # may be an epoch, without which the others would be counted wrongly
+                raise TrainingFailed("a line of output that begins with { is longer than 1 MiB; print fewer metrics")
+            return None
+        text = read.decode(errors="replace")
         try:
             content = json.loads(text)
         except ValueError:
@@ -179,11 +185,11 @@ class CommandTask:
         return {self.metric: content} if _is_number(content) else None
 
 
-def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
     """The lines of its output as they come, until the output ends.
 
     If a child in the background holds the output open, until GRACE seconds after the end of the shell. A line that is
-    longer than LONGEST_LINE loses its middle, which may not fit in memory.
+    longer than LONGEST_LINE may lose its middle, which may not fit in memory, but remains longer than that.
     """
     assert process.stdout is not None
     rest, end, half = b"", math.inf, LONGEST_LINE // 2
@@ -198,11 +204,11 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
             if not piece:
                 break
             *lines, rest = (rest + piece).split(b"\n")
-            yield from (line.decode(errors="replace") for line in lines)
+            yield from lines
             if len(rest) > LONGEST_LINE:
                 rest = rest[:half] + b" ... " + rest[-half:]
     if rest:
-        yield rest.decode(errors="replace")
+        yield rest
 
 
 def _end(process: subprocess.Popen[bytes], mark: str) -> None:
