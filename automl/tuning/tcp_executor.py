@@ -20,7 +20,8 @@ from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, h
 from automl.tuning.tcp_protocol import (
     ALIVE_EVERY,
     AUTOML,
-    LONGEST_LINE,
+    LONGEST_EVENT,
+    LONGEST_UNPROVEN,
     SECONDS_TO_PROVE,
     SILENCE,
     VERSION,
@@ -99,7 +100,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
                     host,
                     port,
                     ssl=tls,
-                    limit=LONGEST_LINE,
+                    limit=LONGEST_UNPROVEN,
                     ssl_handshake_timeout=None if tls is None else SECONDS_TO_PROVE,
                 )
             )
@@ -209,10 +210,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         alive = asyncio.create_task(_sign_of_life(connection))
         try:
             while True:
-                line = await asyncio.wait_for(reader.readline(), SILENCE)
-                if not line.endswith(b"\n"):
-                    return "is gone: the connection was closed"
-                message = message_of(line)
+                message = message_of(await _long_line(reader))
                 if "unfit" in message:
                     self._leave_out(connection.name, str(message["unfit"]))
                     return "cannot train"
@@ -220,10 +218,26 @@ class TcpExecutor(RemoteExecutor[_Connection]):
                     self._inbox.put((connection, None))
                 elif "event" in message:
                     self._inbox.put((connection, event_from_json(json.dumps(message))))
+        except asyncio.IncompleteReadError:
+            return "is gone: the connection was closed"
         except Exception as error:  # whatever it sends: its job must not stay with it
             return f"is gone: {str(error) or 'no sign of life on the connection'}"
         finally:
             alive.cancel()
+
+
+async def _long_line(reader: asyncio.StreamReader) -> bytes:
+    """A line that may be longer than the reader's own limit, which is for those who have proved nothing yet."""
+    pieces, n_bytes = list[bytes](), 0
+    while not (pieces and pieces[-1].endswith(b"\n")):
+        try:
+            pieces.append(await asyncio.wait_for(reader.readuntil(), SILENCE))
+        except asyncio.LimitOverrunError as error:
+            pieces.append(await reader.readexactly(error.consumed))  # which the reader holds
+        n_bytes += len(pieces[-1])
+        if n_bytes > LONGEST_EVENT:
+            raise ValueError("it sends a line without end")
+    return b"".join(pieces)
 
 
 async def _sign_of_life(connection: _Connection) -> None:

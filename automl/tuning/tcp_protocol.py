@@ -21,7 +21,8 @@ from typing import Any, Literal
 from automl.errors import UserError
 
 MIN_TOKEN = 16  # characters
-LONGEST_LINE = 1_048_576  # bytes, from workers and before the proofs
+LONGEST_UNPROVEN = 1_048_576  # bytes of a line before the proofs
+LONGEST_EVENT = 16_777_216  # bytes of a worker's line after them
 SECONDS_TO_PROVE = 10.0
 ALIVE_EVERY, SILENCE = 5.0, 60.0  # seconds between signs of life, and without one until the other side is gone
 AUTOML = version("automl")  # the settings and jobs of another version may have other fields

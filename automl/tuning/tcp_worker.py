@@ -18,13 +18,14 @@ from typing import IO, Any
 
 from automl.devices import cards
 from automl.errors import UserError
-from automl.tuning.jobs import event_to_json
+from automl.tuning.jobs import Event, JobEnded, event_to_json
 from automl.tuning.node_files import node_files
 from automl.tuning.remote import Supervisor, WorkerSettings, host_and_port, settle
 from automl.tuning.tcp_protocol import (
     ALIVE_EVERY,
     AUTOML,
-    LONGEST_LINE,
+    LONGEST_EVENT,
+    LONGEST_UNPROVEN,
     SECONDS_TO_PROVE,
     SILENCE,
     VERSION,
@@ -52,10 +53,10 @@ class Line:
         self._reader: IO[bytes] = sock.makefile("rb")
         self._sending = threading.Lock()
         sock.settimeout(SECONDS_TO_PROVE)
-        challenges = (str(self.receive(LONGEST_LINE).get("challenge")), new_challenge())
+        challenges = (str(self.receive(LONGEST_UNPROVEN).get("challenge")), new_challenge())
         shown = proof(token, "worker", challenges)
         self.send({"challenge": challenges[1], "proof": shown, "name": name, "python": VERSION, "automl": AUTOML})
-        answer = self.receive(LONGEST_LINE)
+        answer = self.receive(LONGEST_UNPROVEN)
         if "refused" in answer:
             raise UserError(f"the run refuses this worker: {answer['refused']}")
         if not proves(answer.get("proof"), token, "run", challenges):
@@ -207,7 +208,7 @@ def _serve(line: Line, supervisor: Supervisor) -> bool:
     try:
         while not ended.done():
             for event in supervisor.wait(1.0):
-                line.send(json.loads(event_to_json(event)))
+                line.send(_message_of(event, supervisor))
             if time.monotonic() > last + ALIVE_EVERY:
                 last = time.monotonic()
                 line.send({"alive": True})
@@ -215,3 +216,14 @@ def _serve(line: Line, supervisor: Supervisor) -> bool:
         wait([ended], SECONDS_TO_LISTEN)
         return ended.done() and ended.result()
     return ended.result()
+
+
+def _message_of(event: Event, supervisor: Supervisor) -> dict[str, Any]:
+    """The message for an event. One that is too long ends its job: every other attempt would come to the same."""
+    text = event_to_json(event)
+    if len(text) >= LONGEST_EVENT:
+        supervisor.send({"cancel": True})
+        error = f"an epoch with its metrics takes more than {LONGEST_EVENT:,} bytes to report; give fewer metrics"
+        text = event_to_json(JobEnded(event.key, 0.0, error))
+    message: dict[str, Any] = json.loads(text)
+    return message

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -17,7 +18,7 @@ from automl.tasks.function import as_task
 from automl.tuning.jobs import EpochDone, Job, JobEnded
 from automl.tuning.remote import WorkerSettings
 from automl.tuning.tcp_executor import TcpExecutor
-from automl.tuning.tcp_protocol import LONGEST_LINE, proof, read_token, run_side
+from automl.tuning.tcp_protocol import LONGEST_EVENT, LONGEST_UNPROVEN, proof, read_token, run_side
 from automl.tuning.tcp_worker import CutOff, Line, connected
 
 SPACE = {"x": {"float": [0, 1]}}
@@ -107,6 +108,35 @@ def test_a_worker_that_is_not_ready_gets_no_job_and_ends_with_the_run():
         assert (executor.n_workers, executor.n_free) == (0, 0)
         executor.close()
         assert heard(line, "end") is True
+
+
+def test_an_epoch_with_many_metrics_arrives_and_one_with_too_many_fails_once(worker):
+    def many(config, seed):
+        yield {"loss": config["x"], "m" * seed: 1.0}
+
+    with executor_of(many) as executor:
+        worker(executor.port)
+        until(lambda: executor.n_free == 1, executor)
+        ends = []
+        for key, n_bytes in enumerate((LONGEST_UNPROVEN - 50, 5 * LONGEST_UNPROVEN, LONGEST_EVENT, 7)):
+            executor.submit(job(key, seed=n_bytes, epochs=1))
+            events = until(lambda: executor.n_free == 1, executor)
+            assert [len(name) for e in events[:-1] for name in e.epoch.metrics] == [n_bytes] * (key != 2)
+            ends.append((events[-1].key, events[-1].lost, events[-1].error))
+    too_many = "an epoch with its metrics takes more than 16,777,216 bytes to report; give fewer metrics"
+    assert ends == [(0, False, None), (1, False, None), (2, False, too_many), (3, False, None)]
+
+
+def test_a_worker_that_sends_a_line_without_end_loses_its_job():
+    with executor_of(curve) as executor, line_to(executor) as line:
+        line.send({"ready": True})
+        until(lambda: executor.n_free == 1, executor)
+        executor.submit(job(3))
+        with suppress(CutOff):
+            line.send({"ready": "x" * LONGEST_EVENT})
+        [ended] = until(lambda: executor.n_workers == 0, executor)
+    assert (ended.key, ended.lost) == (3, True)
+    assert ended.error.endswith("is gone: it sends a line without end")
 
 
 def test_a_lane_is_stopped_by_its_own_key_and_a_training_by_that_of_its_attempt():
@@ -202,7 +232,7 @@ def talk(port, *lines):
         ),
         (b"[]\n", None),
         (b"\xff\n", None),
-        (b"{" * (LONGEST_LINE + 10), None),
+        (b"{" * (LONGEST_UNPROVEN + 10), None),
         (b"[" * 100_000 + b"\n", None),
     ],
     ids=["wrong", "none", "python", "reflected", "list", "bytes", "long", "nested"],
@@ -240,7 +270,7 @@ def test_a_worker_reads_no_endless_line_before_the_proof():
     with ours, theirs:
 
         def pretend():
-            ours.sendall(b'{"challenge": "c"}\n' + b"x" * (LONGEST_LINE + 10))
+            ours.sendall(b'{"challenge": "c"}\n' + b"x" * (LONGEST_UNPROVEN + 10))
 
         thread = threading.Thread(target=pretend)
         thread.start()
