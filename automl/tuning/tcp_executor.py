@@ -42,6 +42,10 @@ MOST_SAID = 100
 END_SECONDS = 2.0  # for the last lines to go out
 
 
+class _Busy(Exception):
+    """The other side may be a worker, but should try again later."""
+
+
 class _Refused(Exception):
     """The other side cannot be a worker; the message is the reason."""
 
@@ -88,7 +92,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         }
         self._inbox: queue.Queue[tuple[_Connection, Event | str | None]] = queue.Queue()
         self._n_unproven = 0
-        self._said: set[tuple[str, str]] = set()
+        self._said: set[str] = set()
         self._loop = asyncio.new_event_loop()
         self._handlers: set[asyncio.Task[None]] = set()
         self._members: set[_Connection] = set()  # that know the token; used only in the loop's thread
@@ -161,6 +165,11 @@ class TcpExecutor(RemoteExecutor[_Connection]):
             self._members.add(connection)
             reason = await self._events(connection, reader)
             self._inbox.put((connection, reason))
+        except _Busy:
+            self._tell_once(
+                f"{MOST_UNPROVEN} connections at a time are being checked; a worker at {address} has to try again"
+            )
+            writer.write(line_of({"busy": True}))
         except _Refused as error:
             self._leave_out(f"the worker at {address}", str(error))
             writer.write(line_of({"refused": str(error)}))
@@ -177,14 +186,17 @@ class TcpExecutor(RemoteExecutor[_Connection]):
 
     def _leave_out(self, who: str, reason: str) -> None:
         """Report that a worker is left out, once per reason."""
-        if (who, reason) not in self._said and len(self._said) < MOST_SAID:
-            self._said.add((who, reason))
-            self._say(f"{who} is left out: {reason}")
+        self._tell_once(f"{who} is left out: {reason}")
+
+    def _tell_once(self, what: str) -> None:
+        if what not in self._said and len(self._said) < MOST_SAID:
+            self._said.add(what)
+            self._say(what)
 
     async def _admitted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> _Connection:
         """The connection once both sides have proved that they know the token."""
         if self._n_unproven >= MOST_UNPROVEN:
-            raise _Refused("too many connections at a time")
+            raise _Busy
         self._n_unproven += 1
         try:
             async with asyncio.timeout(SECONDS_TO_PROVE):

@@ -48,12 +48,15 @@ class Line:
     """A connection to a run, once both sides have proved that they know the token."""
 
     def __init__(self, sock: socket.socket, token: bytes, name: str) -> None:
-        """UserError if the run refuses this worker, or does not know the token itself."""
+        """UserError if the run refuses this worker, or does not know the token itself. CutOff if it is too busy."""
         self._sock = sock
         self._reader: IO[bytes] = sock.makefile("rb")
         self._sending = threading.Lock()
         sock.settimeout(SECONDS_TO_PROVE)
-        challenges = (str(self.receive(LONGEST_UNPROVEN).get("challenge")), new_challenge())
+        first = self.receive(LONGEST_UNPROVEN)
+        if "busy" in first:
+            raise CutOff("the run is busy with other connections")
+        challenges = (str(first.get("challenge")), new_challenge())
         shown = proof(token, "worker", challenges)
         self.send({"challenge": challenges[1], "proof": shown, "name": name, "python": VERSION, "automl": AUTOML})
         answer = self.receive(LONGEST_UNPROVEN)

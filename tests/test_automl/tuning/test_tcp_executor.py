@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import psutil
 import pytest
@@ -17,7 +17,7 @@ from automl.runs.machines import Machines, check_tls
 from automl.tasks.function import as_task
 from automl.tuning.jobs import EpochDone, Job, JobEnded
 from automl.tuning.remote import WorkerSettings
-from automl.tuning.tcp_executor import TcpExecutor
+from automl.tuning.tcp_executor import MOST_UNPROVEN, TcpExecutor
 from automl.tuning.tcp_protocol import LONGEST_EVENT, LONGEST_UNPROVEN, proof, read_token, run_side
 from automl.tuning.tcp_worker import CutOff, Line, connected
 
@@ -249,6 +249,19 @@ def test_who_does_not_prove_to_know_the_token_gets_no_task(line, answer):
     assert list(challenge) == ["challenge"]
     assert [list(each) for each in answers] == ([] if answer is None else [["refused"]])
     assert answer is None or answer in said[0]
+
+
+def test_a_worker_that_comes_while_others_are_checked_tries_again(worker):
+    said = []
+    with executor_of(curve, said=said) as executor, ExitStack() as held:
+        for _ in range(MOST_UNPROVEN):
+            sock = held.enter_context(socket.create_connection(("127.0.0.1", executor.port), timeout=20))
+            assert sock.recv(1) == b"{"  # a challenge
+        process = worker(executor.port)
+        assert process.stdout.readline() == "worker 0: the run is busy with other connections; trying again\n"
+        held.close()
+        until(lambda: executor.n_free == 1, executor)
+    assert said == ["64 connections at a time are being checked; a worker at 127.0.0.1 has to try again"]
 
 
 def test_a_worker_executes_nothing_of_a_run_that_does_not_know_the_token(worker, tmp_path):
