@@ -25,11 +25,11 @@ def node_files(key: str, unpack: Callable[[Path], None]) -> Iterator[Path]:
     found = root.lstat()  # a link could lead to folders that would then be removed
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise PermissionError(f"{str(root)!r} must be a folder of yours that no one else can write to; remove it")
-    folder, in_use = root / key, _opened(root / f"{key}.lock")
+    _remove_unused(root)
+    # A held lock is never converted: if two processes wanted to turn their shared locks into exclusive ones, the second
+    # would wait until the first releases its lock, which it holds while it trains.
+    folder, in_use = root / key, _shared(root / f"{key}.lock")
     try:
-        # A held lock is never converted: if two processes wanted to turn their shared locks into exclusive ones, the
-        # second would wait until the first releases its lock, which it holds while it trains.
-        fcntl.flock(in_use, fcntl.LOCK_SH)
         unpacking = _opened(root / f"{key}.unpacking")
         try:
             fcntl.flock(unpacking, fcntl.LOCK_EX)
@@ -50,13 +50,37 @@ def _opened(lock: Path) -> int:
     return os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
 
 
+def _shared(file: Path) -> int:
+    """The lock file, locked together with others who use its folder."""
+    while True:
+        lock = _opened(file)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        if _is_at(lock, file):
+            return lock
+        os.close(lock)
+
+
+def _is_at(lock: int, file: Path) -> bool:
+    """Whether an open file has not been removed since. To be asked with the lock: only its sole holder removes it."""
+    try:
+        return os.path.samestat(os.fstat(lock), file.stat())
+    except FileNotFoundError:
+        return False
+
+
 def _remove_unused(root: Path) -> None:
-    """Remove unused folders. Lock files stay: another process may be about to lock one."""
+    """Remove unused folders with their lock files."""
     for file in root.glob("*.lock"):
-        lock = os.open(file, os.O_RDWR)
+        try:
+            lock = os.open(file, os.O_RDWR)
+        except FileNotFoundError:  # another process has removed it
+            continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(file.with_suffix(""), ignore_errors=True)
+            if _is_at(lock, file):
+                shutil.rmtree(file.with_suffix(""), ignore_errors=True)
+                file.with_suffix(".unpacking").unlink(missing_ok=True)
+                file.unlink()
         except BlockingIOError:
             pass
         finally:
