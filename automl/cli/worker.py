@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from automl.cli.interrupts import terminable
 from automl.errors import UserError
 
+SECONDS_TO_LEAVE = 8.0  # after an interrupt; service managers kill after ten or more
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -41,10 +45,11 @@ def worker(
     check_tls(connect, certificate)
     token, tls = read_token(token_file), worker_side(certificate)
     errors: list[UserError] = []
+    leaving = threading.Event()
 
     def run(number: int) -> None:
         try:
-            work(connect, token, tls, number=number, patience=patience, say=typer.echo)
+            work(connect, token, tls, number=number, patience=patience, leaving=leaving, say=typer.echo)
         except UserError as error:
             errors.append(error)
         except Exception as error:  # otherwise the thread ends unnoticed, and the command with code 0
@@ -53,9 +58,23 @@ def worker(
 
     n_workers = workers or default_workers("auto")
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(n_workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _run(threads, leaving)
     if errors:
         raise errors[0]
+
+
+def _run(threads: Sequence[threading.Thread], leaving: threading.Event) -> None:
+    """Run the threads to their end. An interrupt makes them leave first: what a thread holds, such as the files of
+    the task, would otherwise stay on this machine."""
+    with terminable():
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt:
+            leaving.set()
+            until = time.monotonic() + SECONDS_TO_LEAVE
+            for thread in filter(threading.Thread.is_alive, threads):
+                thread.join(max(0.0, until - time.monotonic()))
+            raise

@@ -100,11 +100,13 @@ def work(
     *,
     number: int,
     patience: float,
+    leaving: threading.Event,
     say: Callable[[str], object],
 ) -> None:
     """Train for the run at HOST:PORT until it ends. ``number``: of this worker on this machine.
 
-    ``patience``: seconds to try to connect, at first and when cut off. ``say``: called with status messages.
+    ``patience``: seconds to try to connect, at first and when cut off. ``leaving``: set from another thread to end
+    within about a second, with all files removed. ``say``: called with status messages.
     UserError if the run is not there, or cannot use this worker.
     """
     until, pause = time.monotonic() + patience, 0.5
@@ -113,7 +115,10 @@ def work(
             with connected(address, tls, token, f"{socket.gethostname()}-{os.getpid()}-{number}") as line:
                 say(f"worker {number} is connected to {address}")
                 until, pause = time.monotonic() + patience, 0.5
-                if _train(line, number):
+                has_ended = _train(line, number, leaving)
+                if leaving.is_set():
+                    return
+                if has_ended:
                     say(f"worker {number}: the run has ended")
                     return
                 until = time.monotonic() + patience
@@ -124,7 +129,8 @@ def work(
         if time.monotonic() + pause > until:
             raise UserError(f"no run at {address}: {reason}")
         say(f"worker {number}: {reason}; trying again")
-        time.sleep(pause)
+        if leaving.wait(pause):
+            return
         pause = min(2 * pause, LONGEST_WAIT)
 
 
@@ -146,14 +152,14 @@ def connected(address: str, tls: ssl.SSLContext | None, token: bytes, name: str)
         yield line
 
 
-def _train(line: Line, number: int) -> bool:
-    """Train until the run ends (True) or the connection is lost. UserError if this machine cannot train."""
+def _train(line: Line, number: int, leaving: threading.Event) -> bool:
+    """Train until the run ends (True), the connection is lost or this worker leaves. UserError if this machine cannot train."""
     with ExitStack() as held:
         try:
             with _alive(line):
                 supervisor = _supervisor(line.welcome, number, held)
             line.send({"ready": True})
-            return _serve(line, supervisor)
+            return _serve(line, supervisor, leaving)
         except (UserError, OSError) as error:
             line.send({"unfit": str(error)})
             raise UserError(str(error)) from None
@@ -193,8 +199,8 @@ def _alive(line: Line) -> Iterator[None]:
         over.set()
 
 
-def _serve(line: Line, supervisor: Supervisor) -> bool:
-    """Process jobs until the run ends (True) or the connection is lost."""
+def _serve(line: Line, supervisor: Supervisor, leaving: threading.Event) -> bool:
+    """Process jobs until the run ends (True), the connection is lost or this worker leaves."""
     ended: Future[bool] = Future()
 
     def listen() -> None:
@@ -209,7 +215,7 @@ def _serve(line: Line, supervisor: Supervisor) -> bool:
     threading.Thread(target=listen, daemon=True).start()
     last = time.monotonic()
     try:
-        while not ended.done():
+        while not ended.done() and not leaving.is_set():
             for event in supervisor.wait(1.0):
                 line.send(_message_of(event, supervisor))
             if time.monotonic() > last + ALIVE_EVERY:
@@ -218,7 +224,7 @@ def _serve(line: Line, supervisor: Supervisor) -> bool:
     except CutOff:
         wait([ended], SECONDS_TO_LISTEN)
         return ended.done() and ended.result()
-    return ended.result()
+    return ended.done() and ended.result()
 
 
 def _message_of(event: Event, supervisor: Supervisor) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -190,6 +191,32 @@ def test_a_killed_worker_loses_its_job_and_one_that_is_cut_off_connects_again(wo
         process.kill()
         ended = until(lambda: executor.n_workers == 0, executor)
         assert [(e.key, e.lost) for e in ended if isinstance(e, JobEnded)] == [(7, True)]
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_ended_takes_the_task_with_it(worker, tmp_path, monkeypatch, sign):
+    def endless(config):
+        import os
+        import time
+
+        while True:
+            yield {"loss": 1.0, "pid": os.getpid()}
+            time.sleep(0.1)
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # of the worker
+    with executor_of(endless, max_epochs=10_000) as executor:
+        process = worker(executor.port, "--workers", "2")
+        until(lambda: executor.n_free == 2, executor)
+        [task] = tmp_path.glob("automl-*/*/task")
+        executor.submit(job(epochs=10_000))
+        events = []
+        until(lambda: events or events.extend(executor.wait(0.5)))
+        process.send_signal(sign)
+        assert process.wait(60) == 130
+        ended = until(lambda: executor.n_workers == 0, executor)
+    assert [(e.key, e.lost) for e in ended if isinstance(e, JobEnded)] == [(0, True)]
+    assert not list(task.parents[1].iterdir())
+    assert not psutil.pid_exists(int(events[0].epoch.metrics["pid"]))
 
 
 def talk(port, *lines):
