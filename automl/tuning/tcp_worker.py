@@ -153,7 +153,10 @@ def connected(address: str, tls: ssl.SSLContext | None, token: bytes, name: str)
 
 
 def _train(line: Line, number: int, leaving: threading.Event) -> bool:
-    """Train until the run ends (True), the connection is lost or this worker leaves. UserError if this machine cannot train."""
+    """Train until the run ends (True), the connection is lost or this worker leaves.
+
+    UserError if this machine cannot train.
+    """
     with ExitStack() as held:
         try:
             with _alive(line):

@@ -2,86 +2,21 @@
 
 import datetime
 import json
-import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 
 import psutil
 import pytest
+from tcp_workers import TOKEN, curve, executor_of, heard, job, line_to, until
 
 from automl.errors import UserError
 from automl.runs.machines import Machines, check_tls
-from automl.tasks.function import as_task
-from automl.tuning.jobs import EpochDone, Job, JobEnded
-from automl.tuning.remote import WorkerSettings
-from automl.tuning.tcp_executor import MOST_UNPROVEN, TcpExecutor
+from automl.tuning.jobs import EpochDone, JobEnded
 from automl.tuning.tcp_protocol import LONGEST_EVENT, LONGEST_UNPROVEN, proof, read_token, run_side
-from automl.tuning.tcp_worker import CutOff, Line, connected
-
-SPACE = {"x": {"float": [0, 1]}}
-TOKEN = "a secret of enough characters"
-
-
-def job(key=0, **changes):
-    return Job(**{"key": key, "config": {"x": 0.5}, "seed": 1, "epochs": 3} | changes)
-
-
-def executor_of(function, *, said=None, token=TOKEN, **options):
-    say = print if said is None else said.append
-    task = as_task(function, SPACE, max_epochs=options.pop("max_epochs", 3))
-    settings = options.pop("settings", WorkerSettings())
-    return TcpExecutor(task, settings, listen="127.0.0.1:0", token=token.encode(), say=say, **options)
-
-
-def until(true, executor=None, seconds=120.0):
-    """Wait until it is true, and give the events that have come."""
-    events, end = [], time.monotonic() + seconds
-    while not true():
-        events += executor.wait(0.1) if executor is not None else []
-        assert time.monotonic() < end, "it does not happen"
-    return events
-
-
-@pytest.fixture
-def worker(tmp_path):
-    """Starts the real command; what still runs is killed at the end."""
-
-    def start(port, *options, token=TOKEN, host="127.0.0.1"):
-        (tmp_path / "token").write_text(token)
-        command = [sys.executable, "-m", "automl", "worker", "--connect", f"{host}:{port}"]
-        options = ["--token-file", tmp_path / "token", "--workers", "1", *options]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        started.append(subprocess.Popen([*command, *map(str, options)], **pipes))
-        return started[-1]
-
-    started = []
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def line_to(executor):
-    """What a worker has once both sides have proved that they know the token."""
-    return connected(f"127.0.0.1:{executor.port}", None, TOKEN.encode(), "name")
-
-
-def heard(line, key):
-    """The next message with a key."""
-    while key not in (message := line.receive()):
-        assert message == {"alive": True}
-    return message[key]
-
-
-def curve(config, seed):
-    import os
-
-    for _ in range(3):
-        yield {"loss": config["x"] + seed, "pid": os.getpid()}
+from automl.tuning.tcp_worker import CutOff
 
 
 def test_workers_train_what_the_run_sends_and_end_with_it(worker):
@@ -193,32 +128,6 @@ def test_a_killed_worker_loses_its_job_and_one_that_is_cut_off_connects_again(wo
         assert [(e.key, e.lost) for e in ended if isinstance(e, JobEnded)] == [(7, True)]
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_that_is_ended_takes_the_task_with_it(worker, tmp_path, monkeypatch, sign):
-    def endless(config):
-        import os
-        import time
-
-        while True:
-            yield {"loss": 1.0, "pid": os.getpid()}
-            time.sleep(0.1)
-
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # of the worker
-    with executor_of(endless, max_epochs=10_000) as executor:
-        process = worker(executor.port, "--workers", "2")
-        until(lambda: executor.n_free == 2, executor)
-        [task] = tmp_path.glob("automl-*/*/task")
-        executor.submit(job(epochs=10_000))
-        events = []
-        until(lambda: events or events.extend(executor.wait(0.5)))
-        process.send_signal(sign)
-        assert process.wait(60) == 130
-        ended = until(lambda: executor.n_workers == 0, executor)
-    assert [(e.key, e.lost) for e in ended if isinstance(e, JobEnded)] == [(0, True)]
-    assert not list(task.parents[1].iterdir())
-    assert not psutil.pid_exists(int(events[0].epoch.metrics["pid"]))
-
-
 def talk(port, *lines):
     """What a run answers to these lines, with the challenge that it begins with."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
@@ -276,66 +185,6 @@ def test_who_does_not_prove_to_know_the_token_gets_no_task(line, answer):
     assert list(challenge) == ["challenge"]
     assert [list(each) for each in answers] == ([] if answer is None else [["refused"]])
     assert answer is None or answer in said[0]
-
-
-def test_a_worker_that_comes_while_others_are_checked_tries_again(worker):
-    said = []
-    with executor_of(curve, said=said) as executor, ExitStack() as held:
-        for _ in range(MOST_UNPROVEN):
-            sock = held.enter_context(socket.create_connection(("127.0.0.1", executor.port), timeout=20))
-            assert sock.recv(1) == b"{"  # a challenge
-        process = worker(executor.port)
-        assert process.stdout.readline() == "worker 0: the run is busy with other connections; trying again\n"
-        held.close()
-        until(lambda: executor.n_free == 1, executor)
-    assert said == ["64 connections at a time are being checked; a worker at 127.0.0.1 has to try again"]
-
-
-def test_a_worker_executes_nothing_of_a_run_that_does_not_know_the_token(worker, tmp_path):
-    """Whoever listens there gets a proof for its own challenge, which is none of a run's."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    process = worker(listener.getsockname()[1])
-    sock, _ = listener.accept()
-    with listener, sock:
-        sock.sendall(b'{"challenge": "c"}\n')
-        hello = json.loads(sock.makefile("rb").readline())
-        welcome = {"proof": hello["proof"], "run": "r", "settings": {}, "task": "gASVLg=="}
-        sock.sendall(json.dumps(welcome).encode() + b"\n")
-        _, err = process.communicate(timeout=120)
-    assert (process.returncode, err) == (2, "automl: what listens there does not know the token\n")
-
-
-def test_a_worker_reads_no_endless_line_before_the_proof():
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-
-        def pretend():
-            ours.sendall(b'{"challenge": "c"}\n' + b"x" * (LONGEST_UNPROVEN + 10))
-
-        thread = threading.Thread(target=pretend)
-        thread.start()
-        with pytest.raises(CutOff, match="the connection was closed"):
-            Line(theirs, TOKEN.encode(), "name")
-        theirs.close()
-        thread.join()
-
-
-def test_a_worker_without_a_run_gives_up_in_one_line(worker):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    _, err = worker(port, "--patience", "0").communicate(timeout=120)
-    assert err == f"automl: no run at 127.0.0.1:{port}: Connection refused\n"
-
-
-def test_a_machine_that_does_not_see_the_folder_is_left_out_in_one_line(worker, tmp_path):
-    said, settings = [], WorkerSettings(folder=str(tmp_path / "trials"))
-    with executor_of(curve, said=said, settings=settings) as executor:
-        (tmp_path / "trials" / ".shared").write_text("of another run")
-        _, err = worker(executor.port).communicate(timeout=120)
-        until(lambda: executor.n_workers == 0, executor)
-    assert "does not see the run's folder" in err
-    assert "does not see the run's folder" in said[0]
-    assert err.count("\n") == 1
 
 
 def certificate(folder, name="localhost"):
