@@ -44,8 +44,9 @@ def worker(
 
     check_tls(connect, certificate)
     token, tls = read_token(token_file), worker_side(certificate)
+    n_workers = workers or default_workers("auto")
     errors: list[UserError] = []
-    leaving = threading.Event()
+    leaving, ended = threading.Event(), [threading.Event() for _ in range(n_workers)]
 
     def run(number: int) -> None:
         try:
@@ -55,26 +56,31 @@ def worker(
         except Exception as error:  # otherwise the thread ends unnoticed, and the command with code 0
             traceback.print_exc()
             errors.append(UserError(f"worker {number} has failed: {type(error).__name__}: {error}"))
+        finally:
+            ended[number].set()
 
-    n_workers = workers or default_workers("auto")
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(n_workers)]
-    _run(threads, leaving)
+    _run(threads, ended, leaving)
     if errors:
         raise errors[0]
 
 
-def _run(threads: Sequence[threading.Thread], leaving: threading.Event) -> None:
-    """Run the threads to their end. An interrupt makes them leave first: what a thread holds, such as the files of
-    the task, would otherwise stay on this machine."""
+def _run(threads: Sequence[threading.Thread], ended: Sequence[threading.Event], leaving: threading.Event) -> None:
+    """Run the threads to their end. An interrupt makes them leave first: what a thread holds, such as the files of the
+    task, would otherwise stay on this machine.
+
+    ``ended``: each set by a thread as its last step, since some versions of Python take a thread for ended after
+    an interrupt of its ``join``.
+    """
     with terminable():
         try:
             for thread in threads:
                 thread.start()
-            for thread in threads:
-                thread.join()
+            for each in ended:
+                each.wait()
         except KeyboardInterrupt:
             leaving.set()
             until = time.monotonic() + SECONDS_TO_LEAVE
-            for thread in filter(threading.Thread.is_alive, threads):
-                thread.join(max(0.0, until - time.monotonic()))
+            for each in ended:
+                each.wait(max(0.0, until - time.monotonic()))
             raise
