@@ -149,13 +149,13 @@ def _facts(versions: Versions, number: int) -> dict[str, dict[str, Any]]:
 
 
 def _despite_the_test(versions: Versions) -> Iterator[str]:
-    """A note that validation data decided, if the latest version was refused but is better on new test data."""
+    """A note that validation data decided, if they refused the latest version but it is better on new test data."""
     from automl.metrics import loss_of
 
     number = versions.numbers[-1]
     for target, facts in _facts(versions, number).items():
-        if facts["promoted"] or None in facts["test"].get("new", {"in_use": None}).values():
-            continue
+        if facts["promoted"] or facts["gain_on_new"] > 0 or None in facts["test"].get("new", {"in_use": None}).values():
+            continue  # a gain there was too uncertain, or outweighed by a loss on old data, as was said
         before, after = (loss_of(facts["metric"], facts["test"]["new"][each]) for each in ("in_use", "candidate"))
         if after < before:
             which = f"version {number} of {target}" if target else f"version {number}"

@@ -43,7 +43,7 @@ def advice_on(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:
 def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, Found]) -> Iterator[Check]:
     """What the first table prints of the recommended strategy, with its rounding."""
     for row, split in rows:
-        own, name = found.get(float(row["trainings"])), row["recommended of automl"].split("**")[1]
+        own, name = found.get(float(row["trainings"])), row["recommended in automl"].split("**")[1]
         label = f"the first table, {name} after {row['trainings']}"
         if own is None or name not in own.chances:
             yield PRINTED, label, "", "not in the leaderboard", 0.0

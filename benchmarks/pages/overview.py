@@ -51,7 +51,7 @@ def terms(n_beaten: int, found: Sequence[Advised]) -> tuple[Terms, Terms]:
         ("`raw-NAME`", "the library of this name, called directly; the other strategies are automl's."),
         (
             "Held-out tasks",
-            "never used to design the strategies, so they decide; development tasks may flatter them.",
+            "never used to design the strategies: the advice rests on them, where there are any.",
         ),
     ]
     if any("=" in each.ours for each in found):

@@ -198,7 +198,7 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
             first.append(theirs)
             ours.append(own)
     are_theirs = {name.strip("`") for name, _, _ in first} <= {*OPPONENTS}
-    of_ours = f"; {'of automl, ' * are_theirs}{_after(ours)}" if ours else ""
+    of_ours = f"; {'in automl, ' * are_theirs}{_after(ours)}" if ours else ""
     return f"**{situation}**{in_words}: {_after(first)}{of_ours}{''.join(on_parts)}"
 
 
@@ -246,10 +246,10 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 SENTENCES = (
     "Likeliest to be among the best after 20 and 50 trainings, with P(best): the probability, on tasks like these, "
-    f"of an expected regret within {MARGIN:g} of the lowest; several can be."
+    f"of an expected regret within {MARGIN:g} of the lowest, as several can be at once."
 )
 LIKELIER, ON_DEVELOPMENT = "alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [
-    "setting", "trainings", "recommended of automl", "P(best)", "regret (80% interval)", LIKELIER, "measured on",
+    "setting", "trainings", "recommended in automl", "P(best)", "regret (80% interval)", LIKELIER, "measured on",
     ON_DEVELOPMENT,
 ]  # fmt: skip

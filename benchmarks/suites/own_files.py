@@ -101,7 +101,7 @@ class UsersFile:
     split: Literal["development", "holdout"]
     kind: Literal["table", "texts", "pictures", "series"]
     data: Carried | BuiltInFiles | OfScikitLearn
-    options: dict[str, Any] = field(default_factory=dict)  # of automl.own.request.Request
+    options: dict[str, Any] = field(default_factory=dict)  # of automl.data.ingest.request.Request
 
     @property
     def target(self) -> str:

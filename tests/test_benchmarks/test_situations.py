@@ -46,7 +46,7 @@ def test_strategies_with_the_same_results_are_named_together():
     found.first.table["bo"] = found.first.table["auto"]
     assert found.ours == "**auto** (= **bo**)"
     assert sentences([found]) == [
-        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20; of automl, `auto` (= `bo`), "
+        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20; in automl, `auto` (= `bo`), "
         "43% after 20"
     ]
 
@@ -76,7 +76,7 @@ def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier
     sure = replace(advised({"auto": 0.999, "bo": 0.98}), situation="choices")
     later = Advised("choices", 50.0, "bo", {"holdout": section({"auto": 0.4, "bo": 0.9}, 50.0)})
     assert sentences([usual, more, sure, later]) == [
-        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20, 80% after 50; of automl, "
+        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20, 80% after 50; in automl, "
         "`auto`, 43% after 20 and 50",
         "**choices**: `auto` or `bo`, >99% after 20; `bo`, 90% after 50",
     ]

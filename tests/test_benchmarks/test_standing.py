@@ -119,7 +119,7 @@ def assert_agree(known: list[Record], rows: list[list[str]]) -> None:
     for row in rows:
         cells = dict(zip(ADVICE, row, strict=True))
         found = advice_for(known, cells["setting"], int(cells["trainings"]))
-        assert cells["recommended of automl"].startswith(f"**{found.strategy}**"), row
+        assert cells["recommended in automl"].startswith(f"**{found.strategy}**"), row
         assert found.basis.budget == int(cells["trainings"])
         assert found.basis.size in cells["measured on"]
         assert cells["P(best)"] == probability(found.basis.chances[found.strategy])

@@ -603,12 +603,15 @@ def test_what_a_cross_validated_model_was_fitted_to_is_kept_in_every_update(tmp_
 
 def test_it_is_said_that_validation_data_refused_what_is_better_on_test(tmp_path):
     versions = Versions(RunFolder(tmp_path))
-    facts = {"metric": "rmse", "promoted": False, "test": {"new": {"in_use": 45.5, "candidate": 43.0}}}
+    test = {"new": {"in_use": 45.5, "candidate": 43.0}}
+    facts = {"metric": "rmse", "promoted": False, "gain_on_new": -0.1, "test": test}
     versions.finish(versions.begin(), facts)
     assert list(_despite_the_test(versions)) == [
         "version 2 is better on the new test set, but only validation data decide, and there it was not better"
     ]
-    facts["test"]["new"]["candidate"] = 46.0
+    versions.finish(versions.begin(), facts | {"gain_on_new": 0.1})  # refused for its loss on old data
+    assert list(_despite_the_test(versions)) == []
+    test["new"]["candidate"] = 46.0
     versions.finish(versions.begin(), facts)
     assert list(_despite_the_test(versions)) == []
 
