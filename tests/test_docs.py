@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import typer
+from made_once import made_once
 from sklearn.datasets import load_diabetes
 
 from automl.cli import COMMANDS
@@ -72,8 +73,12 @@ def parsed(line):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with small versions of the files and runs that the pages mention."""
-    folder = tmp_path_factory.mktemp("docs")
+    """A folder with small versions of the files and runs that the pages mention: a copy, since tests write to it."""
+    return made_once("docs", small_versions, tmp_path_factory)
+
+
+def small_versions(folder):
+    """Write the files, and run the commands."""
     frame = load_diabetes(as_frame=True).frame
     frame.to_csv(folder / "houses.csv", index=False)
     for name in ("new.csv", "new_houses.csv", "new_patients.csv"):
@@ -93,7 +98,6 @@ def place(tmp_path_factory):
         ]  # fmt: skip
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
     shutil.copytree(folder / "runs" / "run", folder / "runs" / "patients")
-    return folder
 
 
 @pytest.mark.slow
