@@ -81,8 +81,7 @@ class CMAES(ConfigStrategy):
 
     def _update(self) -> None:
         """Update the distribution with each complete generation."""
-        size = self._optimizer.population_size if self._generation else 1
-        while len(self._generation) >= size:
+        while self._generation and len(self._generation) >= (size := self._optimizer.population_size):
             told, self._generation = self._generation[:size], self._generation[size:]
             losses = dict(zip(self.outcomes, self.observations()[1], strict=True))
             # Ranks instead of losses: with ties and failures, the penalty for bounds would have no scale.

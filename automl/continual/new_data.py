@@ -100,14 +100,8 @@ def read_new(
     arrays = encoder.encode(rows.frame.iloc[usable])
     moments = rows.details.get("moments")
     times = None if moments is None else moments[usable]
-    fresh = _not_in(folder, arrays, y, times)
+    fresh = _fresh(folder, tried, arrays, y, times)
     n_known = int((~fresh).sum())
-    if n_known and len(fresh) - n_known < LEAST_ROWS:
-        raise TooFewNew(len(fresh) - n_known, n_known)
-    for place in tried:
-        n_other = int((fresh & _not_in(place, arrays, y, times, n_old(place))).sum())
-        if n_other < min(LEAST_ROWS, len(fresh) - n_known):
-            raise TooFewNew(n_other, len(fresh) - n_other, tried=True)
     if n_known:
         notes.append(f"{n_known:,} examples are already in the run's data and left out")
         usable, y, arrays = usable[fresh], y[fresh], {view: array[fresh] for view, array in arrays.items()}
@@ -124,29 +118,60 @@ def read_new(
     if rows.groups is not None:
         groups = group_hashes(rows.groups[usable])
     if groups is not None and judged is not None:
-        learned = groups_of(folder, *(part for part in PARTS if part not in judges))
-        assert learned is not None
-        apart = _with_learned_groups(parts, np.isin(groups, learned))
-        if apart is None:
-            notes.append(
-                "too few new examples are of groups that the model was not trained on, so their scores are optimistic"
-            )
-        parts = apart or parts
-        is_free, sets = ~np.isin(groups[parts.train], judged), " or ".join(judges).replace("valid", "validation")
-        if not is_free.any():
-            raise UserError(
-                f"all groups of the new training examples are in the run's {sets} set, so nothing is left "
-                "to train on; give examples of other groups too"
-            )
-        if not is_free.all():
-            parts = replace(parts, train=parts.train[is_free])
-            notes.append(
-                f"{np.count_nonzero(~is_free):,} examples of groups in the run's {sets} set are not trained on"
-            )
+        parts = _by_groups(parts, groups, judged, folder, judges, notes)
     weights = None if rows.weights is None else rows.weights[usable]
     return NewData(
         arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes], weights, groups, moments
     )
+
+
+def _by_groups(
+    parts: SplitRows,
+    groups: NDArray[np.uint64],
+    judged: NDArray[np.uint64],
+    folder: Path,
+    judges: tuple[str, ...],
+    notes: list[str],
+) -> SplitRows:
+    """The split in which no group both trains and judges a model, with notes. ``judged``: groups of the run's sets that
+    judge. UserError if nothing is left to train on."""
+    learned = groups_of(folder, *(part for part in PARTS if part not in judges))
+    assert learned is not None
+    apart = _with_learned_groups(parts, np.isin(groups, learned))
+    if apart is None:
+        notes.append(
+            "too few new examples are of groups that the model was not trained on, so their scores are optimistic"
+        )
+    parts = apart or parts
+    is_free, sets = ~np.isin(groups[parts.train], judged), " or ".join(judges).replace("valid", "validation")
+    if not is_free.any():
+        raise UserError(
+            f"all groups of the new training examples are in the run's {sets} set, so nothing is left "
+            "to train on; give examples of other groups too"
+        )
+    if not is_free.all():
+        parts = replace(parts, train=parts.train[is_free])
+        notes.append(f"{np.count_nonzero(~is_free):,} examples of groups in the run's {sets} set are not trained on")
+    return parts
+
+
+def _fresh(
+    folder: Path,
+    tried: Sequence[Path],
+    arrays: Mapping[str, Array],
+    y: NDArray[Any],
+    times: NDArray[np.uint64] | None,
+) -> NDArray[np.bool_]:
+    """Which labelled examples are not in the run's data, (n,). TooFewNew as of ``read_new``."""
+    fresh = _not_in(folder, arrays, y, times)
+    n_fresh, n = int(fresh.sum()), len(fresh)
+    if n_fresh < min(LEAST_ROWS, n):
+        raise TooFewNew(n_fresh, n - n_fresh)
+    for place in tried:
+        n_other = int((fresh & _not_in(place, arrays, y, times, n_old(place))).sum())
+        if n_other < min(LEAST_ROWS, n_fresh):
+            raise TooFewNew(n_other, n - n_other, tried=True)
+    return fresh
 
 
 def _with_learned_groups(parts: SplitRows, is_learned: NDArray[np.bool_]) -> SplitRows | None:

@@ -175,5 +175,9 @@ def _place(name: str, values: list[Any], wanted: Any) -> int | list[int]:
 
 def _found(values: list[Any], wanted: Any) -> Iterator[int]:
     for i, value in enumerate(values):
-        if value is wanted or (type(value) is type(wanted) and np.all(value == wanted)):
+        if value is wanted or (type(value) is type(wanted) and _equal(value, wanted)):
             yield i
+
+
+def _equal(value: Any, wanted: Any) -> bool:
+    return np.array_equal(value, wanted) if isinstance(value, np.ndarray) else bool(np.all(value == wanted))

@@ -120,7 +120,9 @@ def _equals(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
         return True
     if labels.dtype.kind in "fiu" and n_labels > MAX_WHOLE_CLASSES:
         return False
-    return (enough and _one_to_one(one, other, n_labels)) or _one_to_one(values, labels, n_labels)
+    if enough and _one_to_one(one, other, n_labels):
+        return True
+    return not there.all() and _one_to_one(values, labels, n_labels)
 
 
 def _one_to_one(values: pd.Series[Any], labels: pd.Series[Any], n_labels: int) -> bool:

@@ -46,7 +46,7 @@ def test_no_value_of_a_discrete_distribution_is_tried_twice():
 
 
 def test_lists_hold_any_objects_as_they_are():
-    objects = [None, True, 1, 1.0, "a", (3, 4), print, {"a": 1}, np.float64(2.5), np.array([0.5, 0.5])]
+    objects = [None, True, 1, 1.0, "a", (3, 4), print, {"a": 1}, np.float64(2.5), np.zeros(3), np.array([0.5, 0.5])]
     drawn = [p["a"] for p in tried({"a": objects})]
     assert {id(value) for value in drawn} == {id(value) for value in objects}
     choice = {"choice": objects, "default": np.array([0.5, 0.5])}
