@@ -21,7 +21,7 @@ from benchmarks.pages.situations import ADVICE, SENTENCES, advice_rows, advised,
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
 from benchmarks.runner.effort import SuiteEffort
 from benchmarks.scoring.certainty import FEW, FEWEST, MARGIN, SURE
-from benchmarks.scoring.cohorts import titled
+from benchmarks.scoring.cohorts import EVERY_SUITE, titled
 from benchmarks.scoring.comparison import N_GROUP
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.suites import SUITES
@@ -131,8 +131,10 @@ def _first_page(
     parts += [f"- [Trainings needed, all references]({name}-efficiency.md)"] if efficiencies(sections) else []
     for suite, page in files.items():
         own = [section for section in sections if titled(section.field.suite, section.field.split) == suite]
-        leaders = [_leader(section, suite) for section in own if "subset" not in section.field.name]
-        parts.append(f"- [{escaped(suite)}]({page}): {escaped('; '.join(filter(None, leaders)))}")
+        whole = [each for each in own if each.field.suite != EVERY_SUITE and "subset" not in each.field.name]
+        leaders = [_leader(section, suite) for section in whole]
+        about = escaped("; ".join(filter(None, leaders)))
+        parts.append(f"- [{escaped(suite)}]({page})" + (f": {about}" if about else ""))
     return "\n".join(parts) + "\n"
 
 

@@ -58,7 +58,11 @@ def terms(n_beaten: int, found: Sequence[Advised]) -> tuple[Terms, Terms]:
         above.append(("=", "the same results; `auto` searches as `bo` where there are no learning curves or families."))
     return above, [
         ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
-        ("Subset", "the tasks and seeds on which slow strategies ran too."),
+        (
+            "Slow libraries",
+            "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset of the tasks and seeds, and named "
+            "where they may be as good.",
+        ),
         ("Trainings", f"the budget; strategies that ignore it are scored within longer runs{also}."),
         (
             "Real trainings",
