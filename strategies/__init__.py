@@ -85,8 +85,9 @@ def make_strategy(
 
     ``resumable``: whether a paused training can be resumed. ``fidelity``: what a short training of a config means;
     by default it follows from ``resumable``. ``seconds``: the training time budget, if there is one. ``timed``: whether
-    measured seconds may influence the search. ``prior``: configs to try after the default one. Raises UnknownStrategy
-    for an invalid spec, TypeError for a space that is not a ConfigurationSpace.
+    measured seconds may influence the search. ``prior``: configs to try after the default one, each a ``Start``. Raises
+    UnknownStrategy for an invalid spec, TypeError for a space that is not a ConfigurationSpace or a prior that is no
+    ``Start``, ValueError for a budget that is not positive or a prior outside the space.
     """
     from ConfigSpace import ConfigurationSpace
 
@@ -104,6 +105,10 @@ def make_strategy(
         kind: Literal["resume", "stop"] = "resume" if resumable else "stop"
         options |= {"fidelity": fidelity or (lambda config: Fidelity(kind)), "seconds": seconds, "timed": timed}
     if prior:
+        from strategies.base import Start
+
+        if wrong := next((each for each in prior if not isinstance(each, Start)), None):
+            raise TypeError(f"each config of the prior must be a strategies.base.Start, got {wrong!r}")
         options["prior"] = prior
     strategy = chosen(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, **options)
     for wrapper in wrappers:

@@ -143,9 +143,16 @@ class Strategy(ABC):
     def __init__(
         self, space: ConfigurationSpace, *, seed: int, n_trials: int | None = None, max_epochs: int = 1
     ) -> None:
-        """``n_trials``: the budget in full trainings, if known. ``max_epochs``: the length of a full training."""
+        """``n_trials``: the budget in full trainings, if known. ``max_epochs``: the length of a full training.
+
+        Raises ValueError for a negative seed, or if one of these is less than 1.
+        """
         if seed < 0:
             raise ValueError(f"a seed must be 0 or larger, got {seed}")
+        if max_epochs < 1:
+            raise ValueError(f"max_epochs must be 1 or more, got {max_epochs}")
+        if n_trials is not None and n_trials < 1:
+            raise ValueError(f"n_trials must be 1 or more, or None, got {n_trials}")
         self.space = space
         self.seed = seed
         self.n_trials = n_trials

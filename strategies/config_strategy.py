@@ -6,6 +6,7 @@ import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
@@ -159,7 +160,8 @@ class ConfigStrategy(Strategy):
     def restore(self, proposal: Proposal) -> None:
         self._n_asked += 1
         self._next_trial = max(self._next_trial, proposal.trial + 1)
-        self.pending[proposal.trial] = proposal
+        # A copy: a caller may change the config of its proposal, and tell is to notice.
+        self.pending[proposal.trial] = replace(proposal, config=dict(proposal.config))
         self._mark(proposal.config)
 
     def tell(self, outcome: Outcome) -> None:

@@ -14,9 +14,8 @@ from automl.cli.terminal import show_line
 from automl.cli.which_run import rewrite_overview
 from automl.deployment.model_card import CARD
 from automl.errors import UserError
-from automl.metrics import has_unit
 from automl.runs.run_files import write_summary
-from automl.runs.settings import DEFAULT_SECONDS, Settings, option
+from automl.runs.settings import BEYOND_DEFAULT_PLAN, DEFAULT_SECONDS, Settings
 from automl.study.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from automl.data.ingest.request import Request
     from automl.runs.time_plan import Clock
-
-NEEDED = ("strategy", "n_trials", "max_epochs", "train_size", "refit", "track", "machines")  # not allowed
 
 Run = Callable[["Request", Settings, Path], tuple[RunFolder, int]]
 
@@ -60,7 +57,7 @@ def run_each(
     """
     from automl.deployment.several_targets import folder_names, join
 
-    given = [option(name) for name in NEEDED if getattr(asked, name) is not None]
+    given = asked.options_given([*BEYOND_DEFAULT_PLAN, "track", "machines"])
     if request.quantiles:
         given.append("--quantiles")
     if request.target_kind == "classes":
@@ -116,15 +113,14 @@ def _show(console: Console, summary: Mapping[str, Any]) -> None:
     """Print the scores of each target, and their means unless they are in the units of the targets."""
     from rich.table import Table
 
+    from automl.deployment.several_targets import score_rows
+
     table = Table()
     table.add_column("target")
     table.add_column(f"{summary['metric']} on validation", justify="right")
     for metric in summary["test"]:
         table.add_column(f"{metric} on test", justify="right")
-    metrics = (summary["metric"], *summary["test"])
-    for name, each in (*summary["targets"].items(), ("mean", summary)):
-        values = zip(metrics, (each["validation"], *(each["test"][name] for name in summary["test"])), strict=True)
-        cells = ["" if name == "mean" and has_unit(metric) else at_resolution(value, None) for metric, value in values]
-        if any(cells):
-            table.add_row(name, *cells)
+    for name, scores in score_rows(summary, summary["targets"]):
+        if scores.count(None) < len(scores):
+            table.add_row(name, *("" if score is None else at_resolution(score, None) for score in scores))
     console.print(table)

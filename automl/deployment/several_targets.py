@@ -127,16 +127,28 @@ def join(models: Mapping[str, Path], out: Path) -> dict[str, Any]:
     return card
 
 
+def score_rows(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[float | None]]]:
+    """A row for each target and one for all: the validation score in the metric of the joint card, and its test scores.
+
+    None in the last row for a metric in the units of the targets, which has no mean.
+    """
+
+    def scores(each: Mapping[str, Any]) -> list[float | None]:
+        return [each["validation"], *(each["test"][name] for name in card["test"])]
+
+    means = zip((card["metric"], *card["test"]), scores(card), strict=True)
+    last = [None if has_unit(metric) else mean for metric, mean in means]
+    return [*((name, scores(each)) for name, each in cards.items()), ("mean of all", last)]
+
+
 def _readme(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> str:
     """The README, from the joint card and the card of each target."""
     metric, scores = card["metric"], list(card["test"])
     lines = [f"# A model of {card['task']}", "", f"This predicts {len(cards)} targets, each by a model of its own.", ""]
     lines += [f"| target | {metric} on validation |" + "".join(f" {name} on test |" for name in scores)]
     lines += ["|---|---|" + "---|" * len(scores)]
-    for name, each in (*cards.items(), ("mean", card)):
-        values = zip((metric, *scores), (each["validation"], *(each["test"][score] for score in scores)), strict=True)
-        cells = ["-" if name == "mean" and has_unit(of) else f"{value:.4g}" for of, value in values]
-        lines += [f"| {name} | {' | '.join(cells)} |"]
+    for name, values in score_rows(card, cards):
+        lines += [f"| {name} | {' | '.join('-' if value is None else f'{value:.4g}' for value in values)} |"]
     lines += [""]
     for name, each in cards.items():
         lines += [f"- {name}, in `{card['targets'][name]}/`: {each['said']}. {about_baseline(each)}".rstrip()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.runs.past_studies import task_name
-from automl.runs.settings import DEFAULT_SECONDS, Settings, build_task, load_from_file, option
+from automl.runs.settings import BEYOND_DEFAULT_PLAN, DEFAULT_SECONDS, Settings, build_task, load_from_file
 from automl.space.edit import fix, merge, space_to_dict
 from automl.space.parse import load_space, read_yaml
 from automl.study.open_study import recorded
@@ -51,10 +51,7 @@ def _obstacle_to_the_plan(asked: Settings, kind: str) -> str | None:
     """Why a run on this kind of data does not follow the default plan, as the end of a message; None if it does."""
     from automl.tasks.families import FAMILIES, suits
 
-    names = ("strategy", "n_trials", "max_epochs", "train_size", "refit")
-    given = [option(name) for name in names if getattr(asked, name) is not None]
-    if asked.refit is False:
-        given[-1] = "--no-refit"
+    given = asked.options_given(BEYOND_DEFAULT_PLAN)
     if not given and suits(kind, asked.model):
         return None
     if kind not in FAMILIES:

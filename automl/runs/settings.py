@@ -8,7 +8,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from numbers import Real
 from pathlib import Path
@@ -43,6 +43,7 @@ LEAST = {
     "patience": 1,
     "ensemble": 1,
 }
+BEYOND_DEFAULT_PLAN = ("strategy", "n_trials", "max_epochs", "train_size", "refit")  # settings that it has no place for
 LIMITS = {"time_limit": "seconds", "trial_seconds": "seconds", "max_latency": "milliseconds"}
 MAY_CHANGE = (
     "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "lanes", "device",
@@ -166,6 +167,12 @@ class Settings:
         if self.n_workers is None or self.n_workers <= n_cores or self.where.is_remote:
             return None
         return f"workers: {self.n_workers} trainings share {n_cores} cores, so that each is slower"
+
+    def options_given(self, names: Iterable[str]) -> list[str]:
+        """The command-line options of those of the settings that were given."""
+        values = {name: getattr(self, name) for name in names}
+        given = {name: value for name, value in values.items() if value is not None}
+        return [option(name).replace("--", "--no-" if value is False else "--") for name, value in given.items()]
 
     def resumed_with(self, asked: Settings) -> Settings:
         """These settings of an existing run, updated with the options that may change on resume."""

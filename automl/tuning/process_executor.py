@@ -262,7 +262,7 @@ class ProcessExecutor(Executor):
         # An out-of-memory kill by the kernel would recur; if these are not counted, the last attempt's end is reported.
         lost = -status in FROM_OUTSIDE and worker.n_oom_kills == n_oom_kills()
         error = f"the training process died ({how}{hint})"
-        return JobEnded(worker.job.key, 0.0, error, last_lines(worker.log), lost=lost)
+        return JobEnded(worker.job.key, self.now() - worker.started, error, last_lines(worker.log), lost=lost)
 
     def _restart(self, worker: WorkerProcess) -> None:
         index = self._workers.index(worker)

@@ -204,10 +204,12 @@ class OpenTrainings:
     def _training_ended(self, trial: int, seconds: float, error: str | None) -> None:
         running = self.running.pop(trial)
         self.begun.discard(trial)
+        if error is None:
+            seconds = running.seconds or seconds
         self.untold[trial] = Outcome(
             running.proposal,
             tuple(running.losses),
-            running.seconds or seconds,
+            max(running.seconds, seconds),
             None if running.stopped else error or (None if running.losses else "the training gave no loss"),
             running.stopped,
             {name: tuple(values) for name, values in running.metrics.items()},

@@ -261,6 +261,17 @@ def test_an_outcome_of_a_trial_that_was_not_asked_is_rejected(name):
     strategy.tell(outcome(first))
 
 
+@pytest.mark.parametrize("name", [*STRATEGIES, "bo+asha", "random+hyperband", "ga+stop"])
+def test_a_proposal_whose_config_was_changed_is_rejected(name):
+    """As by a training that takes values out of the dict, before or after another trial was asked for."""
+    strategy = make(name, "finite")
+    first, second = strategy.ask(), strategy.ask()
+    first.config["a"] = 99
+    with pytest.raises(ValueError, match="trial 0 was asked with"):
+        strategy.tell(outcome(first, losses=(0.5,)))
+    strategy.tell(outcome(second, losses=(0.5,)))
+
+
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "cmaes"])
 def test_a_trial_may_be_told_again_after_more_epochs(name):
     """As with a wrapper that pauses and resumes trials: the later outcome replaces the earlier one."""
@@ -449,6 +460,20 @@ def test_a_space_in_the_short_form_is_rejected_with_what_converts_it():
 
 
 @every_strategy
-def test_a_negative_seed_is_rejected(name):
-    with pytest.raises(ValueError, match="seed must be 0 or larger, got -1"):
-        make(name, seed=-1)
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ({"seed": -1}, "seed must be 0 or larger, got -1"),
+        ({"max_epochs": 0}, "max_epochs must be 1 or more, got 0"),
+        ({"n_trials": 0}, "n_trials must be 1 or more, or None, got 0"),
+    ],
+)
+def test_a_budget_or_seed_out_of_range_is_rejected(name, given, rule):
+    with pytest.raises(ValueError, match=rule):
+        make_strategy(name, make("random").space, **{"seed": 0, **given})
+
+
+@every_strategy
+def test_a_prior_of_plain_dicts_is_rejected_with_what_it_must_be(name):
+    with pytest.raises(TypeError, match=r"must be a strategies\.base\.Start, got \{'x': 1\}"):
+        make_strategy(name, make("random").space, seed=0, prior=[{"x": 1}])

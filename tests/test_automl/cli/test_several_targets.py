@@ -25,7 +25,7 @@ from automl.continual.new_data import n_old
 from automl.continual.update import update as update_one
 from automl.data.ingest.prepare import Facts
 from automl.data.memory_map import read_prepared
-from automl.deployment.several_targets import JointPredictor, folder_names
+from automl.deployment.several_targets import JointPredictor, folder_names, score_rows
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder
 
@@ -58,7 +58,7 @@ def test_the_scores_of_each_target_are_told_and_their_mean_unless_in_their_units
     both = [summary["targets"][name]["test"]["rmse"] for name in ("price", "rent")]
     assert summary["test"]["rmse"] == pytest.approx(np.mean(both))
     printed = (place / "printed.txt").read_text()
-    assert re.search(rf"mean +\W +\W .* {at_resolution(summary['test']['r2'], None)} ", printed)
+    assert re.search(rf"mean of all +\W +\W .* {at_resolution(summary['test']['r2'], None)} ", printed)
     assert f"{summary['validation']:.4g} " not in printed
     assert both[1] > 15, "without the price, which tells the rent"
 
@@ -90,10 +90,18 @@ def test_the_readme_of_the_model_tells_of_every_target(place):
     for name, told in summary["targets"].items():
         scores = (told["validation"], told["test"]["rmse"])
         assert f"| {name} | {scores[0]:.4g} | {scores[1]:.4g} |" in text
-    assert "| mean | - | - |" in text, "they are in the units of the targets"
+    assert "| mean of all | - | - |" in text, "they are in the units of the targets"
     assert "- rent, in `rent/`: a single lightgbm; rmse" in text
     assert text.count("The baseline, training mean, has rmse") == 2
     assert "automl serve RUN" in text
+
+
+def test_a_target_called_mean_has_its_own_scores():
+    cards = {name: {"validation": loss, "test": {"rmse": loss, "r2": 0.5}} for name, loss in (("mean", 2), ("max", 4))}
+    joint = {"metric": "rmse", "validation": 3, "test": {"rmse": 3, "r2": 0.5}}
+    assert score_rows(joint, cards) == [
+        ("mean", [2, 2, 0.5]), ("max", [4, 4, 0.5]), ("mean of all", [None, None, 0.5])
+    ]  # fmt: skip
 
 
 def test_the_run_on_each_target_is_explained_and_reported(place, tmp_path):

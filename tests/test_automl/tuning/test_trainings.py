@@ -1,5 +1,6 @@
 """Trainings that have to go back: damaged checkpoints, lost workers, and trials that were too slow."""
 
+import os
 import shutil
 import time
 import warnings
@@ -140,6 +141,27 @@ def test_a_training_whose_process_is_killed_every_time_has_failed(tmp_path):
     assert [trial.state for trial in result.trials] == ["failed", "complete"]
     assert "signal SIGKILL" in result.trials[0].error
     assert (tmp_path / "run" / "trials" / "attempts").read_text() == "x" * (1 + MAX_RETRIES)
+
+
+def test_a_failed_training_has_cost_all_its_seconds(tmp_path):
+    """Not only those of its finished epochs: strategies would take what hangs or dies to be cheap."""
+
+    def fails(config, epochs=3):
+        yield 1.0
+        time.sleep(0.2)
+        if config["how"] == "dies":
+            os._exit(1)
+        if config["how"] == "raises":
+            raise RuntimeError("diverged")
+        time.sleep(60)
+
+    space = {"how": {"choice": ["hangs", "dies", "raises"]}}
+    with pytest.warns(UserWarning, match="no trial succeeded"):
+        result = automl.tune(fails, space, strategy="grid", n_trials=3, trial_seconds=1.0, study=tmp_path / "run")
+    assert {trial.state for trial in result.trials} == {"failed"}
+    least = {"hangs": 1.0, "dies": 0.2, "raises": 0.2}
+    assert all(trial.seconds >= least[trial.config["how"]] for trial in result.trials)
+    assert len(result.trials) == 3
 
 
 @pytest.mark.parametrize("strategy", ["random", "bo+asha"])
