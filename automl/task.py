@@ -60,17 +60,30 @@ class Epoch:
 class Task(Protocol):
     """Something whose config can be tuned. It is sent to other processes by cloudpickle, so keep it light.
 
-    Optional methods: ``fidelity(config)`` defines what a training of fewer epochs means for a config, see ``Fidelity``;
-    without it, resumable trainings can be paused and others stopped. A task whose short trainings restart must be a
-    dataclass with a field ``max_epochs``, which a short training replaces; otherwise its trainings are always full.
-    ``lane_key`` and ``train_lanes``, as in ``Supervised``, let trainings share a program. ``memory() -> Memory``
-    reports the GPU memory that a training used, if torch does not know it. Trainings with different values of
-    ``runtime(config)`` never share a process. ``within(seconds) -> Task`` is called as a training begins, with the
-    seconds left for the search, so that a training that cannot end by then gives up early.
+    Optional methods:
 
-    Optional attributes: if ``keeps_files`` is true, files in trials' folders are never removed; if ``counts_anew`` is,
-    a resumed training numbers its epochs from 1 again; if ``leaves_one`` is, a time limit waits for the first complete
-    trial. ``epochs_are``: the name shown to users for epochs, such as folds.
+    - ``fidelity(config) -> Fidelity``: what a training of fewer epochs means for a config. Without it, resumable
+      trainings can be paused and others stopped. A task whose short trainings restart must be a dataclass with a field
+      ``max_epochs``, which a short training replaces; otherwise its trainings are always full.
+    - ``runtime(config) -> str``: trainings with different runtimes never share a process.
+    - ``lane_key`` and ``train_lanes``, as in ``Supervised``: trainings that share a program.
+    - ``prepare()``: called once per process before the first training, to load what all of them need.
+    - ``warm_up(device)``: called once per process before the first training is timed.
+    - ``within(seconds) -> Task``: called as a training begins, with the seconds left for the search, so that one that
+      cannot end by then gives up early.
+    - ``memory() -> Memory``: the GPU memory that a training used, if torch does not know it.
+    - ``baseline() -> Mapping``: the scores of a prediction without a model, for the summary.
+    - ``export(checkpoint, out)``: write the model of a checkpoint as files that predict without the task.
+
+    Optional attributes, with their defaults:
+
+    - ``takes_seed`` (True): whether the loss may depend on the seed, so that a final repeats trainings.
+    - ``uses_folder`` (True): whether a training writes files, so that each trial has a folder.
+    - ``keeps_files`` (False): files in trials' folders are never removed.
+    - ``is_length_known`` (True): whether a training can be stopped after any number of epochs.
+    - ``counts_anew`` (False): a resumed training numbers its epochs from 1 again.
+    - ``leaves_one`` (False): a time limit waits for the first complete trial.
+    - ``epochs_are`` ("epochs"): their name for users, such as folds.
     """
 
     @property
@@ -91,7 +104,7 @@ class Task(Protocol):
 
     @property
     def metric(self) -> str:
-        """The main metric: a key in Epoch.metrics and in test's result."""
+        """The main metric: a key in Epoch.metrics and in test's result, or a name for the loss if it is in neither."""
         ...
 
     @property

@@ -157,7 +157,7 @@ def _climb(
     def negative_sum(x: np.ndarray) -> tuple[float, np.ndarray]:
         points = moved(x)
         values, gradients = acquisition.gradients(features.features(points))
-        return -float(values.sum()), -(gradients[:, columns] * features.slopes(points) * lengths).ravel()
+        return -float(values.sum()), -(gradients[:, columns] * lengths).ravel()
 
     bounds = list(zip(low[smooth] / lengths, high[smooth] / lengths, strict=True)) * len(starts)
     options = {"maxiter": N_STEPS}

@@ -3,8 +3,7 @@
 D. R. Jones et al., Efficient Global Optimization (1998); S. Ament et al. (NeurIPS 2023) for the acquisition function;
 D. Eriksson et al., Scalable Global Optimization via Local Bayesian Optimization (NeurIPS 2019) for the trust region in
 high-dimensional spaces; F. Berkenkamp et al., No-Regret Bayesian Optimization with Unknown Hyperparameters (JMLR 2019)
-for shrinking lengthscales; J. Snoek et al., Input Warping (ICML 2014); C. Hvarfner et al., piBO (ICLR 2022) for the
-user's beliefs.
+for shrinking lengthscales; C. Hvarfner et al., piBO (ICLR 2022) for the user's beliefs.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from strategies._observations import Observed, chosen, finished_best, observed, 
 from strategies._regret import regret_bound
 from strategies._success import success
 from strategies._trust_region import trust_region
-from strategies._warp import Warp, fitted
 from strategies.base import MANY_PENDING, Outcome, Proposal, RegretBound
 from strategies.config_strategy import ConfigStrategy
 from strategies.features import Features
@@ -58,10 +56,9 @@ class BayesianOptimization(ConfigStrategy):
     """Correlation of the noise of a config's losses at different rungs: its whole curve may lie above or below what its
     neighbours suggest, so two of its losses are weaker evidence than those of two configs."""
     few_trials: ClassVar[float] = 30
-    """Budget up to which that correlation is 0 before N_WHOLE full trainings, as it is if only the time is limited: a
-    search that trusts short trainings more found better configs by then, and worse ones later."""
-    warps: ClassVar[bool] = False
-    """Whether numbers are warped: see ``_warp``. Not yet shown to help beyond smooth functions."""
+    """With a budget of at most this many trials, or of time alone, the noise of different rungs is taken to be
+    independent until N_WHOLE trials are fully trained: trusting short trainings more finds better configs by then, but
+    worse ones later."""
 
     def __init__(self, *args: Any, cost_exponent: Callable[[], float] | None = None, **kwargs: Any) -> None:
         """``cost_exponent``: the expected improvement is divided by the training seconds to this power; None: 0."""
@@ -71,7 +68,6 @@ class BayesianOptimization(ConfigStrategy):
         self._features = Features(self.encoding)
         self._noise: np.ndarray | None = None  # S of the process; None while no noise is shared
         self._theta: np.ndarray | None = None
-        self._warp: Warp | None = None
         self._n_fitted = self._n_used = (
             0  # told outcomes when theta was fitted: the last proposal's, the model's in use
         )
@@ -93,8 +89,6 @@ class BayesianOptimization(ConfigStrategy):
         theta, n_fitted = proposal.info.get("theta"), proposal.info.get("fitted")
         if isinstance(theta, list) and isinstance(n_fitted, int):
             self._theta, self._n_fitted = np.array(theta, dtype=float), n_fitted
-            logs = np.array(proposal.info.get("warp", []), dtype=float).reshape(2, -1)
-            self._warp = Warp(self._warped_columns(), *logs) if logs.size else None
 
     def _restore_ahead(self, info: Mapping[str, JSON]) -> None:
         left = info.get("left")
@@ -128,8 +122,6 @@ class BayesianOptimization(ConfigStrategy):
         if self._cost_exponent is not None:
             found, values = self._by_cost(found, values, points, told)
         info: dict[str, JSON] = {"from": "gp", "theta": [float(t) for t in gp.theta], "fitted": self._n_used}
-        if (warp := self._features.warp) is not None:
-            info["warp"] = [*map(float, warp.log_a), *map(float, warp.log_b)]
         if factor < 1.0:
             info["lengthscales"] = round(factor, 3)
         if self._has_many:
@@ -215,7 +207,7 @@ class BayesianOptimization(ConfigStrategy):
         seen = observed(told, self.max_epochs)
         self._features = Features(self.encoding, with_epochs=bool((seen.share < 1.0).any()))
         kept = chosen(seen.losses, rng)
-        X = self._features.unwarped(points[seen.trial[kept]])
+        X = self._features.features(points[seen.trial[kept]])
         if self._features.with_epochs:
             X[:, -1] = seen.share[kept]
         self._noise = None
@@ -232,27 +224,17 @@ class BayesianOptimization(ConfigStrategy):
         return self._points[proposal.trial]
 
     def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
-        """The process of warped features; also sets the warp of ``self._features``."""
+        """The process of the losses y (n,) at features X (n, D), refitted after every outcome or, later, some."""
         owner = self._features.hyperparameter
         theta = self._theta
         if theta is not None and len(theta) != owner.max() + 3:
             theta = None  # fitted before the first short trial
         every = REFIT_SELDOM if self._has_many else REFIT_EVERY
         if theta is not None and n_told - self._n_fitted < max(1, n_told // every):
-            self._n_used, self._features.warp = self._n_fitted, self._warp
-            return GP.given(X if self._warp is None else self._warp(X), y[:, None], theta, owner, self._noise)
+            self._n_used = self._n_fitted
+            return GP.given(X, y[:, None], theta, owner, self._noise)
         self._n_used = n_told
-        gp = gaussian_process.fit(X, y, owner, theta, max_noise=self._noise_ceiling(y), S=self._noise)
-        if not self.warps:
-            return gp
-        warp = fitted(Warp.none(self._warped_columns()), X, y, gp.theta, owner, self._noise)
-        if warp.is_identity:
-            return gp
-        self._features.warp = warp
-        return gaussian_process.fit(warp(X), y, owner, gp.theta, max_noise=self._noise_ceiling(y), S=self._noise)
-
-    def _warped_columns(self) -> np.ndarray:
-        return np.asarray(self._features.starts[self._features.smooth])
+        return gaussian_process.fit(X, y, owner, theta, max_noise=self._noise_ceiling(y), S=self._noise)
 
     def _noise_ceiling(self, y: np.ndarray) -> float:
         return noise_ceiling(y)

@@ -10,7 +10,6 @@ from functools import cached_property
 
 import numpy as np
 
-from strategies._warp import Warp
 from strategies.encoding import Encoding
 
 MANY_VALUES = 12  # an int with more values is searched like a float and rounded
@@ -27,7 +26,6 @@ class Features:
         self.starts = np.cumsum([0, *widths])[:-1]
         self.with_epochs = with_epochs
         self.n_features = sum(widths) + with_epochs
-        self.warp: Warp | None = None
         self._default = encoding.encode({})
         self._active: dict[tuple[float, ...], np.ndarray] = {}
 
@@ -64,20 +62,7 @@ class Features:
         return result
 
     def features(self, points: np.ndarray) -> np.ndarray:
-        """Features (m, D) of points (m, d), warped if there is a warp. Ints need not be at cell centres, so gradients
-        between values exist."""
-        result = self.unwarped(points)
-        return result if self.warp is None else self.warp(result)
-
-    def slopes(self, points: np.ndarray) -> np.ndarray:
-        """The derivatives of the features with respect to the smooth hyperparameters' coordinates, (m, n_smooth)."""
-        columns = self.starts[self.smooth]
-        if self.warp is None:
-            return np.ones((len(points), len(columns)))
-        return self.warp.slopes(self.unwarped(points))[:, columns]
-
-    def unwarped(self, points: np.ndarray) -> np.ndarray:
-        """``features`` without the warp."""
+        """Features (m, D) of points (m, d). Ints need not be at cell centres, so gradients between values exist."""
         result = np.zeros((len(points), self.n_features))
         if self.with_epochs:
             result[:, -1] = 1.0

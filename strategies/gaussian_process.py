@@ -9,7 +9,6 @@ else one per fantasy of their losses).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +25,6 @@ BARRIER = 0.1
 SIGNAL_MEAN, SIGNAL_SD = 0.0, 1.0
 NOISE_MEAN, NOISE_SD = -6.0, 1.5
 START_LENGTHSCALE = -0.7  # log l
-Objective = Callable[..., tuple[float, np.ndarray]]
 BOUNDS = {"lengthscale": (-4.0, 4.0), "signal": (-4.0, 4.0), "noise": (-14.0, 1.0)}
 
 
@@ -126,12 +124,8 @@ def fit(
     max_steps: int = 60,
     max_noise: float = BOUNDS["noise"][1],
     S: np.ndarray | None = None,
-    process: type[GP] | None = None,
-    objective: Objective | None = None,
 ) -> GP:
     """The process with the maximum a posteriori theta, with log v up to ``max_noise``.
-
-    ``process``: a class with another kernel; ``objective``: ``negative_log_posterior`` with it.
 
     With few observations the posterior is multimodal: the fit starts from short lengthscales and from the last theta.
     """
@@ -142,13 +136,13 @@ def fit(
     highest = [high for _, high in bounds]
     found = [
         minimize(
-            objective or negative_log_posterior, np.minimum(start, highest), args=(differences, y, S), jac=True,
+            negative_log_posterior, np.minimum(start, highest), args=(differences, y, S), jac=True,
             method="L-BFGS-B", bounds=bounds, options={"maxiter": max_steps, "ftol": 1e-6},
         )
         for start in ([start] if last is None else [start, last])
     ]  # fmt: skip
     best = min(found, key=lambda result: float(result.fun))
-    return (process or GP).given(X, y[:, None], best.x, hyperparameter, S)
+    return GP.given(X, y[:, None], best.x, hyperparameter, S)
 
 
 def negative_log_prior(theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -173,26 +167,6 @@ def negative_log_posterior(
     root = np.sqrt(5.0 * r2)
     decay = np.exp(theta[-2]) * np.exp(-root)
     K_signal = (1.0 + root + root**2 / 3.0) * decay
-
-    def slopes(W: np.ndarray) -> np.ndarray:
-        # dK/dlog l_j = (5/3) s2 (1 + sqrt(5) r) exp(-sqrt(5) r) (x_j - x'_j)^2 / l_j^2
-        by_r2 = W * ((5.0 / 3.0) * (1.0 + root) * decay)
-        return np.asarray(0.5 * inverse_squares * (differences.reshape(d, n * n) @ by_r2.ravel()))
-
-    return posterior_of(theta, K_signal, slopes, y, S)
-
-
-def posterior_of(
-    theta: np.ndarray,
-    K_signal: np.ndarray,
-    slopes: Callable[[np.ndarray], np.ndarray],
-    y: np.ndarray,
-    S: np.ndarray | None,
-) -> tuple[float, np.ndarray]:
-    """``negative_log_posterior`` with the covariance ``K_signal`` (n, n) without noise, proportional to s2.
-
-    ``slopes``: half of the sum over K_signal's derivatives with respect to log l, (d,), weighted by a matrix (n, n).
-    """
     K = K_signal.copy()
     add_noise(K, np.exp(theta[-1]), S)
     L, not_positive = dpotrf(K, lower=1)
@@ -203,7 +177,9 @@ def posterior_of(
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     W = inverse - np.outer(alpha, alpha)  # twice the derivative with respect to K
     gradient = np.empty_like(theta)
-    gradient[:-2] = slopes(W)
+    # dK/dlog l_j = (5/3) s2 (1 + sqrt(5) r) exp(-sqrt(5) r) (x_j - x'_j)^2 / l_j^2
+    by_r2 = W * ((5.0 / 3.0) * (1.0 + root) * decay)
+    gradient[:-2] = 0.5 * inverse_squares * (differences.reshape(d, n * n) @ by_r2.ravel())
     gradient[-2] = 0.5 * np.sum(W * K_signal)
     gradient[-1] = 0.5 * np.exp(theta[-1]) * (np.trace(W) + (0.0 if S is None else np.sum(W * S)))
     penalty, slope = negative_log_prior(theta)
@@ -211,21 +187,25 @@ def posterior_of(
 
 
 def add_noise(K: np.ndarray, v: float, S: np.ndarray | None) -> None:
+    """Add noise of variance v, with correlations S (n, n) if given, to the covariance K (n, n) in place."""
     K[np.diag_indices_from(K)] += v + JITTER
     if S is not None:
         K += v * S
 
 
 def lengthscales(theta: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:
+    """The lengthscale of each feature, (D,): that of its hyperparameter."""
     return np.asarray(np.exp(theta[:-2])[hyperparameter])
 
 
 def matern(r2: np.ndarray, signal: float) -> np.ndarray:
+    """Matern 5/2 covariances at squared distances r2, of the same shape: Rasmussen and Williams, equation 4.17."""
     root = np.sqrt(5.0 * r2)
     return np.asarray(signal * (1.0 + root + root**2 / 3.0) * np.exp(-root))
 
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared Euclidean distances of points (m, D) and (n, D), (m, n)."""
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2.0 * a @ b.T
     return np.asarray(np.maximum(squares, 0.0))
 

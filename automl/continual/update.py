@@ -50,12 +50,11 @@ class UpdateOptions:
     """How an update trains and judges.
 
     ``n_search``: full trainings of new configs. ``tolerance``: how much worse a new model may be on old data, as a
-    fraction of the metric's scale, or of the error itself. ``replay``: old examples seen per new one.
+    fraction of the metric's scale, or of the error itself.
     """
 
     n_search: int = SEARCHED
     tolerance: float = TOLERANCE
-    replay: float = 1.0
     n_workers: int = 1
 
     @property
@@ -198,7 +197,7 @@ def _trained(
     heaviest = max(before.members, key=lambda member: member.weight).model
     assert isinstance(heaviest, TrainedModel)
     if can_continue(heaviest.preprocessing.model):
-        trainer.fine_tune(heaviest, effort.replay)
+        trainer.fine_tune(heaviest)
     config = {name: value for name, value in heaviest.config.items() if name in task.space}
     best = arrival.run.best
     if len(before.members) > 1 and best.exists():  # the config of an ensemble's run is not that of a member

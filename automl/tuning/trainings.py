@@ -35,6 +35,11 @@ class Running:
     reached: int = 0  # epochs
     stopped: bool = False
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether it has trained its last epoch."""
+        return self.reached >= self.proposal.epochs
+
 
 @dataclass
 class OpenTrainings:
@@ -123,7 +128,7 @@ class OpenTrainings:
     @property
     def any_is_ending(self) -> bool:
         """Whether a training was stopped or has trained its last epoch, so that its end follows."""
-        return any(each.stopped or each.reached == each.proposal.epochs for each in self.running.values())
+        return any(each.stopped or each.is_trained for each in self.running.values())
 
     def handle(self, event: Event) -> None:
         """Process an event of the executor."""
@@ -148,8 +153,7 @@ class OpenTrainings:
         n_epochs = len(running.losses)  # since the trial began: a continued command counts from 1 again
         running.reached = max(n_epochs, event.epoch.epoch)  # a function gives a single loss for all its epochs
         self.study.trained(trial, n_epochs, event.epoch.loss)
-        is_last = running.reached >= running.proposal.epochs
-        if not is_last and self.strategy.should_stop(running.proposal, tuple(running.losses)):
+        if not running.is_trained and self.strategy.should_stop(running.proposal, tuple(running.losses)):
             running.stopped = True
             self.executor.stop(trial)
 
@@ -160,6 +164,7 @@ class OpenTrainings:
         del running.losses[event.epoch :]
         for values in running.metrics.values():
             del values[event.epoch :]
+        running.reached = event.epoch
         self.study.restarted(event.key, event.epoch)
         self.log.write("restart", trial=event.key, after=event.epoch, reason=event.reason)
         self.warn(f"trial {event.key} goes on after epoch {event.epoch}: {event.reason}")

@@ -8,7 +8,6 @@ from typing import Any
 
 from ConfigSpace import ConfigurationSpace
 
-from benchmarks.opponents.product_kernel import ProductKernelSearch
 from strategies._mix import Mix
 from strategies.auto import Auto
 from strategies.base import Outcome, Proposal, Start
@@ -51,12 +50,6 @@ class LateNoise(Auto):
     """Noise shared by the losses of a config at different rungs from 20 full trainings on, whatever the budget."""
 
     model_search = LateNoiseSearch
-
-
-class ProductOfKernels(Auto):
-    """The kernel over curves is a product of one over configs and one over the share of a full training."""
-
-    model_search = ProductKernelSearch
 
 
 class NoFamilies(Auto):

@@ -89,15 +89,6 @@ class NoDoubt(BayesianOptimization):
         return 1.0
 
 
-class Warped(BayesianOptimization):
-    """Warps numbers so that the loss varies at the same pace everywhere.
-
-    J. Snoek et al., Input Warping for Bayesian Optimization of Non-Stationary Functions (ICML 2014).
-    """
-
-    warps = True
-
-
 class Local(BayesianOptimization):
     """Every second proposal of the last 60% of the budget is the minimum of a quadratic model around the best.
 

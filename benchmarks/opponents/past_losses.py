@@ -101,7 +101,7 @@ class WithPastLosses(BayesianOptimization):
         configs = [*map(self.encoding.decode, spread), *best[:: 1 + len(best) // N_BEST]]
         Y = np.log1p(np.maximum(self._relevant.losses(configs), -0.5)).T
         Y = (Y - Y.mean(axis=0)) / (Y.std(axis=0) + 1e-9)
-        X = self._features.unwarped(np.array([self.encoding.encode(config) for config in configs]))
+        X = self._features.features(np.array([self.encoding.encode(config) for config in configs]))
         theta = gaussian_process.fit(X, Y.mean(axis=1), self._features.hyperparameter, None).theta
         theta[-1] = max(theta[-1], MIN_LOG_NOISE)
         return GP.given(X, Y, theta, self._features.hyperparameter)

@@ -10,7 +10,6 @@ from benchmarks.opponents.auto_variants import (
     LateNoise,
     NoEarlyStopping,
     NoFamilies,
-    ProductOfKernels,
     Repeats,
     ShortThroughout,
 )
@@ -29,7 +28,6 @@ from benchmarks.opponents.bo_variants import (
     NoSearch,
     Ranks,
     Thetas,
-    Warped,
 )
 from strategies.base import Strategy
 
@@ -47,7 +45,6 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
         "an initial design of 4 configs also in spaces of more than ten hyperparameters",
     ),
     "bo~many-initial": (ManyInitial, "an initial design of 16 configs"),
-    "bo~warped": (Warped, "numbers warped by Kumaraswamy's distribution function"),
     "bo~local": (Local, "every second late proposal minimises a quadratic model around the best"),
     "bo~ranks": (Ranks, "the model is fitted to the ranks of the losses"),
     "bo~thetas": (Thetas, "expected improvement averaged over the fitted and four sampled model parameters"),
@@ -59,10 +56,6 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
         "short trainings first during the whole budget, not only in a first phase",
     ),
     "auto~late-noise": (LateNoise, "losses of a config share noise only from 20 full trainings on"),
-    "auto~product-kernel": (
-        ProductOfKernels,
-        "a kernel of configs times one of the share of a full training, instead of one of both",
-    ),
     "auto~no-families": (NoFamilies, "one surrogate for the whole space instead of one per model family"),
     "auto~repeats": (Repeats, "the last 12% of the budget trains the best configs again; the best mean counts"),
 }
@@ -70,9 +63,11 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
 
 FORMER = {
     "bo~few-initial": "an initial design of 4 configs instead of 8",
+    "bo~warped": "numbers warped by Kumaraswamy's distribution function",
     "auto~independent-noise": "independent noise for the losses of a config at different rungs",
+    "auto~product-kernel": "a kernel of configs times one of the share of a full training, instead of one of both",
 }
-"""The descriptions of variants that have runs in results/, but no code: their part is now in the base strategy."""
+"""The descriptions of variants that have runs in results/, but no code: what they changed was adopted or dropped."""
 
 
 def variants_of(base: str) -> list[str]:

@@ -9,12 +9,11 @@ from scipy.optimize import approx_fprime
 from benchmarks.experiments.ablation import N_TRIALS, planned_of, summary
 from benchmarks.opponents import make
 from benchmarks.opponents.bo_variants import Averaged, _draws, quadratic_minimum
-from benchmarks.opponents.product_kernel import ProductGP, negative_log_posterior
 from benchmarks.opponents.variants import variants_of
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from strategies._acquisition import LogEI
 from strategies.base import Outcome
-from strategies.gaussian_process import BOUNDS, GP, fit, squared_differences
+from strategies.gaussian_process import BOUNDS, GP, fit
 
 SPACE = ConfigurationSpace(
     space={"x": Float("x", (0.0, 1.0)), "n": Integer("n", (1, 9)), "c": Categorical("c", ["a", "b", "d"])}
@@ -100,37 +99,15 @@ def test_auto_with_a_genetic_algorithm_is_otherwise_auto():
     assert {epochs for _, _, epochs in found} == {epochs for _, _, epochs in auto}  # early stopping stays
 
 
-@pytest.mark.parametrize("spec", ["auto~product-kernel", "auto~late-noise"])
-def test_another_model_of_curves_starts_like_auto_and_is_reproducible(spec):
-    found, auto = arms(spec, 27, 40), arms("auto", 27, 40)
-    assert found == arms(spec, 27, 40)
+def test_another_model_of_curves_starts_like_auto_and_is_reproducible():
+    found, auto = arms("auto~late-noise", 27, 40), arms("auto", 27, 40)
+    assert found == arms("auto~late-noise", 27, 40)
     assert found[:4] == auto[:4]
     assert found != auto
 
 
 def test_losses_of_a_config_share_noise_later_in_a_search_of_few_trials():
     assert arms("auto~late-noise", 27, 30) == arms("auto", 27, 30)
-
-
-def test_the_product_kernel_has_the_gradients_of_its_values():
-    rng, owner, n = np.random.default_rng(0), np.array([0, 1, 1, 2]), 20
-    X, y, theta = rng.random((n, 4)), rng.normal(size=n), np.array([-0.3, 0.2, 0.4, 0.1, -2.0])
-    same = np.arange(n) // 2
-    S = 0.5 * ((same[:, None] == same) & ~np.eye(n, dtype=bool))
-    differences = squared_differences(X, owner, 3)
-    slope = approx_fprime(theta, lambda each: negative_log_posterior(each, differences, y, S)[0], 1e-7)
-    assert negative_log_posterior(theta, differences, y, S)[1] == pytest.approx(slope, abs=1e-4)
-    gp, x = ProductGP.given(X, y[:, None], theta, owner, S), rng.random(4)
-    assert gp.kernel(X[:1], X[1:2], theta, owner) == pytest.approx(
-        GP.kernel(X[:1, :3], X[1:2, :3], np.delete(theta, 2), owner[:3])
-        * GP.kernel(X[:1, 3:], X[1:2, 3:], np.array([theta[2], 0.0, theta[-1]]), np.zeros(1, dtype=int))
-    )
-    mean, sd, mean_slope, sd_slope = gp.gradients(x[None])
-    assert (mean[0, 0], sd[0]) == pytest.approx([value.item() for value in gp.predict(x[None])])
-    assert mean_slope[0, 0] == pytest.approx(
-        approx_fprime(x, lambda at: gp.predict(at[None])[0].item(), 1e-7), abs=1e-4
-    )
-    assert sd_slope[0] == pytest.approx(approx_fprime(x, lambda at: gp.predict(at[None])[1].item(), 1e-7), abs=1e-4)
 
 
 def test_repeats_are_of_the_best_configs_at_the_end_of_the_budget():
