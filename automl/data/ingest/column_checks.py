@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from automl.data.ingest.read_table import plain_text
 from automl.data.ingest.request import MAX_WHOLE_CLASSES
 from automl.data.ingest.target import LEAST_OF_A_CLASS, target_kind
+from automl.data.words import words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,9 +24,10 @@ TIMES = re.compile(r"(.*[^a-z])?(year|quarter|month|week|day|date|hour|time)", r
 STRAIGHT = 0.9999  # correlation above which a column counts as the target in other units
 MOST_COMPARED = 500  # different values up to which a column is compared with the labels
 LEAST_TO_TELL, MOST_TO_TELL = 20, 20_000  # rows; with fewer, a column can separate the classes by chance
-WORDS_OF_TEXT = 4  # minimum mean number of words in a column of sentences
+WORDS_OF_SENTENCES = 4  # minimum mean number of words in a column of sentences
+LETTERS_OF_WORD = 3  # of a word that makes a short text, unless its script has no spaces
 LEAST_DISTINCT = 50  # values up to which a column is not mostly distinct
-LOOKED_AT = 200  # of the distinct values
+LOOKED_AT = 1_000  # of the distinct values
 
 
 def useless_columns(frame: pd.DataFrame, labels: pd.Series[Any], target: str, read: Collection[str]) -> dict[str, str]:
@@ -53,14 +56,28 @@ def useless_columns(frame: pd.DataFrame, labels: pd.Series[Any], target: str, re
 
 
 def text_columns(frame: pd.DataFrame, dates: Collection[str]) -> set[str]:
-    """The columns that hold sentences, most of them distinct."""
-    found = set()
-    for name in map(str, frame):
-        if name not in dates and _mostly_distinct(frame[name]):
-            sample = frame[name].dropna().cat.categories[:LOOKED_AT]
-            if sample.str.count(" ").to_numpy().mean() + 1 >= WORDS_OF_TEXT:
-                found.add(name)
-    return found
+    """The columns that hold texts, most of them distinct."""
+    columns = (name for name in map(str, frame) if name not in dates and _mostly_distinct(frame[name]))
+    return {name for name in columns if are_texts(frame[name].cat.categories.tolist())}
+
+
+def are_texts(values: Sequence[str]) -> bool:
+    """Whether distinct values are texts: sentences, or words of which most values share some with a few others, as
+    products or comments do and identifiers do not."""
+    chosen = np.linspace(0, len(values) - 1, min(len(values), LOOKED_AT)).astype(int)
+    sample = [str(values[place]) for place in chosen]
+    if np.mean([value.count(" ") for value in sample]) + 1 >= WORDS_OF_SENTENCES:
+        return True
+    of_value = [{word for word in words(value) if _is_telling(word)} for value in sample]
+    counts = Counter(word for each in of_value for word in each)
+    shared = {word for word, n in counts.items() if 1 < n <= len(sample) / 2}  # what all have in common says nothing
+    return sum(bool(each & shared) for each in of_value) > len(sample) / 2
+
+
+def _is_telling(word: str) -> bool:
+    """Whether a word is not likely part of a code."""
+    is_short = word.isascii() and len(word) < LETTERS_OF_WORD
+    return not is_short and not any(character.isdigit() for character in word)
 
 
 def _mostly_distinct(values: pd.Series[Any]) -> bool:

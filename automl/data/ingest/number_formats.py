@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LONGEST = 40  # characters of a number; longer strings are not parsed
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+MINUS_SIGNS = str.maketrans("\u2212\u2013", "--")  # the typographic minus, and the dash that often stands for it
+IN_BRACKETS = re.compile(r"[$€£¥₹]?\s*\(([^()+-]*\d[^()+-]*)\)\s*[$€£¥₹%]?")  # negative in accounts, as is 80-
+MINUS_BEHIND = re.compile(r"([^()+-]*\d[^()+-]*)-")
 MONEY_BEFORE, SIGN_BEHIND = re.compile(r"^([+-]?)\s*[$€£¥₹]\s*"), re.compile(r"\s*[$€£¥₹%]$")
 GROUPED = {  # by decimal sign: the same separator between all thousands
     sign: re.compile(rf"[+-]?[1-9]\d{{0,2}}([{other} '\u2019\u00a0\u202f])\d{{3}}(?:\1\d{{3}})*(?:\{sign}\d+)?")
@@ -114,8 +117,11 @@ def number_of(value: Any, decimal: str = ".") -> float:
 
 
 def without_units(text: str) -> str:
-    """A written number without its currency or per cent sign."""
-    return SIGN_BEHIND.sub("", MONEY_BEFORE.sub(r"\1", text.strip()))
+    """A written number without its currency or per cent sign, and with a plain minus in front if it is negative."""
+    text = text.strip().translate(MINUS_SIGNS)
+    if negative := IN_BRACKETS.fullmatch(text) or MINUS_BEHIND.fullmatch(text):
+        text = f"-{negative[1].strip()}"
+    return SIGN_BEHIND.sub("", MONEY_BEFORE.sub(r"\1", text))
 
 
 def decimal_sign(cells: Iterable[str]) -> str | None:

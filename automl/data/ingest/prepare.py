@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.ingest.column_checks import WORDS_OF_TEXT
+from automl.data.ingest.column_checks import are_texts
 from automl.data.ingest.data_report import Report, inspect, write_report
 from automl.data.ingest.encoder import Encoder, LabelledRows, Views, encoder_class, kind_module, n_different
 from automl.data.ingest.file_formats import open_source
@@ -302,6 +302,7 @@ def kind_of_columns(request: Request) -> tuple[str, Request]:
     others = [name for name in source.names if name not in known]
     if len(others) == 1:
         values = next(source.chunks(others))[others[0]].dropna().astype(str)
-        if values.str.count(" ").mean() + 1 >= WORDS_OF_TEXT and values.nunique() > len(values) / 2:
+        different = values.unique().tolist()
+        if len(different) > len(values) / 2 and are_texts(different):
             return "text", replace(request, text=others[0])
     return "table", request

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.ingest.columns import date_format
 from automl.data.ingest.number_formats import as_numbers, differing
 from automl.data.ingest.offsets import offset_of
 from automl.data.ingest.read_table import plain_text, spelled_text
@@ -52,13 +53,27 @@ def label(values: pd.Series[Any], name: str, asked: str | None, offset: float | 
         found = numbers(values, name, offset)
         if found.y.min() == found.y.max():
             raise UserError(f"the target {name!r} is always {found.y[0] + found.offset:g}: there is nothing to predict")
+        if asked is None and not np.any(found.y % 1) and len(np.unique(found.y)) <= MAX_WHOLE_CLASSES:
+            found.notes.append(f"{name!r} is treated as a number; if it is a class, give --kind classification")
         return found
     if asked is None and values.dtype.kind in "fiu" and values.nunique() >= MANY_WHOLE_CLASSES:
         notes.append(
             f"the {values.nunique()} whole numbers of {name!r} are treated as classes; if their order matters, as of "
             "counts or grades, give --kind regression"
         )
+    if asked is None:
+        _check_are_no_dates(values[there], name)
     return _classes(values, name, there, notes)
+
+
+def _check_are_no_dates(values: pd.Series[Any], name: str) -> None:
+    """UserError for dates, too many to be meant as classes."""
+    many = values.nunique() > MAX_WHOLE_CLASSES
+    if many and (values.dtype.kind == "M" or (values.dtype == "category" and date_format(values) is not None)):
+        raise UserError(
+            f"the target {name!r} holds dates or times, such as {values.iloc[0]!s}: write them as numbers, such as the "
+            "days since a certain date, or give --kind classification if each is a class"
+        )
 
 
 def _there(values: pd.Series[Any], name: str) -> tuple[NDArray[np.bool_], list[str]]:
@@ -79,9 +94,11 @@ def target_kind(values: pd.Series[Any]) -> str:
     """The inferred kind of a column without missing values: ``classes`` or ``number``."""
     if values.dtype.kind not in "fiu":
         return "classes"
-    found = np.unique(values.to_numpy())
-    whole = bool(np.all(found % 1 == 0))
-    return "classes" if whole and len(found) <= min(MAX_WHOLE_CLASSES, max(2, len(values) // 10)) else "number"
+    found, counts = np.unique(values.to_numpy(), return_counts=True)
+    if np.any(found % 1) or len(found) > min(MAX_WHOLE_CLASSES, max(2, len(values) // 10)):
+        return "number"
+    has_tail = min(counts[0], counts[-1]) < LEAST_OF_A_CLASS  # as of counts; the rows would be left out as rare classes
+    return "number" if len(found) >= MANY_WHOLE_CLASSES and has_tail else "classes"
 
 
 def numbers(values: pd.Series[Any], name: str, offset: float | None) -> Labelled:

@@ -12,6 +12,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.words import words
+
 MOST_TERMS = 5_000  # the most frequent words
 MOST_COMPONENTS = 24
 MOST_ROWS = 20_000  # maximum rows to compute the components from
@@ -36,7 +38,7 @@ class TextFeatures:
         if len(texts) > MOST_ROWS:
             places = np.random.default_rng(0).choice(len(texts), MOST_ROWS, replace=False)
             texts = [texts[place] for place in places]
-        vectorizer = TfidfVectorizer(sublinear_tf=True, max_features=MOST_TERMS, min_df=LEAST_ROWS)
+        vectorizer = TfidfVectorizer(analyzer=words, sublinear_tf=True, max_features=MOST_TERMS, min_df=LEAST_ROWS)
         try:
             found = vectorizer.fit_transform(texts)
         except ValueError:  # no word is in several texts
@@ -60,7 +62,7 @@ class TextFeatures:
 
         if not len(texts):  # such as an empty test set, which normalize refuses
             return np.zeros((0, self.n_outputs))
-        counts = CountVectorizer(vocabulary=list(self.terms)).transform(texts).astype(np.float64)
+        counts = CountVectorizer(analyzer=words, vocabulary=list(self.terms)).transform(texts).astype(np.float64)
         counts.data = 1.0 + np.log(counts.data)
         found: NDArray[np.float64] = normalize(counts.multiply(self.frequencies).tocsr()) @ self.components
         return found

@@ -10,19 +10,27 @@ from automl.data.ngrams import WORD_COLUMNS, count_ngrams
 from automl.data.rows import as_rows, image_features
 from automl.data.splits import Splits
 from automl.data.targets import Classes
+from automl.data.words import WORD
 
-TEXTS = ["The cat saw the cat", "a dog saw a cat", "Ça va bien", "", "x"]
+TEXTS = ["The cat saw the cat", "a dog saw a cat!", "Ça va\tbien :)", "", "x", "👍👍 दिन है", "👎 दान C++"]
 
 
 def test_ngrams_are_those_of_scikit_learn():
     """The same inner products of texts, whatever the columns are called."""
     counts = count_ngrams(text_array(TEXTS))
-    words = CountVectorizer(token_pattern=r"\w+", ngram_range=(1, 2)).fit_transform(TEXTS)
+    words = CountVectorizer(token_pattern=WORD.pattern, ngram_range=(1, 2)).fit_transform(TEXTS)
     characters = CountVectorizer(analyzer="char_wb", ngram_range=(2, 5)).fit_transform(TEXTS)
     theirs = hstack([words, characters])
     assert (counts @ counts.T).toarray().tolist() == (theirs @ theirs.T).toarray().tolist()
     assert counts[:, :WORD_COLUMNS].sum() == words.sum()
     assert count_ngrams([]).shape == (0, counts.shape[1])
+
+
+def test_texts_that_differ_in_signs_alone_have_different_ngrams():
+    for one, other in [("दिन", "दान"), ("है", "हो"), ("so 👍", "so 👎"), ("C++ dev", "C# dev"), ("Really?", "Really!")]:
+        first, second = count_ngrams([one, other])
+        assert (first - second).nnz > 0, (one, other)
+    assert WORD.findall("अच्छी किताब, C'est ça") == ["अच्छी", "किताब", "C", "est", "ça"]
 
 
 def test_texts_that_cannot_be_encoded_are_counted_all_the_same():
