@@ -110,8 +110,8 @@ def summary(found: pd.DataFrame, strategy: str) -> list[str]:
         f"By `python -m benchmarks.experiments.ablation{'' if strategy == 'bo' else f' --strategy {strategy}'}`, on "
         f"development tasks of {', '.join(suites)}.",
         f"Each variant changes one component of `{strategy}`. Mean regret (0: the best known loss, 1: that of a median",
-        f"random config) and its difference to `{strategy}`, with the 95% interval over tasks like these: if it",
-        "includes 0, no difference is shown. On tasks with a test set, regret is that of the returned config,",
+        f"random configuration) and its difference to `{strategy}`, with the 95% interval over tasks like these: if it",
+        "includes 0, no difference is shown. On tasks with a test set, regret is that of the returned configuration,",
         "retrained with fresh seeds.",
     ]
     for budget, rows in overall.groupby("budget"):

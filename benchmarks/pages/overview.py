@@ -26,8 +26,8 @@ SUBSET = ", subset"
 Terms = list[tuple[str, str]]
 WHERE = "Where another library has a higher P(best)"
 WHERE_HOW = (
-    "The library, then the likeliest strategy of automl, after 20 and 50 trainings: regret (P(best)). Leads of more "
-    f"than {NOTABLE:.0%}; a subset where its suite has none."
+    "Regret (P(best)) of the library, then of automl's strategy with the highest P(best). Only leads of more than "
+    f"{NOTABLE:.0%}; a subset where its suite has none."
 )
 SORTS = {  # suite -> its tasks
     "synthetic": "functions", "tables": "discrete spaces", "yahpo": "learning curves", "networks": "real trainings",
@@ -51,7 +51,7 @@ def terms(n_beaten: int, found: Sequence[Advised]) -> tuple[Terms, Terms]:
         ("`raw-NAME`", "the library of this name, called directly; the other strategies are automl's."),
         (
             "Held-out tasks",
-            "never used to design the strategies: the advice rests on them, where there are any.",
+            "never used to design the strategies; the advice is based on them where they exist.",
         ),
     ]
     if any("=" in each.ours for each in found):

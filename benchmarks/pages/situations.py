@@ -245,8 +245,8 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 
 SENTENCES = (
-    "Likeliest to be among the best after 20 and 50 trainings, with P(best): the probability, on tasks like these, "
-    f"of an expected regret within {MARGIN:g} of the lowest, as several can be at once."
+    "Most likely among the best after 20 and 50 trainings. P(best) is the probability that the expected regret, on "
+    f"tasks like these, is within {MARGIN:g} of the lowest; several can qualify."
 )
 LIKELIER, ON_DEVELOPMENT = "alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [
