@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from automl.analysis.formatting import as_heading, has_folds, score, scored_on, show, too_short
+from automl.metrics import METRICS
+
+GOOD_AUC = 0.7
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,12 @@ def not_better_than_baseline(card: Mapping[str, Any]) -> str | None:
     if baseline is None or baseline["beaten"]:
         return None
     reached = card["test"].get(card["metric"], card["validation"])
+    if ranks := _ranks_well(card):
+        return (
+            f"The model is not better {_where(baseline)} than the baseline, {baseline['name']}, on {card['metric']} "
+            f"({show(reached)} against {show(baseline['score'])}), but it ranks rows well ({ranks}): it predicts the "
+            "rare class for almost no row; use its probabilities, or give --metric f1 or balanced_accuracy."
+        )
     if baseline["name"].startswith("last value"):
         why = "the changes of the series may not be predictable from these inputs, or there are too few examples"
     else:
@@ -61,6 +70,12 @@ def not_better_than_baseline(card: Mapping[str, Any]) -> str | None:
         f"The model is not better {_where(baseline)} than the baseline, {baseline['name']} ({card['metric']} "
         f"{show(reached)} against {show(baseline['score'])}): {why}."
     )
+
+
+def _ranks_well(card: Mapping[str, Any]) -> str:
+    """The AUC of a classifier that ranks rows well although its decisions are no better than a constant; else empty."""
+    auc = card["test"].get("auc")
+    return f"auc {show(auc)}" if METRICS[card["metric"]].decides and auc is not None and auc >= GOOD_AUC else ""
 
 
 def _where(baseline: Mapping[str, Any]) -> str:

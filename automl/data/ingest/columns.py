@@ -39,6 +39,7 @@ QUARTERS = "%Y-Q%q"  # as 1985Q1, 1985-Q1 or Q1 1985; Python's formats have none
 QUARTER = re.compile(r"(?P<year>\d{4})[-:/ ]?Q(?P<q>[1-4])|Q(?P<first_q>[1-4])[-:/ ]?(?P<last_year>\d{4})", re.I)
 LIKE_A_DATE = re.compile(r"\d[-/. ]|[-/. ]\d|\d:\d\d|\dQ[1-4]|Q[1-4]\d", re.I)
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+TIMES_OF_DAY = tuple(clock.strip() for clock in CLOCKS if clock)
 ZONE = r"\s*(?:UTC|GMT)$"  # after a date; those of other zones are not unique
 # in order of preference where several fit all dates of a column
 DATE_FORMATS = (
@@ -46,7 +47,7 @@ DATE_FORMATS = (
     *(day + clock for clock in CLOCKS for day in DAYS),
     *("%Y-%m-%d" + clock for clock in CLOCKS if "%p" in clock),
     QUARTERS,
-    *(clock.strip() for clock in CLOCKS if clock),  # times of day alone
+    *TIMES_OF_DAY,
 )
 DATE_LIKE = 0.95  # share of the values that must be dates
 LOOKED_AT = 5_000  # distinct values from which a format is inferred

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REPORT = "report.json"
 IMBALANCED = 3.0  # ratio of the largest to the smallest class
+LARGE_CLASS = 0.5  # share of the rows from which accuracy says little about the other classes
 SHOWN_CLASSES = 8
 EXTREME, MOST_EXTREME = 100.0, 0.01  # interquartile ranges from the median, and the share of the rows that is few
 
@@ -53,8 +54,8 @@ def inspect(kind: str, rows: LabelledRows, labelled: Labelled, parts: SplitRows,
         counts_of = np.bincount(labelled.y)
         imbalanced = bool(counts_of.max() >= IMBALANCED * counts_of.min())
         facts["classes"] = _classes(labelled, counts_of)
-        if imbalanced:
-            majority = counts_of.max() / counts_of.sum()
+        majority = counts_of.max() / counts_of.sum()
+        if imbalanced and majority >= LARGE_CLASS:
             notes.append(
                 f"classes are imbalanced: the majority class covers {majority:.1%} of the rows; "
                 "--metric balanced_accuracy or auc is more informative than accuracy"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.ingest.columns import as_dates, date_format, other_reading
+from automl.data.ingest.columns import TIMES_OF_DAY, as_dates, date_format, other_reading
 from automl.data.ingest.file_formats import SIGNS
 from automl.data.ingest.number_formats import as_numbers, differing
 from automl.data.ingest.read_table import column_names, plain_text, read_table
@@ -19,6 +20,12 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+OF_SEVERAL_ROWS = re.compile(
+    r"(.*[^a-z])?(patient|subject|person|participant|customer|client|user|student|animal|donor|speaker|author|company"
+    r"|device|machine|vehicle)s?(id|no|nr|number|name)?([^a-z].*)?",
+    re.IGNORECASE,
+)
+LEAST_GROUPS = 10
 ZONED = re.compile(r"(?:UTC|GMT|\d[T ]\d[\d:.,]*\s*(?:Z|[+-]\d\d(?::?\d\d)?))$", re.I)  # the end of a date
 
 
@@ -85,6 +92,17 @@ def group_names(values: pd.Series[Any], name: str) -> NDArray[Any]:
     return np.array([plain_text(value) for value in different], object)[places]
 
 
+def about_groups(frame: pd.DataFrame, request: Request) -> Iterator[str]:
+    """Notes on columns that name persons or things with several rows each, if rows are split at random."""
+    for name in map(str, frame) if request.group is None and request.time is None else ():
+        n = int(frame[name].nunique()) if OF_SEVERAL_ROWS.fullmatch(name) else 0
+        if LEAST_GROUPS <= n <= len(frame) / 2:
+            yield (
+                f"column {name!r} has {n:,} values with {len(frame) / n:.1f} rows each on average: if new rows are of "
+                f"others, give --group {shlex.quote(name)}, or the test score is too optimistic"
+            )
+
+
 def about_dates(frame: pd.DataFrame, dates: Mapping[str, str | None]) -> Iterator[str]:
     """Notes on how dates are read."""
     for name, form in dates.items():
@@ -113,6 +131,8 @@ def moments(values: pd.Series[Any], name: str, form: str | None = None) -> NDArr
     else:
         if form is None and values.dtype.kind != "M":
             form = date_format(values.astype("category")) or "ISO8601"
+        if form in TIMES_OF_DAY:
+            raise UserError(f"the time column {name!r} has times of day without dates: give a column with both")
         dates = as_dates(values, form)
         times, missing = dates.to_numpy(), dates.isna().to_numpy()
     if missing.any():

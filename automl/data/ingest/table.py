@@ -17,7 +17,7 @@ from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
 from automl.data.ingest.read_table import check_is_frame, column_names, read_table
 from automl.data.ingest.request import Request, column, formats, listed, spelled_group, spelled_target, target_classes
-from automl.data.ingest.split_columns import about_dates, check_split, row_weights, split_by
+from automl.data.ingest.split_columns import about_dates, about_groups, check_split, row_weights, split_by
 from automl.data.inputs import Array, Columns, Inputs
 from automl.errors import UserError
 
@@ -115,6 +115,7 @@ def read(request: Request) -> encoder.LabelledRows:
             + of_past
         )
     notes += about_dates(frame, dates)
+    notes += about_groups(frame, request)
     notes += [
         f"column {name!r} alone determines the target {rows_of.target!r}: is it known at prediction time?"
         for name in map(str, frame)
