@@ -14,7 +14,7 @@ from automl.cli.terminal import show_line
 from automl.cli.which_run import rewrite_overview
 from automl.deployment.model_card import CARD
 from automl.errors import UserError
-from automl.metrics import has_unit
+from automl.metrics import METRICS
 from automl.runs.run_files import write_summary
 from automl.runs.settings import DEFAULT_SECONDS, Settings, option
 from automl.study.run_folder import RunFolder
@@ -124,7 +124,7 @@ def _show(console: Console, summary: Mapping[str, Any]) -> None:
     metrics = (summary["metric"], *summary["test"])
     for name, each in (*summary["targets"].items(), ("mean", summary)):
         values = zip(metrics, (each["validation"], *(each["test"][name] for name in summary["test"])), strict=True)
-        cells = ["" if name == "mean" and has_unit(metric) else at_resolution(value, None) for metric, value in values]
+        cells = ["" if name == "mean" and METRICS[of].has_unit else at_resolution(value, None) for of, value in values]
         if any(cells):
             table.add_row(name, *cells)
     console.print(table)

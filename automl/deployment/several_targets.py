@@ -17,7 +17,7 @@ from automl.deployment.model_card import CARD, README, about_baseline, commands,
 from automl.deployment.model_files import read_card, targets
 from automl.deployment.predictor import Predictor, load_predictor, model_folder
 from automl.errors import UserError
-from automl.metrics import has_unit
+from automl.metrics import METRICS
 from automl.study.run_folder import replace_folder
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _readme(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> 
     lines += ["|---|---|" + "---|" * len(scores)]
     for name, each in (*cards.items(), ("mean", card)):
         values = zip((metric, *scores), (each["validation"], *(each["test"][score] for score in scores)), strict=True)
-        cells = ["-" if name == "mean" and has_unit(of) else f"{value:.4g}" for of, value in values]
+        cells = ["-" if name == "mean" and METRICS[of].has_unit else f"{value:.4g}" for of, value in values]
         lines += [f"| {name} | {' | '.join(cells)} |"]
     lines += [""]
     for name, each in cards.items():
