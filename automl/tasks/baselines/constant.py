@@ -35,7 +35,7 @@ def score_without_model(splits: Splits, data: Path, metric: str, *fitted: str) -
 def constant_baseline(
     splits: Splits, metric: str, n: int | None = None, weights: NDArray[Any] | None = None
 ) -> tuple[str, NDArray[Any]]:
-    """Its name, and the training set's class frequencies (n, n_classes) or mean (n,) as predictions.
+    """Its name, and the training set's class frequencies (n, n_classes), mean (n,) or quantiles (n, n_levels).
 
     For a metric of the second of two classes, such as f1, it is always that class.
 
@@ -49,7 +49,8 @@ def constant_baseline(
         return "majority class", np.tile(counts / counts.sum(), (n, 1))
     levels = levels_of(splits.target)
     if levels is not None:
-        return "training quantiles", np.tile(np.quantile(splits.y_train, levels), (n, 1))
+        quantiles = np.quantile(splits.y_train, levels, weights=weights, method="inverted_cdf")
+        return "training quantiles", np.tile(quantiles, (n, 1))
     return "training mean", np.full(n, np.average(np.asarray(splits.y_train, float), weights=weights))
 
 
