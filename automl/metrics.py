@@ -15,57 +15,36 @@ from strategies.errors import did_you_mean
 class Metric:
     """A measure of predictions for a kind of target, and what choosing, judging and reporting need to know of it.
 
-    ``kind``: of the targets: classes, number, quantiles, sentences or text.
-
     ``measured``: (targets, predictions) -> value; for the arguments see ``measure``. The levels of quantiles follow,
     and, if the rows have them, weights. None for a mean over rows, which ``row_loss`` and ``of_mean`` give.
 
     ``row_loss``: (targets, predictions) -> the loss of each row, (n,), lower is better, 0 is perfect. The levels of
     quantiles follow. For classes, the predictions are the probabilities of the right ones, (n,). The members of an
-    ensemble are chosen by its mean, and it is kept for each fold.
-
-    ``of_mean``: from the mean row loss to the metric: the root of a mean square. By default the mean itself.
+    ensemble are chosen by its mean, and the metric is kept for each fold.
 
     ``stand_in``: for a metric of classes, numbers or quantiles without a row loss, the name of one that has it. It
     replaces this one in the choice of an ensemble's members and, if this one ``is_relative`` or ``decides``, wherever
     that is undefined or too coarse.
 
-    ``best``: the value of perfect predictions if higher is better, such as 1 or 100; None if lower is better and 0 is
-    perfect.
-
-    ``label``: the name at the beginning of a sentence, such as RMSE; None: the name with a capital letter.
-
-    ``decides``: whether only the predicted class counts, not its probability.
-
-    ``is_share``: whether it is the share of rows that are right, 0 to 1, to which tests of proportions apply.
-
-    ``of_second``: whether, of two classes, it is 0 if the second is never predicted.
-
     ``at_thresholds``: (right, chosen) -> values (n,), the higher the better, by which the threshold between two classes
     is chosen. ``chosen``: the total weight of the rows above each threshold, from the highest threshold down;
     ``right``: of those that are of the second class. None: the threshold is HALF.
-
-    ``is_relative``: whether it is relative to the differences between targets, and so undefined if all are equal.
-
-    ``is_squared``: whether it squares errors, so that a few extreme values may decide it.
-
-    ``has_unit``: whether it is in the unit of the target, so that it cannot be averaged over targets.
     """
 
-    kind: str
+    kind: str  # of the targets: classes, number, quantiles, sentences or text
     measured: Callable[..., float] | None = None
     row_loss: Callable[..., Any] | None = None
-    of_mean: Callable[[float], float] = float
+    of_mean: Callable[[float], float] = float  # from the mean row loss to the metric, such as the root of a mean square
     stand_in: str | None = None
-    best: float | None = None
-    label: str | None = None
-    decides: bool = False
-    is_share: bool = False
-    of_second: bool = False
+    best: float | None = None  # the value of perfect predictions if higher is better; None: lower is, and 0 is perfect
+    label: str | None = None  # at the beginning of a sentence, such as RMSE; None: the name with a capital letter
+    decides: bool = False  # whether only the predicted class counts, not its probability
+    is_share: bool = False  # of rows that are right, 0 to 1, to which tests of proportions apply
+    of_second: bool = False  # whether, of two classes, it is 0 if the second is never predicted
     at_thresholds: Callable[[Any, Any], Any] | None = None
-    is_relative: bool = False
-    is_squared: bool = False
-    has_unit: bool = False
+    is_relative: bool = False  # to the differences between targets; undefined if all are equal
+    is_squared: bool = False  # whether errors are squared, so that a few extreme values may decide
+    has_unit: bool = False  # whether it is in the unit of the target, so that it cannot be averaged over targets
 
 
 def _accuracy(y: Any, probabilities: Any, weights: Any = None) -> float:
