@@ -1,4 +1,4 @@
-"""The metrics for each kind of target, most of them computed by scikit-learn."""
+"""The metrics for each kind of target."""
 
 from __future__ import annotations
 
@@ -13,13 +13,38 @@ from strategies.errors import did_you_mean
 
 @dataclass(frozen=True)
 class Metric:
-    """A measure of predictions for a kind of target."""
+    """A measure of predictions for a kind of target, and what choosing, judging and reporting need to know of it.
 
-    kind: str  # kind of target: classes, number, quantiles, sentences or text
-    best: float | None  # the highest value if higher is better; None if lower is better
-    measured: Callable[..., float]  # (targets, predictions) -> value, see measure; weights for classes and numbers
+    ``measured``: (targets, predictions) -> value; for the arguments see ``measure``. The levels of quantiles follow,
+    and, if the rows have them, weights. None for a mean over rows, which ``row_loss`` and ``of_mean`` give.
+
+    ``row_loss``: (targets, predictions) -> the loss of each row, (n,), lower is better, 0 is perfect. The levels of
+    quantiles follow. For classes, the predictions are the probabilities of the right ones, (n,). The members of an
+    ensemble are chosen by its mean, and the metric is kept for each fold.
+
+    ``stand_in``: for a metric of classes, numbers or quantiles without a row loss, the name of one that has it. It
+    replaces this one in the choice of an ensemble's members and, if this one ``is_relative`` or ``decides``, wherever
+    that is undefined or too coarse.
+
+    ``at_thresholds``: (right, chosen) -> values (n,), the higher the better, by which the threshold between two classes
+    is chosen. ``chosen``: the total weight of the rows above each threshold, from the highest threshold down;
+    ``right``: of those that are of the second class. None: the threshold is HALF.
+    """
+
+    kind: str  # of the targets: classes, number, quantiles, sentences or text
+    measured: Callable[..., float] | None = None
+    row_loss: Callable[..., Any] | None = None
+    of_mean: Callable[[float], float] = float  # from the mean row loss to the metric, such as the root of a mean square
+    stand_in: str | None = None
+    best: float | None = None  # the value of perfect predictions if higher is better; None: lower is, and 0 is perfect
+    label: str | None = None  # at the beginning of a sentence, such as RMSE; None: the name with a capital letter
     decides: bool = False  # whether only the predicted class counts, not its probability
+    is_share: bool = False  # of rows that are right, 0 to 1, to which tests of proportions apply
+    of_second: bool = False  # whether, of two classes, it is 0 if the second is never predicted
+    at_thresholds: Callable[[Any, Any], Any] | None = None
     is_relative: bool = False  # to the differences between targets; undefined if all are equal
+    is_squared: bool = False  # whether errors are squared, so that a few extreme values may decide
+    has_unit: bool = False  # whether it is in the unit of the target, so that it cannot be averaged over targets
 
 
 def _accuracy(y: Any, probabilities: Any, weights: Any = None) -> float:
@@ -74,34 +99,42 @@ def _area(positive: Any, scores: Any, weights: Any) -> float:
     return float((rankdata(scores)[positive].sum() - n * (n + 1) / 2) / (n * (len(positive) - n)))
 
 
-def _log_loss(y: Any, probabilities: Any, weights: Any = None) -> float:
+def _balanced_accuracies(right: Any, chosen: Any) -> Any:
+    """Twice the balanced accuracy, minus 1, at each threshold; see ``Metric.at_thresholds``."""
+    return right / right[-1] - (chosen - right) / (chosen[-1] - right[-1])
+
+
+def _f1s(right: Any, chosen: Any) -> Any:
+    """The f1 of the second class at each threshold; see ``Metric.at_thresholds``."""
+    return 2 * right / (chosen + right[-1])
+
+
+def _surprise(y: Any, of_right: Any) -> Any:
     import numpy as np
 
-    return _mean(-np.log(np.maximum(probabilities[np.arange(len(y)), y], 1e-15)), weights)
+    return -np.log(np.maximum(of_right, 1e-15))
 
 
-def _rmse(y: Any, predicted: Any, weights: Any = None) -> float:
-    return math.sqrt(_mean((predicted - y) ** 2, weights))
+def _square(y: Any, predicted: Any) -> Any:
+    return (predicted - y) ** 2
 
 
-def _mae(y: Any, predicted: Any, weights: Any = None) -> float:
-    return _mean(abs(predicted - y), weights)
+def _absolute(y: Any, predicted: Any) -> Any:
+    return abs(predicted - y)
 
 
 def _r2(y: Any, predicted: Any, weights: Any = None) -> float:
     import numpy as np
 
     spread = _mean((y - np.average(np.asarray(y, float), weights=weights)) ** 2, weights)
-    return 1 - _mean((predicted - y) ** 2, weights) / spread if spread > 0 else math.nan
+    return 1 - _mean(_square(y, predicted), weights) / spread if spread > 0 else math.nan
 
 
-def _pinball(y: Any, predicted: Any, levels: Sequence[float], weights: Any = None) -> float:
-    """The mean absolute error of quantiles over rows and levels, weighted by level if too low, else by 1 - level."""
-    return _mean(pinball_losses(y, predicted, levels), weights)
+def _pinball(y: Any, predicted: Any, levels: Sequence[float]) -> Any:
+    """The mean absolute error of a row's quantiles, (n, levels), weighted by level if too low, else by 1 - level.
 
-
-def pinball_losses(y: Any, predicted: Any, levels: Sequence[float]) -> Any:
-    """The pinball loss (Koenker and Bassett 1978) of quantiles (n, levels): the mean over levels of each row, (n,)."""
+    Koenker and Bassett 1978.
+    """
     import numpy as np
 
     above = np.asarray(y)[:, None] - predicted
@@ -166,22 +199,25 @@ def bits(text: Sequence[str], log2_probabilities: Any) -> float:
 
 HALF = 0.5  # default probability above which the second of two classes is predicted
 LEAST_THRESHOLD = 1e-6
-THRESHOLDED = ("balanced_accuracy", "f1")  # metrics whose threshold is chosen by out-of-fold predictions
 
-METRICS = {
-    "accuracy": Metric("classes", 1.0, _accuracy, decides=True),
-    "balanced_accuracy": Metric("classes", 1.0, _balanced_accuracy, decides=True),
-    "f1": Metric("classes", 1.0, _f1, decides=True),
-    "auc": Metric("classes", 1.0, _auc, is_relative=True),
-    "log_loss": Metric("classes", None, _log_loss),
-    "rmse": Metric("number", None, _rmse),
-    "mae": Metric("number", None, _mae),
-    "r2": Metric("number", 1.0, _r2, is_relative=True),
-    "pinball": Metric("quantiles", None, _pinball),
-    "chrf": Metric("sentences", 100.0, chrf),
-    "bleu": Metric("sentences", 100.0, bleu),
-    "error_rate": Metric("sentences", None, error_rate),
-    "bits_per_character": Metric("text", None, bits),
+METRICS = {  # the first of a kind is its default
+    "accuracy": Metric("classes", _accuracy, stand_in="log_loss", best=1.0, decides=True, is_share=True),
+    "balanced_accuracy": Metric(
+        "classes", _balanced_accuracy, stand_in="log_loss", best=1.0, decides=True, at_thresholds=_balanced_accuracies
+    ),
+    "f1": Metric(
+        "classes", _f1, stand_in="log_loss", best=1.0, label="F1", decides=True, of_second=True, at_thresholds=_f1s
+    ),
+    "auc": Metric("classes", _auc, stand_in="log_loss", best=1.0, label="AUC", is_relative=True),
+    "log_loss": Metric("classes", row_loss=_surprise),
+    "rmse": Metric("number", row_loss=_square, of_mean=math.sqrt, label="RMSE", is_squared=True, has_unit=True),
+    "mae": Metric("number", row_loss=_absolute, label="MAE", has_unit=True),
+    "r2": Metric("number", _r2, stand_in="rmse", best=1.0, label="R2", is_relative=True, is_squared=True),
+    "pinball": Metric("quantiles", row_loss=_pinball, has_unit=True),
+    "chrf": Metric("sentences", chrf, best=100.0, label="chrF"),
+    "bleu": Metric("sentences", bleu, best=100.0, label="BLEU"),
+    "error_rate": Metric("sentences", error_rate),
+    "bits_per_character": Metric("text", bits),
 }
 
 
@@ -220,10 +256,25 @@ def measure(
     ``threshold``: for two classes, the probability above which the second is predicted. ``weights``: sample weights for
     classes and numbers, (n,); None: equal weights. ``levels``: of quantiles, (n, levels).
     """
-    if METRICS[name].decides:
+    metric, about = METRICS[name], [] if levels is None else [levels]
+    if metric.decides:
         predicted = shifted(predicted, threshold)
-    about = ([] if levels is None else [levels]) + ([] if weights is None else [weights])
-    return METRICS[name].measured(y, predicted, *about)
+    if metric.measured is not None:
+        return metric.measured(y, predicted, *about, *([] if weights is None else [weights]))
+    assert metric.row_loss is not None
+    return metric.of_mean(_mean(metric.row_loss(y, seen_by_rows(name, y, predicted), *about), weights))
+
+
+def seen_by_rows(name: str, y: Any, predicted: Any) -> Any:
+    """The part of the predictions that a row loss depends on: of classes, the probability of the right one, (n,)."""
+    import numpy as np
+
+    return predicted[np.arange(len(y)), y] if METRICS[name].kind == "classes" else predicted
+
+
+def graded(name: str) -> str:
+    """The metric or, for one of predicted classes alone, its stand-in, which shows smaller differences."""
+    return (METRICS[name].stand_in if METRICS[name].decides else None) or name
 
 
 def measure_all(kind: str, y: Any, predicted: Any, *about: Any) -> dict[str, float]:
@@ -241,11 +292,6 @@ def decisions(probabilities: Any, threshold: float = HALF) -> Any:
     return probabilities.argmax(1) if threshold == HALF else (probabilities[:, 1] > threshold).astype(int)
 
 
-def has_unit(name: str) -> bool:
-    """Whether a metric of numbers is in the unit of the target, so that it cannot be averaged over targets."""
-    return METRICS[name].kind == "number" and METRICS[name].best is None
-
-
 def shifted(probabilities: Any, threshold: float) -> Any:
     """The probabilities of two classes, (n, 2), rescaled so that a threshold becomes one half."""
     if threshold == HALF:
@@ -257,23 +303,20 @@ def shifted(probabilities: Any, threshold: float) -> Any:
 def best_threshold(name: str, y: Any, probabilities: Any, weights: Any = None) -> float:
     """The threshold between two classes with the best value of a metric, in the middle of the best range.
 
-    HALF for metrics other than f1 and balanced accuracy, which depend on the class frequencies.
+    HALF for metrics without ``at_thresholds``, and for other numbers of classes.
     """
     import numpy as np
 
-    if name not in THRESHOLDED or probabilities.shape[1] != 2:
+    at_thresholds = METRICS[name].at_thresholds
+    if at_thresholds is None or probabilities.shape[1] != 2:
         return HALF
     order = np.argsort(-probabilities[:, 1], kind="stable")
     scores, counts = probabilities[order, 1], (np.ones(len(y)) if weights is None else weights)[order]
     right, chosen = np.cumsum(counts * (y[order] == 1)), np.cumsum(counts)  # up to each row
     if not 0 < right[-1] < chosen[-1]:
         return HALF
-    if name == "f1":
-        values = 2 * right / (chosen + right[-1])
-    else:
-        values = right / right[-1] - (chosen - right) / (chosen[-1] - right[-1])
     last = np.append(scores[1:] < scores[:-1], True)  # equal scores are all chosen or none
-    place = int(np.argmax(np.where(last, values, -np.inf)))
+    place = int(np.argmax(np.where(last, at_thresholds(right, chosen), -np.inf)))
     below = scores[place + 1] if place + 1 < len(scores) else 0.0
     return float(np.clip((scores[place] + below) / 2, LEAST_THRESHOLD, 1 - LEAST_THRESHOLD))
 

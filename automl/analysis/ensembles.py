@@ -65,7 +65,7 @@ def not_better_than_baseline(card: Mapping[str, Any]) -> str | None:
         why = "the changes of the series may not be predictable from these inputs, or there are too few examples"
     else:
         why = "the inputs may carry no information about the target, there may be too few examples"
-        why += ", or a few extreme values decide the score" if card["metric"] in ("rmse", "r2") else ""
+        why += ", or a few extreme values decide the score" if METRICS[card["metric"]].is_squared else ""
     return (
         f"The model is not better {_where(baseline)} than the baseline, {baseline['name']} ({card['metric']} "
         f"{show(reached)} against {show(baseline['score'])}): {why}."

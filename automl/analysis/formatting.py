@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from automl.metrics import METRICS
 from automl.study.contenders import paired
 from automl.study.study import Study
 from automl.study.trial import Trial
@@ -19,7 +20,6 @@ from strategies.base import LARGEST_LOSS
 from strategies.types import Config
 
 FRAME = re.compile(r'^  File "(.+)", line (\d+)', re.MULTILINE)  # of a traceback
-SPELLED = {"auc": "AUC", "bleu": "BLEU", "chrf": "chrF", "f1": "F1", "mae": "MAE", "r2": "R2", "rmse": "RMSE"}
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -30,7 +30,8 @@ def ordered(study: Study) -> list[Trial]:
 
 def as_heading(metric: str) -> str:
     """A metric's name at the beginning of a sentence: RMSE, Log loss."""
-    return SPELLED.get(metric) or f"{metric[:1].upper()}{metric[1:]}".replace("_", " ")
+    label = METRICS[metric].label if metric in METRICS else None
+    return label or f"{metric[:1].upper()}{metric[1:]}".replace("_", " ")
 
 
 def finite(number: float | None) -> float | None:

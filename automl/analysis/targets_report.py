@@ -10,7 +10,7 @@ from urllib.parse import quote
 from automl.analysis.ensembles import baseline_in_words, not_better_than_baseline
 from automl.analysis.formatting import as_heading, show
 from automl.analysis.report import environment
-from automl.metrics import has_unit
+from automl.metrics import METRICS
 from automl.study.run_folder import write_atomic
 
 
@@ -29,7 +29,7 @@ def write_targets_report(
         return show(card["test"][metric] if on_test else card["validation"])
 
     lead = f"Mean {metric} {reached(joint)}"
-    if has_unit(metric):
+    if METRICS[metric].has_unit:
         lead = f"{as_heading(metric)} " + ", ".join(f"{reached(card)} of {name}" for name, card in cards.items())
     doubts = {name: not_better_than_baseline(card) for name, card in cards.items()}
     page = (
@@ -54,7 +54,7 @@ def write_targets_report(
             ],
             mean=joint,
             show=show,
-            has_unit=has_unit,
+            metrics=METRICS,
         )
     )
     write_atomic(file, page)

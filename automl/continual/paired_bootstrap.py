@@ -55,8 +55,8 @@ def score(metric: str, truth: Truth, predicted: NDArray[Any]) -> float:
 def interval(metric: str, truth: Truth, predicted: NDArray[Any]) -> tuple[float, float]:
     """The central interval of the metric over bootstrap samples, with confidence SURE.
 
-    If all examples are right, or all wrong, the samples do not differ; the exact interval of the accuracy is used
-    instead (Clopper and Pearson).
+    If all examples are right, or all wrong, the samples do not differ; for a share of right ones, the exact interval is
+    used instead (Clopper and Pearson).
     """
     right = _all_or_none(metric, truth, predicted)
     if right is not None:
@@ -132,7 +132,7 @@ def widened(predicted: NDArray[Any], truth: Truth) -> NDArray[Any]:
 
 def _all_or_none(metric: str, truth: Truth, predicted: NDArray[Any]) -> int | None:
     """The number of right examples if all or none are right; else None, also with weights and for other metrics."""
-    if metric != "accuracy" or truth.weights is not None:
+    if not METRICS[metric].is_share or truth.weights is not None:
         return None
     right = round(score(metric, truth, predicted) * len(truth))
     return right if right in (0, len(truth)) else None

@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
 
 
-IN_PLACE = {"auc": "log_loss", "r2": "rmse"}  # what judges in place of metrics of targets that vary
-
-
 @dataclass(frozen=True)
 class UpdateOptions:
     """How an update trains and judges.
@@ -146,14 +143,15 @@ def arrived(
 
 
 def _judging(metric: str, new: NewData) -> tuple[str, list[str]]:
-    """The metric that judges: the run's or, if the new target does not vary enough for it, another; and a note why."""
+    """The metric that judges: the run's or, where that is undefined on new examples, its stand-in; and a note why."""
     sets = {"": new.y, "validation ": new.y[new.parts.valid], "test ": new.y[new.parts.test]}
     alike = next((name for name, y in sets.items() if len(np.unique(y)) == 1), None)
-    if alike is None or metric not in IN_PLACE:
+    stand_in = METRICS[metric].stand_in
+    if alike is None or stand_in is None or not METRICS[metric].is_relative:
         return metric, []
     what = "class" if METRICS[metric].kind == "classes" else "value"
-    why = f"{metric} is undefined, as the new {alike}examples have one {what} only: {IN_PLACE[metric]} judges"
-    return IN_PLACE[metric], [why]
+    why = f"{metric} is undefined, as the new {alike}examples have one {what} only: {stand_in} judges"
+    return stand_in, [why]
 
 
 def succeed(arrival: Arrival, writing: Path, effort: UpdateOptions, say: Callable[[str], None]) -> dict[str, Any]:

@@ -165,9 +165,10 @@ class Quantiles:
         return {"train_pinball": tally / n}
 
     def scores(self, outputs: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
-        predicted = self.predictions(outputs)
-        good = np.isfinite(predicted).all()
-        return {"pinball": measure("pinball", y.cpu().numpy(), predicted, levels=self.levels) if good else math.nan}
+        predicted, wanted, names = self.predictions(outputs), y.cpu().numpy(), names_of("quantiles")
+        if not np.isfinite(predicted).all():
+            return dict.fromkeys(names, math.nan)
+        return {name: measure(name, wanted, predicted, levels=self.levels) for name in names}
 
     def predictions(self, outputs: Tensor) -> NDArray[Any]:
         """The quantiles, (n, n_levels), in ascending order."""

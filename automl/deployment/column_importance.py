@@ -1,6 +1,6 @@
 """Which columns of a table or a series a model relies on: permutation importance on rows that it was not trained on.
 
-The importance of a column is how much worse the run's metric, or the log loss instead of a metric of predicted classes,
+The importance of a column is how much worse the run's metric, or the stand-in of a metric of predicted classes alone,
 gets on the test set when the column's values are shuffled among the rows (L. Breiman, Random forests, 2001;
 scikit-learn's ``permutation_importance``). Everything that is encoded from a column, such as the parts of a date or the
 components of a text, is shuffled together: the test set is encoded row by row and column by column, so this is
@@ -28,7 +28,7 @@ from automl.data.memory_map import read_prepared
 from automl.data.splits import Splits
 from automl.data.targets import levels_of
 from automl.deployment.model_card import CARD
-from automl.metrics import METRICS, loss_of, measure
+from automl.metrics import graded, loss_of, measure
 from automl.study.run_folder import write_atomic
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ FORMAT = 2
 def column_importances(model: Predictor, data: Path, metric: str, left: float = math.inf) -> ColumnImportances | None:
     """Column importances of a model on the test set of prepared data; None if ``left`` seconds are too few.
 
-    Measured by ``metric``, or by the log loss instead of one that counts predicted classes: on a few dozen rows these
-    hardly change while a column that a good model relies on is shuffled.
+    Measured by ``metric``, or by the stand-in of one that counts predicted classes: on a few dozen rows these hardly
+    change while a column that a good model relies on is shuffled.
     ``model``: of a table or a series, as loaded from a folder. ``data``: the folder of a run's data.
     """
-    metric = "log_loss" if METRICS[metric].decides else metric
+    metric = graded(metric)
     if not (data / FACTS).is_file():
         return ColumnImportances(metric, reason="the run's folder no longer has its data")
     splits = read_prepared(data / Facts.read(data).views.usual)

@@ -17,7 +17,7 @@ from automl.deployment.model_card import CARD, README, about_baseline, commands,
 from automl.deployment.model_files import read_card, targets
 from automl.deployment.predictor import Predictor, load_predictor, model_folder
 from automl.errors import UserError
-from automl.metrics import has_unit
+from automl.metrics import METRICS
 from automl.study.run_folder import replace_folder
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def score_rows(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) 
         return [each["validation"], *(each["test"][name] for name in card["test"])]
 
     means = zip((card["metric"], *card["test"]), scores(card), strict=True)
-    last = [None if has_unit(metric) else mean for metric, mean in means]
+    last = [None if METRICS[metric].has_unit else mean for metric, mean in means]
     return [*((name, scores(each)) for name, each in cards.items()), ("mean of all", last)]
 
 

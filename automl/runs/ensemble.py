@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from automl.analysis.formatting import at_resolution, scored_on
 from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.model_card import Kept, write_card
-from automl.metrics import measure_all, names_of
+from automl.metrics import METRICS, measure_all
 from automl.runs.final_model import fingerprint
 from automl.runs.latency import fast_enough, milliseconds_per_row
 from automl.runs.member_candidates import MemberCandidate, candidates
@@ -180,6 +179,9 @@ def description(task: CrossValidated, chosen: Chosen) -> str:
 
 def _members_in_words(task: CrossValidated, chosen: Chosen) -> str:
     scored = f"{task.metric} {at_resolution(chosen.score, None)} {scored_on(task.max_epochs)}"
+    judge = METRICS[task.metric].stand_in or task.metric
+    together, alone = (at_resolution(METRICS[judge].of_mean(loss), None) for loss in (chosen.loss, chosen.alone))
+    by = f"{judge.replace('_', ' ')} {together}"
     if len(chosen.members) == 1:
         (member,) = chosen.members.values()
         said, leader = f"a single {member.family}; {scored}", chosen.leader
@@ -187,21 +189,12 @@ def _members_in_words(task: CrossValidated, chosen: Chosen) -> str:
             return said
         best = at_resolution(leader.trial.metrics[task.metric][-1], None)
         best += f", {leader.family} of trial {leader.trial.number}"
-        return (
-            f"{said}, chosen by its log loss {at_resolution(chosen.loss, None)} (by {task.metric} alone, the best is "
-            f"{best}, which is within the noise)"
-        )
+        return f"{said}, chosen by its {by} (by {task.metric} alone, the best is {best}, which is within the noise)"
     parts: dict[str, float] = {}
     for number, member in chosen.members.items():
         parts[member.family] = parts.get(member.family, 0.0) + chosen.weights[number]
     names = ", ".join(f"{family} {weight:.0%}" for family, weight in sorted(parts.items(), key=lambda part: -part[1]))
-    what, together, alone = "log loss", chosen.loss, chosen.alone
-    if task.metric in ("mae", "pinball"):
-        what = task.metric
-    elif task.metric not in names_of("classes"):
-        what, together, alone = "rmse", math.sqrt(together), math.sqrt(alone)
-    by = "" if what == task.metric else f"{what} {at_resolution(together, None)}, "
     return (
         f"an ensemble of {len(chosen.members)} models ({names}); {scored} "
-        f"({by}the best alone {at_resolution(alone, None)})"
+        f"({'' if judge == task.metric else f'{by}, '}the best alone {alone})"
     )

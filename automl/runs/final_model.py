@@ -199,9 +199,9 @@ def _best_together(
 
 def _loss(task: Supervised, y: NDArray[Any]) -> Callable[[NDArray[Any]], float]:
     """The loss that an ensemble is chosen by: on few examples, accuracy is too coarse to show small gains."""
-    from automl.metrics import METRICS, loss_of, measure
+    from automl.metrics import graded, loss_of, measure
 
-    metric = "log_loss" if METRICS[task.metric].decides else task.metric
+    metric = graded(task.metric)
     return lambda predicted: loss_of(metric, measure(metric, y, predicted))
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.ensemble import greedy_ensemble
+from automl.metrics import seen_by_rows
 from automl.runs.member_candidates import MOST_CANDIDATES, refit_seconds
-from automl.runs.selection import MOST_MEMBERS, losses_by_row, seen_by_loss
+from automl.runs.selection import MOST_MEMBERS, losses_by_row
 from automl.task import CheckpointDamaged
 from automl.training.fold_files import read_predictions
 
@@ -54,7 +55,7 @@ class LikelyMembers:
             if trial.number not in self._shown:
                 try:
                     predicted = read_predictions(self._folder.trials / f"{trial.number:04d}")[known]
-                    self._shown[trial.number] = seen_by_loss(task, predicted.astype(np.float64), y)
+                    self._shown[trial.number] = seen_by_rows(task.metric, y, predicted.astype(np.float64))
                 except CheckpointDamaged:
                     self._shown[trial.number] = None
         trials = [trial for trial in trials if self._shown[trial.number] is not None]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.ensemble import greedy_ensemble
-from automl.metrics import HALF, best_threshold, measure, names_of, pinball_losses
+from automl.metrics import HALF, METRICS, best_threshold, loss_of, measure, seen_by_rows
 
 if TYPE_CHECKING:
     from automl.runs.member_candidates import MemberCandidate
@@ -56,9 +56,9 @@ def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | N
     instead). The best candidate is kept alone only if the others do not improve on it. The comparison of such rules is
     in results/selection.csv.
 
-    For classes, log loss decides, since it is more informative than accuracy. But nothing is chosen that is worse on
-    the task's metric, beyond NOISE, than the best candidate on it. If the ensemble is worse, a share of it may not be
-    (see SHARES): the best candidate that is not worse gets the rest of the weight.
+    A metric without a row loss is replaced by its stand-in, as accuracy is by log loss, which is more informative. But
+    nothing is chosen that is worse on the metric itself, beyond NOISE, than the best candidate on it. If the ensemble
+    is worse, a share of it may not be (see SHARES): the best candidate that is not worse gets the rest of the weight.
     """
     splits, known = load_data(task.data_of(""), None, True), task.folds() >= 0
     y, counts = np.asarray(splits.y_train)[known], task.weights()
@@ -66,13 +66,13 @@ def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | N
     levels = levels_of(splits.target)
     by_row = losses_by_row(task, y, counts, levels)
     every = [candidate.predictions for candidate in found]
-    shown = np.array([seen_by_loss(task, predictions, y) for predictions in every])
+    shown = np.array([seen_by_rows(task.metric, y, predictions) for predictions in every])
     ranked = sorted(range(len(found)), key=lambda i: by_row(shown[i]).mean())
-    decides = task.metric not in names_of("classes") or task.metric == "log_loss"
+    decides = METRICS[task.metric].stand_in is None
     leader = ranked[0] if decides else min(ranked, key=lambda i: found[i].loss)
 
     def is_good(predicted: NDArray[Any]) -> bool:
-        return decides or not _is_worse(task, y, counts, every[leader], predicted)
+        return decides or not _is_worse(task, y, counts, levels, every[leader], predicted)
 
     best = next(i for i in ranked if i == leader or is_good(every[i]))
     weights, alone = {best: 1.0}, float(by_row(shown[best]).mean())
@@ -99,10 +99,11 @@ def _is_worse(
     task: CrossValidated,
     y: NDArray[Any],
     counts: NDArray[Any] | None,
+    levels: Sequence[float] | None,
     leader: NDArray[Any],
     predicted: NDArray[Any],
 ) -> bool:
-    """Whether probabilities are worse by the metric than the leader's, by more than NOISE.
+    """Whether predictions are worse by the metric than the leader's, by more than NOISE.
 
     The standard error is that of bootstrap samples in which each class has as many rows as in y, or less than MANY_ROWS
     allow.
@@ -112,14 +113,15 @@ def _is_worse(
     def gap(rows: NDArray[np.intp] | slice) -> float:
         weights = None if counts is None else counts[rows]
         pairs = zip((leader, predicted), thresholds, strict=True)
-        scores = [measure(task.metric, y[rows], each[rows], threshold, weights) for each, threshold in pairs]
-        return scores[0] - scores[1]  # higher is better for all of these metrics
+        scores = [measure(task.metric, y[rows], each[rows], threshold, weights, levels) for each, threshold in pairs]
+        return loss_of(task.metric, scores[1]) - loss_of(task.metric, scores[0])
 
     whole = gap(slice(None))
     if whole <= 0:
         return False
     rng, share = np.random.default_rng(0), min(1.0, MANY_ROWS / len(y))
-    of_class = [np.flatnonzero(y == label) for label in np.unique(y)]
+    has_classes = METRICS[task.metric].kind == "classes"
+    of_class = [np.flatnonzero(y == label) for label in np.unique(y)] if has_classes else [np.arange(len(y))]
     gaps = [
         gap(np.concatenate([rng.choice(rows, int(np.ceil(share * len(rows)))) for rows in of_class]))
         for _ in range(N_SAMPLES)
@@ -172,20 +174,11 @@ def _mean(predictions: Any, weights: Mapping[int, float]) -> NDArray[Any]:
 def losses_by_row(
     task: CrossValidated, y: NDArray[Any], weights: NDArray[Any] | None, levels: Sequence[float] | None
 ) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """The loss of each row: log loss, pinball loss, absolute or squared error, times how much the row counts."""
+    """The row losses, by the metric or its stand-in, of what ``seen_by_rows`` gives; times how much each row counts."""
+    loss = METRICS[METRICS[task.metric].stand_in or task.metric].row_loss
+    assert loss is not None
     share: Any = 1.0 if weights is None else weights / weights.mean()
-    if task.metric in names_of("classes"):
-        return lambda predicted: -share * np.log(np.maximum(predicted, 1e-15))
-    if levels is not None:
-        return lambda predicted: share * pinball_losses(y, predicted, levels)
-    if task.metric == "mae":
-        return lambda predicted: share * np.abs(predicted - y)
-    return lambda predicted: share * (predicted - y) ** 2
-
-
-def seen_by_loss(task: CrossValidated, predictions: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-    """The part of the predictions that the loss depends on: for classes, the probability of the right one."""
-    return predictions[np.arange(len(y)), y] if task.metric in names_of("classes") else predictions
+    return lambda predicted: share * (loss(y, predicted) if levels is None else loss(y, predicted, levels))
 
 
 def affordable(

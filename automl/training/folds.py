@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from automl.data.ingest.folds import N_FOLDS
 from automl.data.targets import Number, levels_of
 from automl.errors import UserError
-from automl.metrics import best_threshold, loss_of, measure
+from automl.metrics import METRICS, best_threshold, loss_of, measure, names_of
 from automl.models import own_config
 from automl.models.learners.base import Learner, Rounds, Rows, mean_rounds
 from automl.task import OF_THE_SEARCH, Epoch, TooSlow
@@ -39,11 +39,6 @@ from automl.training.fold_learners import build_learner, learner_class
 from automl.training.spec import FoldsTask
 
 LATER_FOLDS = 1.5  # times the mean seconds of earlier folds
-EVERY_METRIC = {  # kept for each fold
-    "classes": ("accuracy", "log_loss"),
-    "number": ("rmse", "mae"),
-    "quantiles": ("pinball",),
-}
 
 
 def train(
@@ -218,12 +213,13 @@ class FoldsTraining:
         return Rows(self._splits.x_train[places], np.asarray(self._splits.y_train[places]), weights)
 
     def _scores(self) -> dict[str, float]:
-        """The metrics over the rows that are predicted so far."""
+        """Over the rows predicted so far: the task's metric, the default of its kind, and those with a row loss."""
         known = ~np.isnan(self.predictions.reshape(len(self.predictions), -1)[:, 0])
         y, predicted = self._splits.y_train[known], self.predictions[known].astype(np.float64)
         weights = None if self._weights is None else self._weights[known]
         levels = levels_of(self._splits.target)
-        names = dict.fromkeys((self.task.metric, *EVERY_METRIC[self._splits.target.kind]))
+        first, *others = names_of(self._splits.target.kind)
+        names = dict.fromkeys((self.task.metric, first, *(name for name in others if METRICS[name].row_loss)))
         thresholds = {name: best_threshold(name, y, predicted, weights) for name in names}
         return {name: measure(name, y, predicted, each, weights, levels) for name, each in thresholds.items()}
 

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from automl.metrics import HALF, best_threshold, decisions, edit_distance, loss_of, measure, measure_all
+from automl.metrics import (
+    HALF,
+    METRICS,
+    best_threshold,
+    decisions,
+    edit_distance,
+    loss_of,
+    measure,
+    measure_all,
+    names_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +58,7 @@ def two_classes(n=300, seed=0):
     return y, np.column_stack([1 - second, second])
 
 
-@pytest.mark.parametrize("metric", ["f1", "balanced_accuracy"])
+@pytest.mark.parametrize("metric", [name for name in METRICS if METRICS[name].at_thresholds])
 def test_no_threshold_is_better_than_the_best_one(metric):
     y, probabilities = two_classes()
     best = measure(metric, y, probabilities, best_threshold(metric, y, probabilities))
@@ -80,12 +90,12 @@ def test_a_weight_of_two_is_a_row_that_is_there_twice():
     counts = rng.integers(1, 3, 60)
     y, probabilities = rng.integers(0, 2, 60), rng.dirichlet([1, 1], 60)
     twice = np.repeat(np.arange(60), counts)
-    for metric in ("accuracy", "balanced_accuracy", "f1", "auc", "log_loss"):
+    for metric in names_of("classes"):
         weighted = measure(metric, y, probabilities, weights=counts)
         assert weighted == pytest.approx(measure(metric, y[twice], probabilities[twice]))
     best = best_threshold("f1", y, probabilities, counts)
     assert best == best_threshold("f1", y[twice], probabilities[twice])
-    for metric in ("rmse", "mae", "r2"):
+    for metric in names_of("number"):
         weighted = measure(metric, y, probabilities[:, 1], weights=counts)
         assert weighted == pytest.approx(measure(metric, y[twice], probabilities[twice, 1]))
 

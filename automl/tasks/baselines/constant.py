@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from automl.data.ingest.prepare import Facts, weights_of
 from automl.data.splits import Splits
 from automl.data.targets import levels_of
-from automl.metrics import measure
+from automl.metrics import METRICS, measure
 
 LAST_VALUE = "last value"  # the only baseline that is not fitted
 
@@ -35,21 +35,22 @@ def score_without_model(splits: Splits, data: Path, metric: str, *fitted: str) -
 def constant_baseline(
     splits: Splits, metric: str, n: int | None = None, weights: NDArray[Any] | None = None
 ) -> tuple[str, NDArray[Any]]:
-    """Its name, and the training set's class frequencies (n, n_classes) or mean (n,) as predictions.
+    """Its name, and the training set's class frequencies (n, n_classes), mean (n,) or quantiles (n, n_levels).
 
-    For the f1 of two classes, it is the second class, as f1 is 0 if that is never predicted.
+    For a metric of the second of two classes, such as f1, it is always that class.
 
     ``n``: examples to predict; by default those of the test set. ``weights``: of the training set, (n_train,).
     """
     n = len(splits.y_test) if n is None else n
-    if splits.n_classes == 2 and metric == "f1":
+    if splits.n_classes == 2 and METRICS[metric].of_second:
         return f"always {splits.classes[1]!r}", np.tile([0.0, 1.0], (n, 1))
     if splits.n_classes:
         counts = np.bincount(splits.y_train, weights, minlength=splits.n_classes)
         return "majority class", np.tile(counts / counts.sum(), (n, 1))
     levels = levels_of(splits.target)
     if levels is not None:
-        return "training quantiles", np.tile(np.quantile(splits.y_train, levels), (n, 1))
+        quantiles = np.quantile(splits.y_train, levels, weights=weights, method="inverted_cdf")
+        return "training quantiles", np.tile(quantiles, (n, 1))
     return "training mean", np.full(n, np.average(np.asarray(splits.y_train, float), weights=weights))
 
 
