@@ -41,7 +41,7 @@ from automl.continual.paired_bootstrap import (
 from automl.continual.promotion import _best, saw_validation
 from automl.continual.update import UpdateOptions, update
 from automl.continual.versions import Versions
-from automl.data.ingest.encoder import load_encoder
+from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.prepare import Facts, group_hashes, groups_of, prepare, weights_of
 from automl.data.inputs import Columns, Dense, Padded, Tokens
 from automl.data.memory_map import read_prepared
