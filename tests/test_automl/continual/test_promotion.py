@@ -48,16 +48,10 @@ def test_a_verdict_on_a_model_that_is_right_on_120_new_and_180_old_of_200_each(
     monkeypatch.setattr(paired_bootstrap, "DRAWS", 100)
     truth, ours_new, ours_old = Truth(np.zeros(200, int)), predicted(120), predicted(180)
     theirs_new, theirs_old = predicted(on_new), predicted(on_old)
-    both = gain(
-        "accuracy",
-        truth + truth,
-        np.concatenate([ours_old, ours_new]),
-        np.concatenate([theirs_old, theirs_new]),
-        LIKELY,
-    )
+    ours, theirs = np.concatenate([ours_old, ours_new]), np.concatenate([theirs_old, theirs_new])
     verdict = Verdict(
         gain("accuracy", truth, ours_new, theirs_new, LIKELY),
-        both,
+        gain("accuracy", truth + truth, ours, theirs, LIKELY),
         gain("accuracy", truth, theirs_old, ours_old, SURE),
         allowance("accuracy", tolerance, score("accuracy", truth, ours_old)),
         200,
