@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,20 +39,20 @@ class Mix(ConfigStrategy):
         self,
         space: ConfigurationSpace,
         *,
-        arms: Sequence[str],
+        arms: Mapping[str, type[ConfigStrategy]],
         shares: Sequence[float],
         prior: Sequence[Start] = (),
         levels: list[int] | None = None,
         **options: Any,
     ) -> None:
-        """``arms``: names of strategies. ``shares``: their initial shares of the proposals, which sum to 1.
+        """``arms``: strategies by name. ``shares``: their initial shares of the proposals, which sum to 1.
 
         ``levels``: the rungs, in epochs.
         """
         super().__init__(space, prior=prior, **options)
         self.names = tuple(arms)
         self._shares = np.array(shares, dtype=float)
-        self._arms = [_arm(name, space, options) for name in arms]
+        self._arms = [arm(space, **options) for arm in arms.values()]
         # For arms that do not learn from curves, the losses of short trials are converted to the scale of the others.
         self._told = [arm if arm.learns_curves else Wrapper(arm, levels=levels) for arm in self._arms]
         self._standings = Standings(levels or rungs(self.max_epochs))
@@ -153,11 +153,3 @@ class Standings(RankedLadder):
         steps = self.steps()
         value = self.value(trial, steps)
         return sum(compared.n_above(value, sum(steps[rung:])) for rung, compared in enumerate(self._compared))
-
-
-def _arm(name: str, space: ConfigurationSpace, options: dict[str, Any]) -> ConfigStrategy:
-    from strategies import strategy_class
-
-    arm = strategy_class(name)(space, **options)
-    assert isinstance(arm, ConfigStrategy)
-    return arm

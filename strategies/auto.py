@@ -147,8 +147,12 @@ class Auto(Delegate):
         prior: list[Start],
         levels: list[int],
     ) -> ConfigStrategy:
-        shares = [1.0 / len(arms)] * len(arms)
-        return Mix(space, arms=arms, shares=shares, prior=prior, fixed=fixed, levels=levels, **self._options)
+        from strategies.genetic import GeneticAlgorithm  # most searches need neither
+        from strategies.tpe import TPE
+
+        by_name: dict[str, type[ConfigStrategy]] = {"tpe": TPE, "ga": GeneticAlgorithm}
+        chosen, shares = {name: by_name[name] for name in arms}, [1.0 / len(arms)] * len(arms)
+        return Mix(space, arms=chosen, shares=shares, prior=prior, fixed=fixed, levels=levels, **self._options)
 
     def _tier_to_ask(self) -> int:
         if self._pace.is_too_slow and self._tier < len(CHEAPER):

@@ -177,9 +177,10 @@ class Strategy(ABC):
     def tell(self, outcome: Outcome) -> None:
         """Learn from an outcome.
 
-        A later outcome of the same trial replaces the earlier one. Outcomes of other studies (warm starts) have unique
-        negative trial numbers. Raises ValueError if the config of such an outcome is not in the space, or if another
-        trial was neither asked for nor restored.
+        A later outcome of the same trial replaces the earlier one; CMA-ES alone does not undo what it learnt from a
+        complete generation. Outcomes of other studies (warm starts) have unique negative trial numbers. Raises
+        ValueError if the config of such an outcome is not in the space, or if another trial was neither asked for nor
+        restored.
         """
 
     @abstractmethod

@@ -26,7 +26,8 @@ MAX_CELLS = 100  # integers with more values than this are treated as continuous
 
 
 class CMAES(ConfigStrategy):
-    """The distribution is updated once as many samples as the population size were told, in any order.
+    """The distribution is updated once as many samples as the population size were told, in any order. An outcome that
+    replaces one of these later does not change it any more.
 
     A sample of a config that was told before takes its loss, without another training. Once a whole population of
     samples is known, the search starts again at a random point with twice the population: A. Auger and N. Hansen, A

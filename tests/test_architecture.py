@@ -1,8 +1,10 @@
 """The layers of the packages, and imports that wait until they are needed."""
 
 import ast
+import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -26,8 +28,9 @@ FILES = {
 }
 
 
+@cache
 def imports(module: str) -> list[tuple[int, str]]:
-    """(line, module) of every import of our own: at the top, in functions, and for types alone."""
+    """(line, module) of every import of our own: at the top, in functions, for types alone, and by a registry."""
     found = []
     for node in ast.walk(ast.parse(FILES[module].read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -35,7 +38,16 @@ def imports(module: str) -> list[tuple[int, str]]:
             found += [(node.lineno, name if name in FILES else node.module) for name in names]
         elif isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += [(node.lineno, name) for name in registered(module, node.value)]
     return [(line, name) for line, name in found if name in FILES and name != module]
+
+
+def registered(module: str, text: str) -> list[str]:
+    """The module that a string such as "auto:Auto" refers to, by its full name or within the package."""
+    match = re.fullmatch(r"([\w.]+):\w+", text)
+    package = module if FILES[module].name == "__init__.py" else module.rpartition(".")[0]
+    return [name for name in (match[1], f"{package}.{match[1]}") if name in FILES] if match else []
 
 
 def layer(module: str) -> int:
@@ -61,15 +73,28 @@ def test_imports_have_no_cycle():
         pytest.fail(" is imported by ".join(error.args[1]))
 
 
-def test_automl_uses_no_private_module_of_the_strategies():
-    found = {
-        (module, name)
-        for module in FILES
-        if module.startswith("automl")
-        for _, name in imports(module)
-        if name.startswith("strategies._")
+def test_what_a_registry_names_is_imported_by_it():
+    """Each is a string that is resolved when it is needed; otherwise a cycle through one would not be seen."""
+    named = {
+        "strategies": "strategies.auto",
+        "automl.data.ingest.kinds": "automl.data.ingest.table",
+        "automl.models": "automl.models.cnn",
+        "automl.models.learners": "automl.models.learners.forests",
+        "automl.tasks.baselines": "automl.tasks.baselines.text",
+        "automl.tasks.registry": "automl.tasks.tabular",
+        "benchmarks.opponents": "benchmarks.opponents.raw_optuna",
     }
-    assert not found
+    assert {registry for registry, name in named.items() if name not in dict(map(reversed, imports(registry)))} == set()
+
+
+def test_private_modules_of_the_strategies_are_used_outside_by_benchmarks_of_their_parts_alone():
+    users = {
+        ".".join(module.split(".")[:2])
+        for module in FILES
+        for _, name in imports(module)
+        if name.startswith("strategies._") and not module.startswith("strategies")
+    }
+    assert users == {"benchmarks.opponents", "benchmarks.experiments", "benchmarks.suites"}
 
 
 def test_strategies_are_independent_of_training_files_and_time():

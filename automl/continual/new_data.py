@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.continual.paired_bootstrap import Truth
-from automl.data.ingest.encoder import Encoder, LabelledRows, load_encoder
+from automl.data.ingest.encoder import Encoder, LabelledRows
+from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.number_formats import differing, number_of
 from automl.data.ingest.prepare import (
     ENCODER_FOLDER,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.ingest.encoder import ENCODER, NOTES, Encoder, Reader, load_encoder
+from automl.data.ingest.encoder import ENCODER, NOTES, Encoder, Reader
+from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.string_column import as_texts
 from automl.data.inputs import text_array
 from automl.data.targets import Number, levels_of

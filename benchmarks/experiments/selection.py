@@ -201,7 +201,7 @@ def collect(file: UsersFile, draw: int, n_trials: int, out: Path) -> None:
 
 def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, Any]:
     """The fields of a ``StoredPredictions``, with every complete configuration fitted to all rows."""
-    from automl.data.ingest.encoder import load_encoder
+    from automl.data.ingest.kinds import load_encoder
     from automl.models import own_config
     from automl.models.learners import learner_class
     from automl.tasks.cross_validated import cross_validated

@@ -13,6 +13,7 @@ from strategies.auto import Auto
 from strategies.base import Outcome, Proposal, Start
 from strategies.bayesian import BayesianOptimization
 from strategies.config_strategy import ConfigStrategy
+from strategies.genetic import GeneticAlgorithm
 from strategies.types import Value
 
 AGAIN, MAX_AGAIN = 0.12, 5  # share of the budget for repeats, and their maximum number
@@ -24,7 +25,8 @@ class Genetic(Auto):
     def _inner_searcher(
         self, space: ConfigurationSpace, fixed: Mapping[str, Value], prior: list[Start], levels: list[int]
     ) -> ConfigStrategy:
-        arms, shares = ("bo", "ga"), (0.6, 0.4)
+        arms: dict[str, type[ConfigStrategy]] = {"bo": BayesianOptimization, "ga": GeneticAlgorithm}
+        shares = (0.6, 0.4)
         return Mix(space, arms=arms, shares=shares, prior=prior, fixed=fixed, levels=levels, **self._options)
 
 

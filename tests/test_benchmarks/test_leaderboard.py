@@ -1,5 +1,6 @@
 """Fields, verdicts and sentences for synthetic runs with known answers, and the files that the command writes."""
 
+import json
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from benchmarks.scoring.cohorts import EVERY_SUITE, fields
 from benchmarks.scoring.leaderboard import Section, board, sections
 from benchmarks.scoring.told import longest
 from benchmarks.suites import YOURS
+from benchmarks.suites.base import CONSTANTS
 
 EVIL = "<img src=x onerror=alert(1)>|task"
 
@@ -146,7 +148,7 @@ def test_what_it_would_take_to_know_is_estimated_for_the_undecided_with_the_lowe
     found = comparison.compare(table.assign(far=base + 0.5))
     assert (found.verdict, found.leaders) == (comparison.BEST, ("leads", "near", "third", "fourth"))
     assert list(found.needed) == ["near", "third", "fourth"]
-    assert all(n is None or n in range(16, 201, 8) for n in found.needed.values())
+    assert all(n in range(16, 201, 8) for n in found.needed.values())
 
 
 @pytest.mark.parametrize(
@@ -658,7 +660,13 @@ def test_a_suite_with_constants_for_only_some_tasks_is_an_error():
         UserError, match=r"compute them with python -m benchmarks\.experiments\.constants tables --split holdout"
     ):
         known_constants(table[1:].assign(split="holdout"))
-    assert len(known_constants(table.assign(suite="own"))) > 0
+    known = known_constants(table.assign(suite="own"))  # for none of its tasks
+    assert list(known.columns) == ["best", "reference", "seconds"]
+    assert known.index.names == ["suite", "task"]
+    written = json.loads(CONSTANTS.read_text())
+    assert {f"{suite}/{task}" for suite, task in known.index} == written.keys()
+    assert "own" not in known.index.get_level_values("suite")
+    assert known.loc[("tables", "hpobench-car"), "best"] == written["tables/hpobench-car"]["best"]
 
 
 def test_a_users_task_is_described_as_theirs_with_the_verdict_before_the_vocabulary(tmp_path):

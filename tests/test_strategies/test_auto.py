@@ -14,6 +14,8 @@ from strategies.base import Outcome
 from strategies.encoding import Encoding
 from strategies.errors import UnknownStrategy
 from strategies.fidelity import Fidelity
+from strategies.random_search import RandomSearch
+from strategies.sobol import SobolSearch
 
 NUMERIC = load_space({f"x{i}": {"float": [0.0, 1.0]} for i in range(3)})
 
@@ -126,7 +128,7 @@ def test_each_trial_of_a_large_budget_records_the_arm_that_proposed_it():
 
 
 def test_the_better_arm_gets_more_proposals_and_most_at_the_end():
-    mix = Mix(NUMERIC, arms=["sobol", "random"], shares=[0.5, 0.5], seed=0, n_trials=60)
+    mix = Mix(NUMERIC, arms={"sobol": SobolSearch, "random": RandomSearch}, shares=[0.5, 0.5], seed=0, n_trials=60)
     taken = []
     for _ in range(60):
         proposal = mix.ask()

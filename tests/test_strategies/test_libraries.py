@@ -37,11 +37,15 @@ def test_skopt_accepts_the_ends_of_a_log_range():
     for i, (x, y) in enumerate([(-5.0, 1e-4), (5.0, 10.0), (5.0, 1e-4), (-5.0, 10.0)]):
         strategy.tell(Outcome(Proposal(-1 - i, {"x": x, "y": y}, 1), (float(i),), 0.0))
     told(strategy, 10)
+    assert [strategy.outcomes[trial].proposal.info["from"] for trial in range(4, 10)] == ["skopt"] * 6
 
 
 @pytest.mark.parametrize("penalty", [1e155, 1e308, -1e308])
 def test_skopt_fits_a_model_beside_huge_losses(penalty):
-    told(make_strategy("skopt", space("numeric"), seed=0), 12, lambda c: penalty if c["x"] < 2 else c["x"])
+    strategy = told(make_strategy("skopt", space("numeric"), seed=0), 12, lambda c: penalty if c["x"] < 2 else c["x"])
+    fitted = [strategy.outcomes[trial].proposal for trial in range(8, 12)]
+    assert [proposal.info["from"] for proposal in fitted] == ["skopt"] * 4
+    assert sum((proposal.config["x"] < 2) == (penalty < 0) for proposal in fitted) >= 3
 
 
 def test_skopt_keeps_the_best_and_the_latest_points_when_there_are_many():
@@ -209,7 +213,8 @@ def test_random_search_is_uniform_under_forbidden_clauses():
 
 def test_a_large_finite_space_is_not_enumerated_at_once():
     form = {f"c{i}": {"choice": list("abcdefgh")} for i in range(20)}
-    told(make_strategy("random", load_space(form), seed=0), 20)
+    strategy = told(make_strategy("random", load_space(form), seed=0), 20)
+    assert len({str(told.proposal.config) for told in strategy.outcomes.values()}) == 20
 
 
 def test_an_unknown_name_gets_a_suggestion():

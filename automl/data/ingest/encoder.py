@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -23,15 +22,6 @@ if TYPE_CHECKING:
 
     from automl.data.ingest.request import Request
 
-ENCODERS = {  # kind of data -> module in this package with read(request), and the name of its encoder
-    "table": "table:TableEncoder",
-    "text": "text:TextEncoder",
-    "molecules": "molecules:MoleculesEncoder",
-    "images": "images:ImagesEncoder",
-    "sequences": "sequences:SequencesEncoder",
-    "series": "series:SeriesEncoder",
-    "pairs": "pairs:PairsEncoder",
-}
 ENCODER = "encoder.json"
 NOTES = "notes"  # attribute of a frame that was read: lines about its file
 
@@ -146,13 +136,12 @@ class Encoder(Reader):
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         """An array (n, ...) for each view."""
 
+    @abstractmethod
     def labelled(self, request: Request) -> LabelledRows:
         """New labelled rows for an existing model, in the form that ``read`` returns.
 
         ``read`` infers from the file which columns are inputs; an encoder keeps the earlier decision.
         """
-        rows: LabelledRows = kind_module(self.kind).read(request)
-        return rows
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -167,23 +156,6 @@ class Encoder(Reader):
     @abstractmethod
     def inputs(self, view: str, x: Array) -> Inputs:
         """The inputs of a view; ``x`` are the training examples."""
-
-
-def kind_module(kind: str) -> Any:
-    """The module of a kind of data, which has the function ``read``."""
-    return importlib.import_module(f"automl.data.ingest.{ENCODERS[kind].partition(':')[0]}")
-
-
-def encoder_class(kind: str) -> Any:
-    """The encoder class of a kind of data."""
-    return getattr(kind_module(kind), ENCODERS[kind].partition(":")[2])
-
-
-def load_encoder(folder: Path) -> tuple[Reader, dict[str, Any]]:
-    """The encoder saved in a folder, and the facts saved with it."""
-    content = json.loads((folder / ENCODER).read_text(encoding="utf-8"))
-    encoder: Reader = encoder_class(content["kind"]).from_json(content)
-    return encoder, content
 
 
 def n_different(keys: NDArray[Any]) -> int:

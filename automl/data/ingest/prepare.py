@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.column_checks import are_texts
 from automl.data.ingest.data_report import Report, inspect, write_report
-from automl.data.ingest.encoder import Encoder, LabelledRows, Views, encoder_class, kind_module, n_different
+from automl.data.ingest.encoder import Encoder, LabelledRows, Views, n_different
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.folds import NEVER, copy_folds, first_varied, group_folds, random_folds, time_folds
+from automl.data.ingest.kinds import encoder_class, kind_module
 from automl.data.ingest.number_formats import number_of
 from automl.data.ingest.read_table import plain_text
 from automl.data.ingest.request import SMILES_NAMES, Request, check_used

@@ -57,6 +57,9 @@ class SequencesEncoder(encoder.Encoder):
     def inputs(self, view: str, x: Array) -> Inputs:
         return Dense.of(x) if self.same_length else Padded.of(x)
 
+    def labelled(self, request: Request) -> encoder.LabelledRows:
+        return read(request)
+
     def to_json(self) -> dict[str, Any]:
         return {"channels": self.channels, "length": self.length, "same_length": self.same_length}
 

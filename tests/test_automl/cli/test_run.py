@@ -544,7 +544,7 @@ def test_ctrl_c_finishes_cleanly_and_the_run_goes_on_later(mine, tmp_path):
     while _n_told(folder) < 5:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130, out + err
     assert "Traceback" not in err
     assert "interrupted: writing the report; Ctrl-C again stops now\n" in out
@@ -596,10 +596,10 @@ def test_a_full_disk_is_one_line_and_the_run_can_go_on(mine, tmp_path):
 
 
 def test_the_time_limit_and_the_target_end_a_search(mine, tmp_path):
-    out, _ = run(*mine, "--trials", 9999, "--strategy", "random", "--time-limit", 8, "--out", tmp_path / "a")
-    assert "time limit of 8 s" in out
-    out, _ = run(*mine, "--trials", 9999, "--strategy", "random", "--target", 5, "--out", tmp_path / "b")
-    assert "target of 5 reached" in out
+    """In this process, as on a busy machine most of the time limit would be over before another has begun."""
+    common = [*mine, "--trials", 9999, "--strategy", "random", "--final-seeds", 0]
+    assert "(time limit of 8 s)" in invoke("run", *common, "--time-limit", 8, "--out", tmp_path / "a")
+    assert "(target of 5 reached)" in invoke("run", *common, "--target", 5, "--out", tmp_path / "b")
 
 
 @pytest.mark.slow
@@ -621,7 +621,7 @@ def test_a_search_without_progress_or_without_hope_of_it_ends(mine, tmp_path):
 
 def test_a_hung_trial_fails_alone(tmp_path):
     (tmp_path / "space.yaml").write_text(SPACE)
-    command = "python3 -c 'import sys, time; time.sleep(1000 if float(sys.argv[1]) > 2 else 0); print(1.0)' {x}"
+    command = "awk 'BEGIN {exit !({x} > 2)}' && sleep 1000; echo 1.0"  # the others take milliseconds
     run(
         "--command", command, "--space", tmp_path / "space.yaml", "--trials", 8, "--strategy", "random",
         "--trial-seconds", 1, "--out", tmp_path / "run",

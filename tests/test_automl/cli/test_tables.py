@@ -1,6 +1,7 @@
 """The command on a table without a strategy: cross-validation, an ensemble, and all that follows."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -51,8 +52,22 @@ def test_the_run_says_what_it_found(run):
     assert "accuracy out of fold" in printed
     assert card["said"] in printed
     assert "baseline, majority class: accuracy 0.5" in printed
-    assert "Baseline, majority class: accuracy 0.5" in (place / "run/report.html").read_text()
-    assert "<svg" in (place / "run/report.html").read_text() or "plotly" in (place / "run/report.html").read_text()
+
+
+def test_the_report_lists_the_members_and_the_scores(run):
+    place, _ = run
+    report, card = (place / "run/report.html").read_text(), json.loads((place / "run/model/model.json").read_text())
+    assert "Baseline, majority class: accuracy 0.5" in report
+    number = '<td class="number">([0-9.]+)%?</td>'
+    listed = re.findall(rf"<tr><th>(\w+)</th>{number * 3}</tr>", report)
+    known = {(member["family"], member["trial"]) for member in card["members"]}
+    assert sorted((family, int(trial)) for family, trial, _, _ in listed) == sorted(known)
+    for _, trial, percent, score in listed:
+        entries = [member for member in card["members"] if member["trial"] == int(trial)]
+        assert float(percent) == pytest.approx(100 * sum(entry["weight"] for entry in entries), abs=0.51)
+        assert float(score) == pytest.approx(entries[0]["score"], abs=6e-4)
+    scores = {name: float(score) for name, score in re.findall(rf"<tr><th>(\w+)</th>{number}</tr>", report)}
+    assert scores == pytest.approx(card["test"], abs=6e-4)
 
 
 def test_the_model_predicts_new_rows(run):

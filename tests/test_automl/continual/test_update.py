@@ -1,6 +1,5 @@
-"""Updates of a model: drift, fine-tuning, promotion and versions."""
+"""Updates of a model by the command and in Python: what is learnt, promoted, refused, told."""
 
-import errno
 import json
 import os
 import re
@@ -9,225 +8,25 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
+from delays import delays
 from PIL import Image
 from planned_runs import Request, planned_run
 from processes import command, invoke
 from sklearn.datasets import load_diabetes, load_digits
-from sklearn.metrics import f1_score
 
 import automl
 from automl.analysis.versions import version_table
-from automl.cli.update import _despite_the_test
-from automl.continual.drift import drifts
-from automl.continual.fine_tuning import take_over
-from automl.continual.new_data import TooFewNew, n_old, read_new, request_for, unite
-from automl.continual.paired_bootstrap import (
-    Gain,
-    Truth,
-    allowance,
-    follows,
-    gain,
-    has_fallen,
-    interval,
-    score,
-    without_forgetting,
-)
-from automl.continual.promotion import _best, saw_validation
+from automl.continual.new_data import TooFewNew, n_old
 from automl.continual.update import UpdateOptions, update
 from automl.continual.versions import Versions
-from automl.data.ingest.encoder import load_encoder
-from automl.data.ingest.prepare import Facts, group_hashes, groups_of, prepare, weights_of
-from automl.data.inputs import Columns, Dense, Padded, Tokens
+from automl.data.ingest.prepare import Facts, weights_of
 from automl.data.memory_map import read_prepared
-from automl.deployment.model_card import CARD
 from automl.errors import UserError
-from automl.models.mlp import MLP
 from automl.study.run_folder import RunFolder
-
-# --- drift ------------------------------------------------------------------------------------------------------------
-
-
-def table(n, seed, shift=0.0, rare=0.2):
-    rng = np.random.default_rng(seed)
-    numbers = rng.normal(size=(n, 2))
-    numbers[:, 0] += shift
-    return np.column_stack([numbers, rng.random(n) < rare]).astype(np.float32)
-
-
-def test_drift_is_found_where_it_is_and_named_by_its_column():
-    old = table(1_000, 0)
-    inputs = Columns.of(old, (3,))
-    found = drifts(inputs, old, table(500, 1, shift=0.5), ("age", "size", "town"))
-    assert [drift.name for drift in found if drift.is_drift] == ["age"]
-    assert found[0].new - found[0].old == pytest.approx(0.5, abs=0.15)
-    found = drifts(inputs, old, table(500, 1, rare=0.5), ("age", "size", "town"))
-    assert [drift.name for drift in found if drift.is_drift] == ["town"]
-    assert found[0].distance == pytest.approx(0.3, abs=0.07)
-    missing = table(500, 1)
-    missing[:100, 1] = np.nan
-    found = drifts(inputs, old, missing, ("age", "size", "town"))
-    assert [drift.name for drift in found if drift.is_drift] == ["size missing"]
-    assert (found[0].old, found[0].new) == (0.0, 0.2)
-    (back,) = (drift for drift in drifts(inputs, missing, old, ("age", "size", "town")) if drift.is_drift)
-    assert (back.old, back.new) == (0.2, 0.0)
-
-
-def test_without_drift_one_in_twenty_comparisons_at_most_finds_any():
-    alarms = 0
-    for seed in range(200):
-        old, new = table(200, 2 * seed), table(150, 2 * seed + 1)
-        alarms += any(drift.is_drift for drift in drifts(Columns.of(old, (3,)), old, new))
-    assert alarms <= 18  # of 200 at 5%, 99.9% of the time
-
-
-def test_pictures_signals_and_texts_are_compared_by_what_tells_them_apart():
-    rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 200, (300, 3, 8, 8)).astype(np.uint8)
-    brighter = pictures.copy()
-    brighter[:, 1] += 40
-    found = drifts(Dense.of(pictures), pictures[:150], brighter[150:])
-    assert found[0].name == "mean of channel 1"
-    assert sum(drift.is_drift for drift in found) == 1
-    names = ("open", "close", "volume")  # of a series
-    assert drifts(Dense.of(pictures), pictures[:150], brighter[150:], names)[0].name == "mean of close"
-
-    signals = rng.normal(size=(300, 1, 20)).astype(np.float32)
-    shorter = signals.copy()
-    shorter[150:, :, 12:] = np.nan
-    names = {drift.name for drift in drifts(Padded.of(shorter), shorter[:150], shorter[150:]) if drift.is_drift}
-    assert "length" in names
-
-    texts = rng.integers(2, 50, (300, 30)).astype(np.int32)
-    unknown = np.where(rng.random((150, 30)) < 0.3, 1, texts[150:])
-    assert drifts(Tokens(30, 50), texts[:150], unknown)[0].name == "share of unknown tokens"
-
-
-# --- judging ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_gain_is_sure_where_it_is_large_and_not_where_it_is_chance():
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 2, 400)
-    sure = np.eye(2)[y] * 0.8 + 0.1
-    guess = np.full((400, 2), 0.5)
-    good, bad = (
-        np.where(rng.random((400, 1)) < 0.9, sure, 1 - sure),
-        np.where(rng.random((400, 1)) < 0.6, sure, 1 - sure),
-    )
-    assert gain("accuracy", Truth(y), bad, good, 0.95).low > 0.2
-    assert gain("accuracy", Truth(y), good, bad, 0.95).low < gain("accuracy", Truth(y), good, bad, 0.95).value < 0
-    assert gain("log_loss", Truth(y), guess, sure, 0.95).value == pytest.approx(np.log(0.9) - np.log(0.5))
-    same = gain("accuracy", Truth(y), good, good, 0.95)
-    assert (same.value, same.low) == (0, 0)
-    low, high = interval("accuracy", Truth(y), good)
-    assert low < score("accuracy", Truth(y), good) < high
-
-
-def test_all_right_is_not_certainty():
-    y = Truth(np.zeros(260, int))
-    right, wrong = np.tile([0.9, 0.1], (260, 1)), np.tile([0.1, 0.9], (260, 1))
-    low, high = interval("accuracy", y, right)
-    assert (low, high) == (pytest.approx(0.025 ** (1 / 260)), 1.0)  # Clopper and Pearson
-    assert interval("accuracy", y, wrong) == (0.0, pytest.approx(1 - low))
-
-    def but(n):
-        return np.concatenate([wrong[:n], right[n:]])
-
-    assert not has_fallen("accuracy", (y, right), (y, but(3)))
-    assert has_fallen("accuracy", (y, right), (y, but(8)))
-
-
-def test_a_model_has_fallen_where_the_difference_is_more_than_chance():
-    rng = np.random.default_rng(0)
-    y = Truth(np.zeros(300, int))
-
-    def right(share):
-        return np.where(rng.random((300, 1)) < share, [0.9, 0.1], [0.1, 0.9])
-
-    assert has_fallen("accuracy", (y, right(0.9)), (y, right(0.7)))
-    assert not has_fallen("accuracy", (y, right(0.7)), (y, right(0.9)))
-    false = sum(has_fallen("accuracy", (y, right(0.9)), (y, right(0.9))) for _ in range(20))
-    assert false <= 4  # one in twenty, by chance
-
-
-def test_classes_that_a_model_does_not_know_have_no_probability():
-    y = Truth(np.array([0, 1, 2, 2]))
-    assert score("accuracy", y, np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [1.0, 0.0]])) == 0.5
-
-
-def test_models_of_two_and_of_three_classes_are_compared_by_one_f1():
-    """That of the second of two classes is none of the mean over three, also on rows that lack the third."""
-    rng = np.random.default_rng(0)
-    y, p = rng.integers(0, 2, 200), rng.random(200)
-    truth, two, three = Truth(y, n_classes=3), np.column_stack([1 - p, p]), np.column_stack([1 - p, p, 0 * p])
-    assert score("f1", truth, two) == score("f1", truth, three) == f1_score(y, p > 0.5, average="macro")
-    assert gain("f1", truth, two, three, 0.8) == Gain(0.0, 0.0)
-    assert interval("f1", truth[:100], two[:100]) == interval("f1", truth[:100], three[:100])
-    assert score("f1", Truth(y), two) == f1_score(y, p > 0.5)
-
-
-@pytest.mark.parametrize(
-    ("new", "both", "lost", "promoted"),
-    [
-        (Gain(0.1, 0.02), Gain(0.01, -0.01), Gain(-0.01, -0.02), True),  # likely on new data
-        (Gain(0.1, -0.02), Gain(0.08, 0.01), Gain(-0.05, -0.07), True),  # likely on all together
-        (Gain(0.1, -0.02), Gain(0.03, -0.01), Gain(-0.01, -0.02), False),  # chance
-        (Gain(-0.01, -0.1), Gain(0.08, 0.03), Gain(-0.1, -0.12), False),  # better on old data alone
-        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.03, 0.02), False),  # surely too much is lost
-        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.03, -0.01), True),  # which may be chance
-        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.005, 0.002), True),  # no more than is allowed
-    ],
-)
-def test_a_model_follows_where_it_is_likely_better_and_loses_little(new, both, lost, promoted):
-    assert follows(new, both, lost, allowed=0.01) is promoted
-
-
-def test_rows_count_as_much_as_they_weigh():
-    rng = np.random.default_rng(0)
-    y = rng.normal(size=200)
-    wrong = np.arange(200) < 100
-    good_on_some, good_on_others = np.where(wrong, 5.0, y), np.where(wrong, y, 5.0)
-    truth = Truth(y, np.where(wrong, 1e-3, 1.0))
-    assert score("rmse", truth, good_on_some) < 0.2 * score("rmse", truth, good_on_others)
-    assert gain("rmse", truth, good_on_others, good_on_some, 0.95).low > 3
-    assert gain("rmse", Truth(y), good_on_others, good_on_some, 0.95).low < 0
-    assert has_fallen("rmse", (truth, good_on_some), (truth, good_on_others))
-    assert not has_fallen("rmse", (truth, good_on_others), (truth, good_on_some))
-    both = truth[:50] + truth[150:]
-    assert (both.weights == truth.weights[[*range(50), *range(150, 200)]]).all()
-
-
-def test_what_forgets_is_no_candidate_unless_all_do():
-    surely, perhaps, little = Gain(0.03, 0.02), Gain(0.03, -0.01), Gain(0.005, 0.002)
-    assert without_forgetting([surely, perhaps, little], allowed=0.01) == [1, 2]
-    assert without_forgetting([surely, surely], allowed=0.01) == [0, 1]
-
-
-def test_a_tolerance_is_a_share_of_the_scale_or_of_the_error_itself():
-    assert allowance("accuracy", 0.01, 0.5) == 0.01
-    assert allowance("rmse", 0.01, 50.0) == 0.5
-
-
-# --- going on ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_network_with_more_classes_keeps_what_it_said_of_the_old_ones():
-    config = {"width": 8, "layers": 1, "dropout": 0.0}
-    torch.manual_seed(0)
-    old, new = MLP(config, (4,), 2), MLP(config, (4,), 5)
-    take_over(new, old.state_dict())
-    x = torch.randn(3, 4)
-    assert torch.equal(old(x), new(x)[:, :2])
-    assert not torch.equal(new(x)[:, 2], torch.zeros(3))
-
-
-# --- the command ------------------------------------------------------------------------------------------------------
 
 
 def digits(folder, labels, rows):
@@ -324,54 +123,6 @@ def test_an_update_that_is_killed_leaves_the_model_in_use(run, tmp_path):
     assert list(versions.begin().iterdir()) == []  # what was left of it goes
 
 
-def test_a_kill_between_the_two_steps_of_the_first_change_loses_nothing(tmp_path):
-    folder = RunFolder(tmp_path)
-    folder.model_before.mkdir()
-    (folder.model_before / "config.json").write_text("{}")
-    Versions(folder).recover()
-    assert (folder.model / "config.json").exists()
-    assert not folder.model_before.exists()
-
-
-def test_a_kill_after_the_first_change_leaves_no_copy_of_the_model_behind(tmp_path):
-    folder = RunFolder(tmp_path)
-    for place in (folder.model_before, folder.path / "versions" / "2" / "model"):
-        place.mkdir(parents=True)
-    folder.model.symlink_to("versions/2/model")
-    Versions(folder).recover()
-    assert folder.model.is_symlink()
-    assert not folder.model_before.exists()
-
-
-def test_after_that_kill_every_version_can_be_used(tmp_path):
-    folder, versions = RunFolder(tmp_path), Versions(RunFolder(tmp_path))
-    for place in (folder.model_before, versions.place(1) / "model", versions.place(2) / "model"):
-        place.mkdir(parents=True)
-    (tmp_path / ".model.1").symlink_to("versions/2/model")
-    versions.use(2)
-    assert versions.current == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "versions"]
-
-
-@pytest.mark.parametrize("target", ["", "price"])
-def test_a_copy_without_links_has_the_same_version_in_use(target, tmp_path):
-    """As from a ZIP archive, or by shutil.copytree."""
-    run, copy = tmp_path / "run", tmp_path / "copy"
-    for number in (1, 2):
-        model = Versions(RunFolder(run)).place(number) / "model" / target
-        model.mkdir(parents=True)
-        (model / "model.json").write_text(json.dumps({"version": number} if number > 1 else {}))
-    (run / "model").symlink_to("versions/2/model")
-    shutil.copytree(run, copy)
-    versions = Versions(RunFolder(copy))
-    assert not versions.folder.model.is_symlink()
-    assert versions.current == 2
-    versions.use(1)
-    assert versions.current == 1
-    shutil.copytree(run, tmp_path / "small", ignore=shutil.ignore_patterns("versions"))
-    assert Versions(RunFolder(tmp_path / "small")).current == 1  # none but the model that is there
-
-
 @pytest.fixture(scope="module")
 def forest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("table")
@@ -422,12 +173,6 @@ def test_what_cannot_update_is_one_line(forest, arguments, line):
         invoke("update", forest / "run", *arguments)
     assert line in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def delays(n, seed, shift=0.0):
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame({"distance": rng.uniform(0, 1, n), "counts": rng.choice([0.01, 1.0, 5.0], n)})
-    return frame.assign(delay=frame["distance"] * (1 + shift) + rng.normal(0, 0.1, n) + (frame["counts"] < 0.1))
 
 
 def test_an_update_of_weighted_rows_scores_them_by_their_weights(tmp_path):
@@ -601,21 +346,6 @@ def test_what_a_cross_validated_model_was_fitted_to_is_kept_in_every_update(tmp_
     assert np.array_equal(united.y_train[: len(both)], both)
 
 
-def test_it_is_said_that_validation_data_refused_what_is_better_on_test(tmp_path):
-    versions = Versions(RunFolder(tmp_path))
-    test = {"new": {"in_use": 45.5, "candidate": 43.0}}
-    facts = {"metric": "rmse", "promoted": False, "gain_on_new": -0.1, "test": test}
-    versions.finish(versions.begin(), facts)
-    assert list(_despite_the_test(versions)) == [
-        "version 2 is better on the new test set, but only validation data decide, and there it was not better"
-    ]
-    versions.finish(versions.begin(), facts | {"gain_on_new": 0.1})  # refused for its loss on old data
-    assert list(_despite_the_test(versions)) == []
-    test["new"]["candidate"] = 46.0
-    versions.finish(versions.begin(), facts)
-    assert list(_despite_the_test(versions)) == []
-
-
 def test_a_model_of_quantiles_is_updated(tmp_path):
     delays(300, 0).to_csv(tmp_path / "old.csv", index=False)
     new = delays(300, 1, shift=2.0)
@@ -704,14 +434,6 @@ def test_the_report_tells_which_version_is_in_use_and_the_score_of_each_on_the_s
     assert "Version 1 of the model is in use" in words()
 
 
-def test_a_version_that_is_not_there_changes_nothing(tmp_path):
-    folder = RunFolder(tmp_path)
-    folder.model.mkdir()
-    with pytest.raises(UserError, match="version 5 has no model; choose one of: 1"):
-        Versions(folder).use(5)
-    assert not folder.versions.exists()
-
-
 def test_a_run_without_its_prepared_data_is_neither_updated_nor_continued(tmp_path):
     load_diabetes(as_frame=True).frame.to_csv(tmp_path / "a.csv", index=False)
     request = Request(str(tmp_path / "a.csv"), "target")
@@ -720,140 +442,3 @@ def test_a_run_without_its_prepared_data_is_neither_updated_nor_continued(tmp_pa
     for command_line in (("update", folder, "--data", tmp_path / "a.csv"), ("run", "--resume", "--out", folder)):
         with pytest.raises(UserError, match="the prepared data of the run are missing"):
             invoke(*command_line)
-
-
-def test_a_run_that_is_not_on_own_data_is_not_updated(tmp_path):
-    with pytest.raises(UserError, match="only runs on your own data"):
-        request_for(None, tmp_path)
-    with pytest.raises(UserError, match="there is no run in"):
-        invoke("update", tmp_path)
-
-
-def test_copies_and_rows_of_groups_that_judge_are_not_trained_on(tmp_path):
-    def visits(customers, seed):
-        rng = np.random.default_rng(seed)
-        x = rng.normal(size=len(customers))
-        return pd.DataFrame({"customer": customers, "x": x, "y": x + rng.normal(0, 0.1, len(customers))})
-
-    visits(np.repeat(np.arange(60), 4), 0).to_csv(tmp_path / "old.csv", index=False)
-    request = Request(str(tmp_path / "old.csv"), "y", group="customer", kind="regression")
-    prepare(request, tmp_path / "data")
-    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
-    target = read_prepared(tmp_path / "data" / "columns").target
-
-    known = visits(np.repeat(np.arange(60), 2), 1)
-    news = visits(np.repeat(np.arange(60, 120), 2), 2)
-    pd.concat([known, news, news]).to_csv(tmp_path / "new.csv", index=False)
-    new = read_new(encoder, replace(request, data=str(tmp_path / "new.csv")), target, tmp_path / "data")
-    held_out = groups_of(tmp_path / "data", "valid", "test")
-    assert len(set(held_out)) > 10
-    assert not np.isin(new.groups[new.parts.train], held_out).any()
-    assert any("of groups in the run's validation or test set are not trained on" in note for note in new.notes)
-    learned = groups_of(tmp_path / "data", "train")
-    judging = np.concatenate([new.parts.valid, new.parts.test])
-    assert not np.isin(new.groups[judging], learned).any(), "the model in use knows these groups"
-    assert np.isin(new.groups[new.parts.train], learned).any()
-
-    unite(tmp_path / "data", new, tmp_path / "united")
-    for part in ("train", "valid", "test"):
-        united = read_prepared(tmp_path / "united" / "columns")
-        assert len(groups_of(tmp_path / "united", part)) == len(getattr(united, f"y_{part}"))
-    assert not np.isin(groups_of(tmp_path / "united", "train"), held_out).any()
-
-    judges = groups_of(tmp_path / "data", "test")
-    all_but_test = read_new(
-        encoder, replace(request, data=str(tmp_path / "new.csv")), target, tmp_path / "data", ("test",)
-    )
-    trained_on = all_but_test.groups[all_but_test.parts.train]
-    assert not np.isin(trained_on, judges).any()
-    assert np.isin(trained_on, held_out).any(), (
-        "a model that was fitted to the validation set is judged by the test set"
-    )
-    unite(tmp_path / "data", all_but_test, tmp_path / "fitted", fits_valid=True)
-    assert np.isin(groups_of(tmp_path / "data", "valid"), groups_of(tmp_path / "fitted", "train")).all()
-
-    judging = known[np.isin(group_hashes(known["customer"].to_numpy()), held_out)]
-    pd.concat([judging] * 3).assign(x=lambda f: np.arange(len(f))).to_csv(tmp_path / "judging.csv", index=False)
-    with pytest.raises(UserError, match="all groups of the new training examples are in the run's validation or test"):
-        read_new(encoder, replace(request, data=str(tmp_path / "judging.csv")), target, tmp_path / "data")
-
-
-@pytest.mark.parametrize(("fits_valid", "n"), [(False, 10), (True, 240)])
-def test_only_a_model_that_is_fitted_to_all_rows_is_trained_on_all_old_ones(fits_valid, n, tmp_path, monkeypatch):
-    monkeypatch.setattr("automl.continual.new_data.KEPT", 10)
-    frame = delays(300, 0).drop(columns="counts")
-    frame.to_csv(tmp_path / "old.csv", index=False)
-    request = Request(str(tmp_path / "old.csv"), "delay", kind="table")
-    prepare(request, tmp_path / "data")
-    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
-    delays(100, 1).drop(columns="counts").to_csv(tmp_path / "new.csv", index=False)
-    target = read_prepared(tmp_path / "data" / "columns").target
-    new = read_new(encoder, replace(request, data=str(tmp_path / "new.csv")), target, tmp_path / "data")
-    unite(tmp_path / "data", new, tmp_path / "united", fits_valid=fits_valid)
-    assert n_old(tmp_path / "united")["train"] == n
-
-
-def test_copies_of_a_new_row_are_on_one_side(tmp_path):
-    frame = delays(300, 0).drop(columns="counts")
-    frame.to_csv(tmp_path / "old.csv", index=False)
-    request = Request(str(tmp_path / "old.csv"), "delay", kind="table")
-    prepare(request, tmp_path / "data")
-    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
-    news = delays(100, 1).drop(columns="counts")
-    pd.concat([news, news.head(60)]).to_csv(tmp_path / "new.csv", index=False)
-    target = read_prepared(tmp_path / "data" / "columns").target
-    new = read_new(encoder, replace(request, data=str(tmp_path / "new.csv")), target, tmp_path / "data")
-    train, valid, test = (set(new.arrays["columns"][part].ravel().tolist()) for part in new.parts)
-    assert not train & valid
-    assert not (train | valid) & test
-    assert sum(map(len, new.parts)) == 160
-
-
-def test_examples_that_a_candidate_was_trained_on_do_not_choose_it():
-    assert saw_validation({"made": "refit"})
-    assert saw_validation({"made": "updated", "saw_valid": True})
-    assert not saw_validation({"made": "updated", "saw_valid": False})
-    y = np.arange(80.0)
-    memorised = np.where(np.arange(80) < 40, y, y + 3)  # of a model that has seen the first 40
-    honest = y + 2
-    halves = [np.arange(40, 80, 2), np.arange(41, 80, 2)]
-    place, crossed = _best("rmse", Truth(y), [memorised, honest], halves, 40)
-    assert place == 1
-    assert (crossed == honest).all()
-    assert _best("rmse", Truth(y), [memorised, honest], [np.arange(0, 80, 2), np.arange(1, 80, 2)], 40)[0] == 0
-
-
-def prepared_version(folder: RunFolder):
-    folder.model.mkdir()
-    (folder.model / CARD).write_text("{}")
-    writing = Versions(folder).begin()
-    (writing / "model").mkdir()
-    return writing
-
-
-def test_an_update_killed_before_its_switch_is_completed_by_the_next(tmp_path, monkeypatch):
-    folder = RunFolder(tmp_path)
-    writing = prepared_version(folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(Versions, "use", lambda self, number: None)  # as if killed here
-        Versions(folder).finish(writing, {"promoted": True})
-    assert Versions(folder).current == 1
-    Versions(folder).recover()
-    assert Versions(folder).current == 2
-    Versions(folder).use(1)
-    Versions(folder).recover()
-    assert Versions(folder).current == 1  # a rollback is not undone
-
-
-def test_without_room_for_a_copy_of_the_first_version_there_is_no_second(tmp_path, monkeypatch):
-    folder = RunFolder(tmp_path)
-    writing = prepared_version(folder)
-
-    def full(*args, **kwargs):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copytree", full)
-        with pytest.raises(OSError, match="No space"):
-            Versions(folder).finish(writing, {"promoted": True})
-    assert Versions(folder).numbers == [1]

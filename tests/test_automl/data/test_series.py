@@ -11,8 +11,8 @@ from user_models import trained
 
 from automl.continual.new_data import TooFewNew, read_new, unite
 from automl.data.datasets.registry import load_data
-from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.folds import N_FOLDS
+from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.prepare import FOLDS, MOMENTS, OVERLAPS, prepare
 from automl.data.ingest.request import Request
 from automl.data.targets import Number

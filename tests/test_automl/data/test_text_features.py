@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl.data.ingest.encoder import load_encoder
+from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.data.ingest.text_features import TextFeatures

@@ -12,7 +12,7 @@ from PIL import Image
 from automl.continual.new_data import TooFewNew, read_new
 from automl.data.datasets.registry import load_data
 from automl.data.ingest import images
-from automl.data.ingest.encoder import load_encoder
+from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.read_table import read_table
 from automl.data.ingest.request import Request

@@ -13,8 +13,8 @@ from automl.data.datasets.registry import load_data
 from automl.data.ingest import file_formats
 from automl.data.ingest.column_checks import determines_target
 from automl.data.ingest.columns import ColumnsEncoder, as_dates, date_format
-from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.file_formats import open_source
+from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.number_formats import as_numbers, decimal_sign, number_of
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.read_table import plain_text, read_table

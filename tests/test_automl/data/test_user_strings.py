@@ -12,7 +12,7 @@ from user_models import trained
 
 from automl.data import molecules
 from automl.data.datasets.registry import load_data
-from automl.data.ingest.encoder import load_encoder
+from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.request import Request
 from automl.data.ingest.tokenizers import smiles_tokenizer, text_tokenizer, token_ids

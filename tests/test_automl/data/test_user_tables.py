@@ -12,8 +12,9 @@ from processes import invoke
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from automl.data.datasets.registry import load_data
-from automl.data.ingest.encoder import load_encoder, n_different
+from automl.data.ingest.encoder import n_different
 from automl.data.ingest.file_formats import CELLS, open_source
+from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.prepare import Facts, group_hashes, groups_of, prepare
 from automl.data.ingest.read_table import read_table, reading_watched
 from automl.data.ingest.request import Request

@@ -188,8 +188,11 @@ def test_odd_tables(n_classes):
     new[:, 4:], new[0, 0], new[1, 1], new[2, 2], new[3, 0] = 0, np.nan, -1e38, 3.0, np.inf
     predicted = model.predict(new)
     assert np.isfinite(predicted).all()
-    assert predicted.shape == ((5, 3) if n_classes else (5,))
-    assert n_classes or np.array_equal(predicted, np.full(5, 4.0))
+    if n_classes:
+        assert predicted.shape == (5, 3)
+        assert predicted.sum(1) == pytest.approx(1.0)
+    else:
+        assert np.array_equal(predicted, np.full(5, 4.0))
 
 
 @pytest.mark.parametrize("n_codes", [3, 12])

@@ -33,7 +33,7 @@ def job(key=0, **changes) -> Job:
     return Job(**{"key": key, "config": {"x": 0.5}, "seed": 1, "epochs": 1} | changes)
 
 
-def run(executor, *jobs, seconds=30.0):
+def run(executor, *jobs, seconds=120.0):
     """Submit the jobs and collect all events by job."""
     waiting, events = list(jobs), {j.key: [] for j in jobs}
     until = time.monotonic() + seconds
@@ -119,7 +119,7 @@ def test_a_death_is_noticed_while_a_forked_child_lives_on():
 
         if os.fork() == 0:
             os.setsid()
-            time.sleep(30)
+            time.sleep(90)
             os._exit(0)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -127,7 +127,7 @@ def test_a_death_is_noticed_while_a_forked_child_lives_on():
         start = time.monotonic()
         events = run(executor, job())
     assert "died" in events[0][-1].error
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 80
 
 
 def test_numbers_of_numpy_and_torch_are_numbers():
@@ -198,9 +198,9 @@ def test_a_hung_job_is_killed_at_the_limit_and_the_next_one_runs():
         time.sleep(1000 if seed else 0)
         return 0.25
 
-    with ProcessExecutor(task(hangs), 1, trial_seconds=0.5) as executor:
+    with ProcessExecutor(task(hangs), 1, trial_seconds=1.0) as executor:
         events = run(executor, job(0, seed=1), job(1, seed=0))
-    assert events[0][-1].error == "too slow: it took longer than 0.5 s, the limit of a trial"
+    assert events[0][-1].error == "too slow: it took longer than 1 s, the limit of a trial"
     assert events[1][-1].error is None
 
 
@@ -309,7 +309,7 @@ def test_a_task_that_cannot_be_loaded_is_an_error_not_an_endless_loop():
 
 
 def alive(pids: list[int]) -> list[int]:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         living = [p for p in pids if psutil.pid_exists(p) and psutil.Process(p).status() != psutil.STATUS_ZOMBIE]
         if not living:
@@ -354,7 +354,7 @@ def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     pids = tmp_path / "pids"
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while not pids.exists() or len(pids.read_text().split()) < 4:
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -476,9 +476,9 @@ def test_trainings_of_different_runtimes_have_processes_of_their_own():
 
 
 def test_a_job_without_a_limit_outlasts_the_seconds_of_a_trial():
-    slow = task(lambda config: time.sleep(1.0) or 0.5)
+    slow = task(lambda config, seed: time.sleep(seed) or 0.5)
     with ProcessExecutor(slow, 1, trial_seconds=0.3) as executor:
-        events = run(executor, job(0), job(1, limited=False))
+        events = run(executor, job(0, seed=1_000), job(1, seed=1, limited=False))
     assert events[0][-1].error == "too slow: it took longer than 0.3 s, the limit of a trial"
     assert events[1][-1].error is None
 

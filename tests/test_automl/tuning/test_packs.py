@@ -138,9 +138,9 @@ def test_the_trainings_of_a_program_that_breaks_are_trained_alone(breaks, tmp_pa
 
 
 def test_the_limit_of_a_trial_is_that_of_each_lane(tmp_path):
-    task = Lined("sleeps")
+    task = Lined("sleeps")  # for 0.8 s, of the eight times 0.6 s that it has
     with ProcessExecutor(task, 1, trial_seconds=0.6) as executor:
-        executor.submit(packed(task, jobs((0.1, 1), (0.2, 1)), 1)[0])
+        executor.submit(packed(task, jobs(*[(0.1, 1)] * 8), 1)[0])
         while not (ended := [event for event in executor.wait(0.5) if isinstance(event, JobEnded)]):
             pass
     assert ended[0].error is None

@@ -37,13 +37,14 @@ def test_patience_is_counted_in_epochs_so_that_short_trials_are_not_held_against
     assert len(result.trials) > result.best.number + 5  # most of them short
 
 
-def test_patience_waits_for_the_first_success():
-    result = automl.tune(
-        lambda config: loss(config) if config["x"] > 3 else math.nan, SPACE, strategy="random", n_trials=9, patience=1
-    )
-    states = [trial.state for trial in result.trials]
-    assert states[0] == "failed"
-    assert "complete" in states
+def test_patience_waits_for_the_first_success_and_is_spent_by_failures_after_it():
+    def seldom(config):
+        return loss(config) if config["x"] < -2 else math.nan
+
+    result = automl.tune(seldom, SPACE, strategy="random", n_trials=60, seed=2, patience=2)
+    assert [trial.state for trial in result.trials] == ["failed"] * 7 + ["complete"] * 2 + ["failed"] * 2
+    assert result.best.number == 8
+    assert result.stop_reason == "no better trial within the epochs of 2 full trainings"
 
 
 @pytest.mark.parametrize(("within", "noise", "seed"), [(0.02, 0.01, 0), ("noise", 0.03, 1)])

@@ -15,7 +15,16 @@ from tcp_workers import TOKEN, curve, executor_of, heard, job, line_to, until
 from automl.errors import UserError
 from automl.runs.machines import Machines, check_tls
 from automl.tuning.jobs import EpochDone, JobEnded
-from automl.tuning.tcp_protocol import LONGEST_EVENT, LONGEST_UNPROVEN, proof, read_token, run_side
+from automl.tuning.tcp_protocol import (
+    AUTOML,
+    LONGEST_EVENT,
+    LONGEST_UNPROVEN,
+    VERSION,
+    line_of,
+    proof,
+    read_token,
+    run_side,
+)
 from automl.tuning.tcp_worker import CutOff
 
 
@@ -128,63 +137,64 @@ def test_a_killed_worker_loses_its_job_and_one_that_is_cut_off_connects_again(wo
         assert [(e.key, e.lost) for e in ended if isinstance(e, JobEnded)] == [(7, True)]
 
 
-def talk(port, *lines):
-    """What a run answers to these lines, with the challenge that it begins with."""
+def talk(port, line):
+    """What a run answers to a line, until it ends the connection; ``line`` may depend on its challenge."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
         reader = sock.makefile("rb")
-        answers = [json.loads(reader.readline())]
-        for line in lines:
-            sock.sendall(line(answers[0]["challenge"]) if callable(line) else line)
-        answers += [json.loads(line) for line in reader]
+        first = json.loads(reader.readline())
+        assert list(first) == ["challenge"]
+        answers = []
+        with suppress(ConnectionResetError, BrokenPipeError):  # it has ended before it has read all of a long line
+            sock.sendall(line(first["challenge"]) if callable(line) else line)
+            for answer in reader:
+                answers.append(json.loads(answer))
     return answers
 
 
+def hello(side="worker", *, reflected=False, **changes):
+    """The first line of a worker, proved with the token, by the run's challenge."""
+
+    def line(challenge):
+        own = challenge if reflected else "c"
+        shown = {"challenge": own, "proof": proof(TOKEN.encode(), side, (challenge, own))}
+        return line_of(shown | {"python": VERSION, "automl": AUTOML} | changes)
+
+    return line
+
+
 @pytest.mark.parametrize(
-    ("line", "answer"),
+    ("line", "reason"),
     [
-        (lambda challenge: b'{"challenge": "c", "proof": "' + b"0" * 64 + b'", "python": "3.11"}\n', "another token"),
-        (lambda challenge: b'{"proof": null}\n', "another token"),
-        (
-            lambda challenge: (
-                json.dumps(
-                    {"challenge": "c", "proof": proof(TOKEN.encode(), "worker", (challenge, "c")), "python": "2.7"}
-                ).encode()
-                + b"\n"
-            ),
-            "it runs Python 2.7, this machine 3",
-        ),
-        (
-            lambda challenge: (
-                json.dumps(
-                    {
-                        "challenge": challenge,
-                        "proof": proof(TOKEN.encode(), "run", (challenge, challenge)),
-                        "python": "3",
-                    }
-                ).encode()
-                + b"\n"
-            ),
-            "another token",
-        ),
-        (b"[]\n", None),
+        (hello(proof="0" * 64), "it has another token"),
+        (hello(proof=None), "it has another token"),
+        (hello("run", reflected=True), "it has another token"),
+        (hello(python="2.7"), f"it runs Python 2.7, this machine {VERSION}"),
+        (hello(automl="0.1"), f"it has automl 0.1, this machine {AUTOML}"),
+        (b"[]\n", None),  # what does not speak the protocol gets no answer, and is not worth a line
         (b"\xff\n", None),
         (b"{" * (LONGEST_UNPROVEN + 10), None),
         (b"[" * 100_000 + b"\n", None),
     ],
-    ids=["wrong", "none", "python", "reflected", "list", "bytes", "long", "nested"],
+    ids=["wrong", "none", "reflected", "python", "automl", "list", "bytes", "long", "nested"],
 )
-def test_who_does_not_prove_to_know_the_token_gets_no_task(line, answer):
+def test_who_does_not_prove_to_know_the_token_gets_no_task(line, reason):
     said = []
     with executor_of(curve, said=said) as executor:
-        try:
-            challenge, *answers = talk(executor.port, line)
-        except ConnectionResetError:
-            challenge, answers = {"challenge": ""}, []
+        assert talk(executor.port, line) == ([] if reason is None else [{"refused": reason}])
+        assert said == ([] if reason is None else [f"the worker at 127.0.0.1 is left out: {reason}"])
         assert executor.wait(0.1) == []
         assert executor.n_workers == 0
-    assert list(challenge) == ["challenge"]
-    assert [list(each) for each in answers] == ([] if answer is None else [["refused"]])
-    assert answer is None or answer in said[0]
+
+
+def test_who_proves_to_know_the_token_gets_the_task_and_others_are_let_in_after_a_refusal():
+    said = []
+    with executor_of(curve, said=said) as executor:
+        talk(executor.port, hello(proof=None))
+        talk(executor.port, b"{" * (LONGEST_UNPROVEN + 10))
+        with line_to(executor) as line:
+            line.send({"ready": True})
+            until(lambda: executor.n_free == 1, executor)
+    assert len(said) == 1
 
 
 def certificate(folder, name="localhost"):

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from tcp_workers import TOKEN, curve, executor_of, job, until
 
+from automl.tuning import tcp_executor
 from automl.tuning.jobs import JobEnded
 from automl.tuning.remote import WorkerSettings
 from automl.tuning.tcp_executor import MOST_UNPROVEN
@@ -43,7 +44,8 @@ def test_a_worker_that_is_ended_takes_the_task_with_it(worker, tmp_path, monkeyp
     assert not psutil.pid_exists(int(events[0].epoch.metrics["pid"]))
 
 
-def test_a_worker_that_comes_while_others_are_checked_tries_again(worker):
+def test_a_worker_that_comes_while_others_are_checked_tries_again(worker, monkeypatch):
+    monkeypatch.setattr(tcp_executor, "SECONDS_TO_PROVE", 120.0)  # a worker may take longer than ten to start
     said = []
     with executor_of(curve, said=said) as executor, ExitStack() as held:
         for _ in range(MOST_UNPROVEN):

@@ -14,6 +14,7 @@ from automl.study import storage
 from automl.study.sqlite import sqlite_url
 from automl.tuning.jobs import MAX_RETRIES
 from automl.tuning.trainings import training_seed
+from strategies.random_search import RandomSearch
 
 
 def flip_a_bit(checkpoint):
@@ -164,34 +165,45 @@ def test_a_failed_training_has_cost_all_its_seconds(tmp_path):
     assert len(result.trials) == 3
 
 
+def until_there_is_more_time(config, folder, epochs=3):
+    """The default hangs until a file says that there is more time."""
+    while config["x"] == 0.5 and not (folder.parent / "more time").exists():
+        time.sleep(0.05)
+    yield from [config["x"] + 1] * 3
+
+
 @pytest.mark.parametrize("strategy", ["random", "bo+asha"])
 def test_what_was_too_slow_is_tried_again_with_more_time(tmp_path, strategy):
     space, options = {"x": {"float": [0, 1]}}, {"strategy": strategy, "n_trials": 4, "study": tmp_path / "run"}
-
-    def slow(config, epochs=3):
-        time.sleep(0.6 if config["x"] == 0.5 else 0.0)  # the default
-        yield from [config["x"] + 1] * 3
-
-    first = automl.tune(slow, space, **options, trial_seconds=0.3)
-    assert first.trials[0].error == "too slow: it took longer than 0.3 s, the limit of a trial"
-    again = automl.tune(slow, space, **options, trial_seconds=20.0, resume=True)
+    first = automl.tune(until_there_is_more_time, space, **options, trial_seconds=0.6)
+    assert first.trials[0].error == "too slow: it took longer than 0.6 s, the limit of a trial"
+    (tmp_path / "run" / "trials" / "more time").touch()
+    again = automl.tune(until_there_is_more_time, space, **options, trial_seconds=60.0, resume=True)
     assert again.trials[0].state in ("complete", "stopped")
     assert set(again.trials[0].losses) == {1.5}
     assert [trial.config for trial in again.trials[: len(first.trials)]] == [trial.config for trial in first.trials]
     assert not any(trial.state == "failed" for trial in again.trials)
 
 
+class Unrestorable(RandomSearch):
+    """Fails while it is replayed, if ``breaks``."""
+
+    breaks = False
+
+    def restore(self, proposal):
+        if self.breaks:
+            raise ArithmeticError("the state is damaged")
+        super().restore(proposal)
+
+
 def test_a_resume_that_fails_does_not_use_up_the_second_try(tmp_path, monkeypatch):
-    options = {"strategy": "random", "n_trials": 2, "study": tmp_path / "run"}
-
-    def slow(config):
-        time.sleep(0.6 if config["x"] == 0.5 else 0.0)
-        return config["x"]
-
-    automl.tune(slow, {"x": {"float": [0, 1]}}, **options, trial_seconds=0.3)
-    with monkeypatch.context() as broken:
-        broken.setattr("automl.tuning.tuner.replay", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            automl.tune(slow, {"x": {"float": [0, 1]}}, **options, trial_seconds=20.0, resume=True)
-    again = automl.tune(slow, {"x": {"float": [0, 1]}}, **options, trial_seconds=20.0, resume=True)
+    space, options = {"x": {"float": [0, 1]}}, {"strategy": Unrestorable, "n_trials": 2, "study": tmp_path / "run"}
+    first = automl.tune(until_there_is_more_time, space, **options, trial_seconds=0.6)
+    assert first.trials[0].error.startswith("too slow: ")
+    (tmp_path / "run" / "trials" / "more time").touch()
+    with monkeypatch.context() as damaged:
+        damaged.setattr(Unrestorable, "breaks", True)
+        with pytest.raises(ArithmeticError, match="the state is damaged"):
+            automl.tune(until_there_is_more_time, space, **options, trial_seconds=60.0, resume=True)
+    again = automl.tune(until_there_is_more_time, space, **options, trial_seconds=60.0, resume=True)
     assert [trial.state for trial in again.trials] == ["complete", "complete"]

@@ -267,7 +267,8 @@ def test_target_and_time_limit_end_the_run():
     assert all(loss(t.config) > 6.0 for t in result.trials[:-1])
     result = automl.tune(lambda c: time.sleep(0.02) or 1.0, SPACE, strategy="random", n_trials=5000, time_limit=0.5)
     assert result.stop_reason == "time limit of 0.5 s"
-    assert 5 <= len(result.trials) < 100
+    assert result.seconds >= 0.5
+    assert 1 <= len(result.trials) <= 26  # each takes 0.02 s or longer
 
 
 @pytest.mark.parametrize("curve", [False, True], ids=["function", "generator"])
