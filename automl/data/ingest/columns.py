@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.ingest.digit_codes import CODE
 from automl.data.ingest.file_formats import SIGNS
 from automl.data.ingest.json_examples import (
     LARGEST,
@@ -332,8 +333,13 @@ def _codes(values: pd.Series[Any], categories: Sequence[str]) -> NDArray[np.floa
         codes, different = differing(values)
     # A code that was a category in training ("1.0" among strings) is read as a number in a file of numbers only, and
     # pandas writes whole numbers as 2.0 where one is missing.
+    # So is a code of digits, which then lacks its leading zeros.
+    width = max(map(len, categories), default=0) if any(CODE.fullmatch(each) for each in categories) else 0
     found = [
-        number.get(plain_text(value)) or number.get(str(value).strip()) or number.get(plain_text(number_of(value)), 0)
+        number.get(plain_text(value))
+        or number.get(str(value).strip())
+        or number.get(plain_text(number_of(value)))
+        or number.get(plain_text(value).zfill(width), 0)
         for value in different
     ]
     return np.array([*found, 0], np.float32)[codes]  # missing values have the code -1, the last entry

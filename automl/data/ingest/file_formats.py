@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from automl.data.ingest.csv_lines import has_spaces_before_quotes, has_stray_quotes, n_empty_at_end
+from automl.data.ingest.digit_codes import may_be_codes
 from automl.data.ingest.number_formats import WITH_COMMA, as_numbers, decimal_sign, without_units
 from automl.errors import UserError
 
@@ -60,6 +61,7 @@ class ParquetSource:
         self.path = path
         self.notes: list[str] = []
         self.share_read = 0.0
+        self.codes: set[str] = set()  # strings are read as such
         self._known = decimals
         try:
             self._file = parquet.ParquetFile(path)
@@ -145,6 +147,8 @@ class CsvSource:
         # Of values beyond the header's columns, pandas would take the first ones as an index.
         self.surplus = [f"\0{i}" for i in range(len(rows[0]) - len(names))] if rows else []
         self.decimals = self._find_decimals(rows, decimals)
+        columns = ([row[i] for row in rows if i < len(row)] for i in range(len(names)))
+        self.codes = {name for name, cells in zip(self.names, columns, strict=True) if may_be_codes(cells)}
         _check_names(path, self.names)
         if len(names) == 1:
             self._check_that_one_column_is_meant(head)

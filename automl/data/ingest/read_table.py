@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.ingest.digit_codes import DigitCodes
 from automl.data.ingest.file_formats import SIGNS, CsvSource, ParquetSource, open_source
 from automl.data.ingest.number_formats import are_infinite, as_numbers, as_text, differing
 from automl.errors import UserError
@@ -66,6 +67,7 @@ class ColumnFacts:
     known: bool | None = None  # whether it is a number, if a model has decided that
     most_codes: int | None = None  # if it may hold classes, most that are codes rather than numbers
     spellings: set[str] = field(default_factory=set)  # of a column of classes, up to one more than these
+    codes: DigitCodes = field(default_factory=DigitCodes)
 
     @property
     def fits_float32(self) -> bool:
@@ -77,7 +79,9 @@ class ColumnFacts:
     def is_number(self) -> bool:
         if self.known is not None:
             return self.known
-        if len(self.spellings) <= (self.most_codes or 0) and any(map(CODE.fullmatch, self.spellings)):
+        if self.codes.found or (
+            len(self.spellings) <= (self.most_codes or 0) and any(map(CODE.fullmatch, self.spellings))
+        ):
             return False
         is_empty = self.n == self.n_signs == 0
         return self.n_numbers >= NUMBER_LIKE * self.n and (self.n_numbers > 0 or is_empty) and not self.is_date
@@ -117,7 +121,7 @@ def read_table(
     known, classes = numeric or {}, classes or {}
     facts: dict[str, ColumnFacts] = {}
     n = 0
-    for chunk in _watched(source, source.chunks(columns, written=classes), 0.0):
+    for chunk in _watched(source, source.chunks(columns, written={*classes, *source.codes}), 0.0):
         for name in chunk.columns:
             new = ColumnFacts(name, known=known.get(name), exact=name in exact, most_codes=classes.get(name))
             fact = facts.setdefault(name, new)
@@ -137,7 +141,9 @@ def read_table(
 
 
 def _strange(fact: ColumnFacts) -> Iterator[str]:
-    """Notes on a column that holds numbers and other values."""
+    """Notes on a column that holds numbers and other values, or codes."""
+    if fact.codes.found:
+        yield f"column {fact.name!r} is treated as categorical: it has {fact.codes.width} digits with leading zeros"
     if fact.is_number and fact.infinite is not None:
         yield (
             f"column {fact.name!r} has infinite values ({fact.n_infinite:,}, the first in row {fact.infinite:,}): they "
@@ -213,6 +219,8 @@ def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: boo
     if not words and not pd.api.types.is_numeric_dtype(kind):
         if facts.most_codes is not None and len(facts.spellings) <= facts.most_codes:
             facts.spellings.update(str(value).strip() for value in there.unique()[: facts.most_codes + 1])
+        if facts.known is None and facts.most_codes is None and not facts.exact:
+            facts.codes.learn(there[~there.isin(SIGNS)].tolist())
         signs = there.isin(SIGNS)
         facts.n_signs += int(signs.sum())
         facts.n -= int(signs.sum())
