@@ -1,6 +1,7 @@
 """What the model of a default plan says of itself, on scikit-learn's data."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import small_models
 from planned_runs import Request, planned_run
@@ -32,6 +33,19 @@ def test_a_model_of_noise_is_not_better_than_the_baseline_and_says_so(tmp_path, 
     assert baseline_in_words(card).endswith(on)
     assert f"The model is not better {on} than the baseline" in not_better_than_baseline(card)
     assert "and the model is not better" in readme
+
+
+def test_a_model_that_finds_rare_rows_but_decides_for_none_is_told_what_helps(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3_000, 2))
+    rare = rng.random(3_000) < 1 / (1 + np.exp(6 - 1.5 * x[:, 0]))
+    frame = pd.DataFrame(x, columns=["a", "b"]).assign(target=np.where(rare, "yes", "no"))
+    card, _ = model_of(frame, tmp_path / "rare")
+    card |= {"baseline": card["baseline"] | {"beaten": False}}
+    assert "but it ranks rows well (auc 0." in not_better_than_baseline(card)
+    assert "give --metric f1 or balanced_accuracy" in not_better_than_baseline(card)
+    assert "may carry no information" in not_better_than_baseline(card | {"test": card["test"] | {"auc": 0.55}})
+    assert "may carry no information" in not_better_than_baseline(card | {"metric": "log_loss"})
 
 
 @pytest.mark.parametrize("no_test", [False, True])
