@@ -38,7 +38,7 @@ def test_a_model_of_noise_is_not_better_than_the_baseline_and_says_so(tmp_path, 
 def test_a_model_that_finds_rare_rows_but_decides_for_none_is_told_what_helps(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3_000, 2))
-    rare = rng.random(3_000) < 1 / (1 + np.exp(6 - 1.5 * x[:, 0]))
+    rare = rng.random(3_000) < 1 / (1 + np.exp(6 - 2 * x[:, 0]))
     frame = pd.DataFrame(x, columns=["a", "b"]).assign(target=np.where(rare, "yes", "no"))
     card, _ = model_of(frame, tmp_path / "rare")
     card |= {"baseline": card["baseline"] | {"beaten": False}}
