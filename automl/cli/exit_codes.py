@@ -8,15 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from automl.cli.output import may_be_closed
-from automl.errors import UserError
+from automl.errors import FULL, TRY_AGAIN, UserError
 from strategies.errors import UnknownStrategy, did_you_mean
 
 if TYPE_CHECKING:
     from typer import Typer
 
 FIXABLE = (  # errors of files that are not bugs: rights, space, and paths that cannot be used so
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG,
-    errno.ELOOP,
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, *FULL,
 )  # fmt: skip
 
 
@@ -34,7 +33,8 @@ def run_command(command: Callable[[], object], name: str = "automl", *, works: b
         if error.errno not in FIXABLE:
             raise
         file = error.filename2 or error.filename
-        _end(name, f"{error.strerror}" if file is None else f"{error.strerror}: {str(file)!r}")
+        said = f"{error.strerror}" if file is None else f"{error.strerror}: {str(file)!r}"
+        _end(name, f"{said}; {TRY_AGAIN}" if error.errno in FULL else said)
 
 
 def call(app: Typer, arguments: Sequence[str] | None = None, name: str | None = None) -> NoReturn:

@@ -275,7 +275,7 @@ def _put_back(before: Path) -> None:
 
 
 def write_atomic(file: Path, text: str) -> None:
-    """Replace a file atomically: readers see the old or the new content, never a part of it."""
+    """Replace a file atomically: readers see the old or the new content, never a part of it. An OSError names it."""
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         with aside.open("w", encoding="utf-8") as written:
@@ -283,6 +283,8 @@ def write_atomic(file: Path, text: str) -> None:
             written.flush()
             os.fsync(written.fileno())  # otherwise the file may be empty after a power failure
         aside.replace(file)
-    except BaseException:
+    except BaseException as error:
         aside.unlink(missing_ok=True)  # a partial file would keep a full disk full
+        if isinstance(error, OSError):
+            error.filename = str(file)  # a failed write names none
         raise

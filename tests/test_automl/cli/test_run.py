@@ -5,7 +5,6 @@ import json
 import os
 import random
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 import yaml
 from processes import invoke
 from sklearn.datasets import load_diabetes
+from small_files import files_of_at_most
 
 from automl.cli import main
 from automl.cli.exit_codes import run_command
@@ -577,15 +577,29 @@ def test_a_second_ctrl_c_ends_the_run_at_once(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_step_whose_checkpoint_does_not_fit_is_trained_again(tmp_path):
+    load_diabetes(as_frame=True).frame.to_csv(tmp_path / "mine.csv", index=False)
+    options = [
+        "--data", tmp_path / "mine.csv", "--target", "target", "--model", "random_forest", "--strategy", "random",
+        "--trials", 2, "--workers", 1, "--final-seeds", 0, "--no-learn",
+    ]  # fmt: skip
+    with files_of_at_most(1_500_000):
+        _, err = run(*options, "--out", tmp_path / "full", code=2)
+    assert re.fullmatch(
+        r"automl: cannot write '.*/checkpoint\.safetensors' \(File too large\); free space and try again with --resume "
+        rf"--out {tmp_path}/full\n",
+        err,
+    )
+    run("--resume", "--out", tmp_path / "full")
+    run(*options, "--out", tmp_path / "straight")
+    assert facts(tmp_path / "full") == facts(tmp_path / "straight")
+
+
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_run_can_go_on(mine, tmp_path):
-    """Stood in for by a limit on the size of files, which fails writes in the same way."""
     folder = tmp_path / "run"
-
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-    _, err = run(*mine, "--strategy", "random", "--trials", 400, "--out", folder, code=2, preexec_fn=small_files)
+    with files_of_at_most(1_500_000):
+        _, err = run(*mine, "--strategy", "random", "--trials", 400, "--out", folder, code=2)
     assert "cannot write the study" in err
     assert "--resume" in err
     assert "Traceback" not in err

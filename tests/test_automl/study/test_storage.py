@@ -1,10 +1,10 @@
 """The rows of a study against those that Optuna's own storage writes."""
 
-import resource
 import threading
 
 import optuna
 import pytest
+from small_files import files_of_at_most
 from sqlalchemy import Engine, MetaData, NullPool, create_engine, event
 
 import automl
@@ -152,17 +152,12 @@ def test_a_trial_takes_seven_statements_in_two_transactions(tmp_path, monkeypatc
 
 
 def test_settings_that_do_not_fit_on_the_disk_are_one_line(tmp_path):
-    """Stood in for by a limit on the size of files, which fails writes in the same way."""
     store = Store.create(sqlite_url(tmp_path / "study.db"), SPACE, {"task": "t"})
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
-    try:
+    with files_of_at_most(200_000):
         with pytest.raises(UserError, match=r"cannot write the study .*; earlier results are safe: free space and"):
             store.change_settings({"task": "t" * 500_000})
         with pytest.raises(UserError, match=r"cannot write the study .*; free space and start the run again"):
             Store.create(sqlite_url(tmp_path / "other.db"), SPACE, {"task": "t" * 500_000})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_trial_that_another_program_adds_to_the_study_is_left_alone(tmp_path):
