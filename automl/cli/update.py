@@ -74,9 +74,14 @@ def update(
             if not known:
                 versions.use(rollback)
         show_line(console, f"version {rollback} is {'already' if known else 'now'} in use")
-    _show(console, run)
-    for line in _despite_the_test(versions):
-        show_line(console, line)
+    try:
+        _show(console, run)
+        for line in _despite_the_test(versions):
+            show_line(console, line)
+    except UserError as error:  # a rollback needs no facts of other versions
+        if rollback is None:
+            raise
+        show_line(console, f"the versions cannot be listed: {error}")
     if data is not None or rollback is not None:
         _rewrite_reports(console, run)
 

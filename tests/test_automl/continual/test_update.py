@@ -831,6 +831,26 @@ def prepared_version(folder: RunFolder):
     return writing
 
 
+@pytest.mark.parametrize("content", ["", "[1, 2]", '{"promoted": tr', None])
+def test_a_version_whose_facts_are_damaged_is_one_line_and_another_can_be_used(content, tmp_path):
+    run = tmp_path / "run"
+    automl.tune(lambda config: config["x"], {"x": {"float": [0, 1]}}, strategy="random", n_trials=1, study=run)
+    versions = Versions(RunFolder(run))
+    versions.finish(prepared_version(RunFolder(run)), {"promoted": True})
+    file = run / "versions" / "2" / "update.json"
+    file.unlink() if content is None else file.write_text(content)
+    line = rf"'{file}' is damaged \(.*\); copy it back, or use an earlier version with --rollback and delete '{run}/"
+    for name in ("update", "report"):
+        with pytest.raises(UserError, match=line):
+            invoke(name, run)
+    assert versions.current == 2
+    said = invoke("update", run, "--rollback", 1)
+    assert said.startswith("version 1 is now in use\nthe versions cannot be listed: ")
+    assert versions.current == 1
+    shutil.rmtree(file.parent)
+    assert "version 1" in invoke("update", run)
+
+
 def test_an_update_killed_before_its_switch_is_completed_by_the_next(tmp_path, monkeypatch):
     folder = RunFolder(tmp_path)
     writing = prepared_version(folder)
