@@ -44,7 +44,9 @@ def call(app: Typer, arguments: Sequence[str] | None = None, name: str | None = 
     usage_error = typer.BadParameter.__mro__[1]  # whose module depends on typer's version
     try:
         code = app(arguments, prog_name=name, standalone_mode=False, help_option_names=["-h", "--help"])
-    except typer.Abort:  # what some versions of typer make of Ctrl-C
+    except typer.Abort as error:  # what some versions of typer make of Ctrl-C, but also of an EOFError, which is a bug
+        if isinstance(error.__cause__, EOFError):
+            raise error.__cause__ from None
         sys.exit(130)
     except Exception as error:
         if not isinstance(error, usage_error):

@@ -13,13 +13,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from processes import invoke
 from sklearn.datasets import load_diabetes
 from small_files import files_of_at_most
 
 from automl.cli import main
-from automl.cli.exit_codes import run_command
+from automl.cli.exit_codes import call, run_command
 from automl.cli.pipeline import new_folder
 from automl.errors import UserError
 from automl.space.parse import load_space
@@ -642,6 +643,18 @@ def test_a_hung_trial_fails_alone(tmp_path):
     )  # fmt: skip
     states = {(state, config["x"] > 2) for _, config, _, state, _ in facts(tmp_path / "run")}
     assert states == {("complete", False), ("failed", True)}
+
+
+def test_an_eof_error_is_no_ctrl_c():
+    """Which typer takes it for."""
+    app = typer.Typer()
+
+    @app.command()
+    def ends() -> None:
+        raise EOFError("No data left in file")
+
+    with pytest.raises(EOFError, match="No data left"):
+        call(app, [])
 
 
 def test_list_names_every_strategy_and_task():
