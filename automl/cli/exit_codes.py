@@ -26,7 +26,11 @@ def run_command(command: Callable[[], object], name: str = "automl", *, works: b
     """
     may_be_closed(f"{name}: the output was closed; the command goes on" if works else "")
     try:
-        command()
+        try:
+            command()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # an error of the flush at the interpreter's exit would be a traceback
     except (UserError, UnknownStrategy) as error:
         _end(name, str(error))
     except OSError as error:
