@@ -50,6 +50,10 @@ def update(
     whole = folder.of_all_targets
     if whole is not None and (data is not None or rollback is not None):
         raise UserError(f"{str(run)!r} is a part of the run on several targets in {str(whole.path)!r}; update that one")
+    if whole is None and not (several or folder.model.is_dir() or folder.versions.is_dir()):
+        from automl.deployment.predictor import model_folder
+
+        model_folder(run)  # UserError if there is none
     if data is not None and rollback is not None:
         raise UserError("--data and --rollback exclude each other: give one of them")
     if data is not None:

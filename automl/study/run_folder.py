@@ -18,6 +18,10 @@ from automl.study.sqlite import sqlite_url
 
 RUNS_NAMED = 3  # maximum runs named in an error
 BEFORE = ".before"  # suffix of a folder's name while it is replaced
+REMOVED = (
+    "removed or renamed while the run was going on; start it again, or continue a renamed one with --resume --out "
+    "NEWNAME"
+)
 FULL = ("[Errno 28]", "[Errno 122]")  # no space left, and quota exceeded
 
 
@@ -84,7 +88,7 @@ class RunFolder:
     def check_is_there(self) -> None:
         """Raise UserError if the folder was removed during the run."""
         if not self.has_run:
-            raise UserError(f"the folder {str(self.path)!r} was removed while the run was going on; start it again")
+            raise UserError(f"the folder {str(self.path)!r} was {REMOVED}")
 
     def create(self, *, from_python: bool = False) -> None:
         """Create the folder. UserError if it is not empty."""
@@ -260,7 +264,7 @@ def replace_folder(place: Path, new: Path) -> None:
         new.rename(place)
     except FileNotFoundError:
         _put_back(before)
-        raise UserError(f"the folder {str(new)!r} was removed while the run was going on; start it again") from None
+        raise UserError(f"the folder {str(new)!r} was {REMOVED}") from None
     shutil.rmtree(before, ignore_errors=True)
 
 

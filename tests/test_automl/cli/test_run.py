@@ -708,7 +708,7 @@ def test_a_folder_that_is_removed_while_the_run_goes_on_ends_it_with_one_line(tm
         "--command", command, "--space", tmp_path / "space.yaml", "--strategy", "random", "--trials", 3,
         "--workers", 1, "--final-seeds", 2, "--out", folder, "--no-learn", code=2,
     )  # fmt: skip
-    assert "was removed while" in errors
+    assert "was removed or renamed while" in errors
     assert errors.count("\n") == 1
 
 

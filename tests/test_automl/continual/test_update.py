@@ -712,6 +712,14 @@ def test_a_version_that_is_not_there_changes_nothing(tmp_path):
     assert not folder.versions.exists()
 
 
+def test_a_run_without_a_model_has_no_version(tmp_path):
+    run = tmp_path / "run"
+    automl.tune(lambda config: config["x"], {"x": {"float": [0, 1]}}, strategy="random", n_trials=1, study=run)
+    for options in ([], ["--rollback", 1]):
+        with pytest.raises(UserError, match="has no model: continue it with --resume"):
+            invoke("update", run, *options)
+
+
 def test_a_run_without_its_prepared_data_is_neither_updated_nor_continued(tmp_path):
     load_diabetes(as_frame=True).frame.to_csv(tmp_path / "a.csv", index=False)
     request = Request(str(tmp_path / "a.csv"), "target")
