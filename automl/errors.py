@@ -1,13 +1,50 @@
 """Errors the user can fix: shown as one line, without a traceback."""
 
+import errno
 import operator
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+FULL = {code: os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)}
+CUT_SHORT = re.compile(r"requested and \d+ written|wrote \d+ of \d+ bytes")  # how NumPy and LightGBM say it
+TRY_AGAIN = "free space and try again"  # the end of an error; what runs a search adds the option
 MAX_CHARACTERS = 8_000  # of an error or a traceback, which is kept in the study, the report and the log
 
 
 class UserError(ValueError):
     """The input breaks a rule. The message names the rule, the value seen and the way out."""
+
+
+class Blocked(UserError):
+    """What stopped a training is not its own fault and would stop others too: the run ends, and repeats the step when
+    it is resumed."""
+
+
+def lack_of_space(error: BaseException) -> str | None:
+    """The system's words for a full disk, a quota or a limit on the size of files, if that is the error."""
+    text, number = str(error), getattr(error, "errno", None)
+    if number in FULL:
+        return FULL[number]
+    found = next((said for code, said in FULL.items() if f"(os error {code})" in text or said in text), None)
+    return found or (FULL[errno.ENOSPC] if CUT_SHORT.search(text) else None)
+
+
+@contextmanager
+def writes(place: Path) -> Iterator[None]:
+    """Raise Blocked if there is no space for a file or folder that is written within the context."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # libraries have errors of their own
+        reason = lack_of_space(error)
+        if reason is None:
+            raise
+        raise Blocked(f"cannot write {str(place)!r} ({reason}); {TRY_AGAIN}") from error
 
 
 def whole(name: str, value: Any, least: int) -> int:

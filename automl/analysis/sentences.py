@@ -148,6 +148,11 @@ def contenders_in_words(summary: Mapping[str, Any]) -> str | None:
     if final is None or len(final["contenders"]) < 2:
         return None
     entries = final["contenders"]
+    if not any(numbers(entry["validation"]) for entry in entries):
+        return (
+            f"Every training of the final's {len(entries)} contenders failed: the chosen config, of trial "
+            f"{final['trial']}, is the best of the search."
+        )
     means = dict(zip((entry["trial"] for entry in entries), _apart([e["validation"] for e in entries]), strict=True))
     others = ", ".join(f"{mean} of trial {trial}" for trial, mean in means.items() if trial != final["trial"])
     once = [str(entry["trial"]) for entry in entries if entry["any_seed"]]

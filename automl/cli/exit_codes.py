@@ -8,15 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from automl.cli.output import may_be_closed
-from automl.errors import UserError
+from automl.errors import FULL, TRY_AGAIN, UserError
 from strategies.errors import UnknownStrategy, did_you_mean
 
 if TYPE_CHECKING:
     from typer import Typer
 
 FIXABLE = (  # errors of files that are not bugs: rights, space, and paths that cannot be used so
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG,
-    errno.ELOOP,
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, *FULL,
 )  # fmt: skip
 
 
@@ -27,14 +26,19 @@ def run_command(command: Callable[[], object], name: str = "automl", *, works: b
     """
     may_be_closed(f"{name}: the output was closed; the command goes on" if works else "")
     try:
-        command()
+        try:
+            command()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # an error of the flush at the interpreter's exit would be a traceback
     except (UserError, UnknownStrategy) as error:
         _end(name, str(error))
     except OSError as error:
         if error.errno not in FIXABLE:
             raise
         file = error.filename2 or error.filename
-        _end(name, f"{error.strerror}" if file is None else f"{error.strerror}: {str(file)!r}")
+        said = f"{error.strerror}" if file is None else f"{error.strerror}: {str(file)!r}"
+        _end(name, f"{said}; {TRY_AGAIN}" if error.errno in FULL else said)
 
 
 def call(app: Typer, arguments: Sequence[str] | None = None, name: str | None = None) -> NoReturn:
@@ -44,7 +48,9 @@ def call(app: Typer, arguments: Sequence[str] | None = None, name: str | None = 
     usage_error = typer.BadParameter.__mro__[1]  # whose module depends on typer's version
     try:
         code = app(arguments, prog_name=name, standalone_mode=False, help_option_names=["-h", "--help"])
-    except typer.Abort:  # what some versions of typer make of Ctrl-C
+    except typer.Abort as error:  # what some versions of typer make of Ctrl-C, but also of an EOFError, which is a bug
+        if isinstance(error.__cause__, EOFError):
+            raise error.__cause__ from None
         sys.exit(130)
     except Exception as error:
         if not isinstance(error, usage_error):

@@ -1,4 +1,7 @@
-"""Standard output that may be closed early, as by ``| head -1``: the command continues silently to its end."""
+"""Standard output that may be closed early, as by ``| head -1``: the command continues silently to its end.
+
+If it is a file on a full disk, the command ends.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import io
 import os
 import sys
 from typing import TYPE_CHECKING, TextIO
+
+from automl.errors import FULL
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -22,10 +27,15 @@ class _Output(io.FileIO):
     def write(self, data: ReadableBuffer) -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:
-            silence = os.open(os.devnull, os.O_WRONLY)
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError) and error.errno not in FULL:
+                raise
+            silence = os.open(os.devnull, os.O_WRONLY)  # for this output, or what is left of it at the exit
             os.dup2(silence, self.fileno())
             os.close(silence)
+            if error.errno in FULL:
+                error.filename = "standard output"
+                raise
             if self._note:
                 with contextlib.suppress(OSError):  # as with 2>&1
                     print(self._note, file=sys.stderr)

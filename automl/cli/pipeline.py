@@ -22,7 +22,7 @@ from automl.analysis.formatting import failed_in_words
 from automl.analysis.sentences import commonest_error
 from automl.cli.live_table import LiveTable
 from automl.cli.terminal import OTHERS_GO_ON, show_line, show_paths, show_summary
-from automl.errors import UserError
+from automl.errors import TRY_AGAIN, Blocked, UserError, lack_of_space
 from automl.runs.final import Final, has_final, train_all
 from automl.runs.final_model import check_can_keep
 from automl.runs.outputs import Outputs, about_run
@@ -83,7 +83,7 @@ def run_session(
     session = Session.of(settings, task, folder, clock)
     live = LiveTable(console, _announced(console, name, session, task), session.plan)
     try:
-        with session.searching(
+        with _full_disk_says_how_to_go_on(folder), session.searching(
             warn=partial(show_line, console), display=live, data=prepared, resume=resume, listeners=listeners,
             shared=shared,
         ) as search:  # fmt: skip
@@ -97,7 +97,7 @@ def run_session(
                 for finding in session.strategy.findings:
                     show_line(console, f"{settings.strategy}: {finding}")
                 outputs = Outputs(folder, result, tuner, settings, clock)
-                first = outputs.write(Final())  # before the final, which may be interrupted
+                first = _write_first(console, outputs)
                 final = _final(console, session, search, result, first, live, clock)
     except KeyboardInterrupt:
         if shared is not None:  # where other processes go on
@@ -106,7 +106,8 @@ def run_session(
         show_line(console, f"stopped{without}; {_resume_hint(folder)}")
         return folder, 130
     interrupted = tuner.interrupted or final.interrupted
-    summary = outputs.write(final)
+    with _full_disk_says_how_to_go_on(folder):
+        summary = outputs.write(final)
     if not interrupted:
         tuner.retention.keep_best(max(KEPT_AT_THE_END, settings.ensemble or 0))
     if shared is not None:
@@ -202,6 +203,34 @@ def _resume_hint(folder: RunFolder, shared: SharedRun | None = None) -> str:
     if shared is not None and shared.has_others:
         return OTHERS_GO_ON
     return f"continue with --resume --out {shlex.quote(str(folder.path))}"
+
+
+def _write_first(console: Console, outputs: Outputs) -> Mapping[str, Any]:
+    """Write the files before the final, which may be interrupted; without the report, by far the largest of them, if
+    it does not fit on the disk."""
+    try:
+        return outputs.write(Final())
+    except OSError as error:
+        reason = lack_of_space(error)
+        if reason is None:
+            raise
+        show_line(console, f"the report is written after the final only: {reason}")
+        return outputs.record(Final())
+
+
+@contextmanager
+def _full_disk_says_how_to_go_on(folder: RunFolder) -> Iterator[None]:
+    """Turn errors for lack of space into a UserError with the option that continues the run."""
+    try:
+        yield
+    except Exception as error:  # libraries have errors of their own
+        reason = lack_of_space(error)
+        is_said = isinstance(error, UserError) and not isinstance(error, Blocked)
+        if reason is None or is_said or not folder.has_run or folder.starting.exists():
+            raise
+        place = getattr(error, "filename", None) or folder.path
+        said = str(error) if isinstance(error, Blocked) else f"cannot write {str(place)!r} ({reason}); {TRY_AGAIN}"
+        raise UserError(f"{said} with --resume --out {shlex.quote(str(folder.path))}") from error
 
 
 def new_folder(name: str, *about: Any) -> Path:

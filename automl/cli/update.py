@@ -50,6 +50,10 @@ def update(
     whole = folder.of_all_targets
     if whole is not None and (data is not None or rollback is not None):
         raise UserError(f"{str(run)!r} is a part of the run on several targets in {str(whole.path)!r}; update that one")
+    if whole is None and not (several or folder.model.is_dir() or folder.versions.is_dir()):
+        from automl.deployment.predictor import model_folder
+
+        model_folder(run)  # UserError if there is none
     if data is not None and rollback is not None:
         raise UserError("--data and --rollback exclude each other: give one of them")
     if data is not None:
@@ -74,9 +78,14 @@ def update(
             if not known:
                 versions.use(rollback)
         show_line(console, f"version {rollback} is {'already' if known else 'now'} in use")
-    _show(console, run)
-    for line in _despite_the_test(versions):
-        show_line(console, line)
+    try:
+        _show(console, run)
+        for line in _despite_the_test(versions):
+            show_line(console, line)
+    except UserError as error:  # a rollback needs no facts of other versions
+        if rollback is None:
+            raise
+        show_line(console, f"the versions cannot be listed: {error}")
     if data is not None or rollback is not None:
         _rewrite_reports(console, run)
 

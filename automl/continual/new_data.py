@@ -36,7 +36,7 @@ from automl.data.ingest.request import MissingColumn, Request
 from automl.data.ingest.split import LEAST_ROWS, SplitRows, check_enough, without_duplicates
 from automl.data.ingest.target import LEAST_OF_A_CLASS, about_case, numbers
 from automl.data.inputs import Array
-from automl.data.memory_map import read_prepared, write_prepared
+from automl.data.memory_map import read_array, read_prepared, write_prepared
 from automl.data.splits import Splits, held_out
 from automl.data.targets import Classes, Target, levels_of
 from automl.errors import UserError
@@ -198,7 +198,7 @@ def _not_in(
     example, by which it is recognised. ``first``: where to begin in each set; 0 if missing.
     """
     if times is not None:
-        return ~np.isin(times, np.load(folder / MOMENTS, allow_pickle=False))
+        return ~np.isin(times, read_array(folder / MOMENTS))
     view = Facts.read(folder).views.names[0]
     splits = read_prepared(folder / view)
     old = [
@@ -291,7 +291,7 @@ def unite(old: Path, new: NewData, out: Path, *, fits_valid: bool = False) -> in
         if groups is not None and new.groups is not None:
             np.save(out / GROUPS.format(part), np.concatenate([groups[kept[part]], new.groups[rows[part]]]))
     if new.moments is not None:
-        known = np.load(old / MOMENTS, allow_pickle=False)
+        known = read_array(old / MOMENTS)
         np.save(out / MOMENTS, np.union1d(known, new.moments))
     shutil.copytree(old / ENCODER_FOLDER, out / ENCODER_FOLDER)
     (out / OLD).write_text(json.dumps({part: len(kept[part]) for part in PARTS}) + "\n", encoding="utf-8")

@@ -79,12 +79,25 @@ class Versions:
         return RunFolder(place.targets / target).data if target else place.data
 
     def facts(self, number: int, target: str = "") -> dict[str, Any]:
-        """The content of an update's update.json, or its part on a target; empty for the run itself."""
+        """The content of an update's update.json, or its part on a target; empty for the run itself.
+
+        UserError if it is missing or damaged.
+        """
+        if number == 1:
+            return {}
         file = self.place(number) / FACTS
-        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        if not target:
-            return facts
-        return next((part for part in facts.get("targets", {}).values() if part["folder"] == target), {})
+        try:
+            facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            _ = facts["promoted"]
+            if not target:
+                return facts
+            return next((part for part in facts.get("targets", {}).values() if part["folder"] == target), {})
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            reason = "it is missing" if isinstance(error, FileNotFoundError) else error
+            first = "use an earlier version with --rollback and " if number <= self.current else ""
+            raise UserError(
+                f"{str(file)!r} is damaged ({reason}); copy it back, or {first}delete {str(file.parent)!r}"
+            ) from error
 
     @property
     def models(self) -> dict[int, Path]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.examples import Examples, Parts
+from automl.data.memory_map import read_array, reading
 from automl.data.tokens import BEGIN, END, PADDING
 from automl.data.vocabularies import Subwords, Symbols, Vocabulary, vocabulary_from_json
 
@@ -76,16 +77,17 @@ def write_pairs(pairs: Pairs, folder: Path) -> None:
 
 
 def read_pairs(folder: Path) -> Pairs:
-    """Read what write_pairs wrote."""
-    arrays = {name: np.load(folder / f"{name}.npy") for name in ARRAYS}
-    rest = json.loads((folder / REST).read_text(encoding="utf-8"))
-    return Pairs(
-        source=vocabulary_from_json(rest["source"]),
-        target=vocabulary_from_json(rest["target"]),
-        valid_wanted=[tuple(texts) for texts in rest["valid_wanted"]],
-        test_wanted=[tuple(texts) for texts in rest["test_wanted"]],
-        **arrays,
-    )
+    """Read what write_pairs wrote. Blocked, naming the file, if one is missing or damaged."""
+    arrays = {name: read_array(folder / f"{name}.npy") for name in ARRAYS}
+    with reading(folder / REST) as file:
+        rest = json.loads(file.read_text(encoding="utf-8"))
+        return Pairs(
+            source=vocabulary_from_json(rest["source"]),
+            target=vocabulary_from_json(rest["target"]),
+            valid_wanted=[tuple(texts) for texts in rest["valid_wanted"]],
+            test_wanted=[tuple(texts) for texts in rest["test_wanted"]],
+            **arrays,
+        )
 
 
 def one_or_more(texts: Sequence[str | tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -45,7 +45,10 @@ def written(way_out: str) -> Iterator[None]:
     except (StorageInternalError, SQLAlchemyError, OSError) as error:
         if is_disconnected(error):
             raise ConnectionLost(f"the connection to the study was lost ({reason(error)})") from error
-        raise UserError(f"cannot write the study ({reason(error)}); {way_out}") from error
+        said = reason(error)
+        if "locked" in said:
+            way_out = way_out.replace("free space", "close the program that has locked it")
+        raise UserError(f"cannot write the study ({said}); {way_out}") from error
 
 
 @contextmanager

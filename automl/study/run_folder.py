@@ -18,6 +18,10 @@ from automl.study.sqlite import sqlite_url
 
 RUNS_NAMED = 3  # maximum runs named in an error
 BEFORE = ".before"  # suffix of a folder's name while it is replaced
+REMOVED = (
+    "removed or renamed while the run was going on; start it again, or continue a renamed one with --resume --out "
+    "NEWNAME"
+)
 FULL = ("[Errno 28]", "[Errno 122]")  # no space left, and quota exceeded
 
 
@@ -84,7 +88,7 @@ class RunFolder:
     def check_is_there(self) -> None:
         """Raise UserError if the folder was removed during the run."""
         if not self.has_run:
-            raise UserError(f"the folder {str(self.path)!r} was removed while the run was going on; start it again")
+            raise UserError(f"the folder {str(self.path)!r} was {REMOVED}")
 
     def create(self, *, from_python: bool = False) -> None:
         """Create the folder. UserError if it is not empty."""
@@ -260,7 +264,7 @@ def replace_folder(place: Path, new: Path) -> None:
         new.rename(place)
     except FileNotFoundError:
         _put_back(before)
-        raise UserError(f"the folder {str(new)!r} was removed while the run was going on; start it again") from None
+        raise UserError(f"the folder {str(new)!r} was {REMOVED}") from None
     shutil.rmtree(before, ignore_errors=True)
 
 
@@ -275,7 +279,7 @@ def _put_back(before: Path) -> None:
 
 
 def write_atomic(file: Path, text: str) -> None:
-    """Replace a file atomically: readers see the old or the new content, never a part of it."""
+    """Replace a file atomically: readers see the old or the new content, never a part of it. An OSError names it."""
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         with aside.open("w", encoding="utf-8") as written:
@@ -283,6 +287,8 @@ def write_atomic(file: Path, text: str) -> None:
             written.flush()
             os.fsync(written.fileno())  # otherwise the file may be empty after a power failure
         aside.replace(file)
-    except BaseException:
+    except BaseException as error:
         aside.unlink(missing_ok=True)  # a partial file would keep a full disk full
+        if isinstance(error, OSError):
+            error.filename = str(file)  # a failed write names none
         raise

@@ -132,6 +132,9 @@ def _read(at: Location, kept: RDBStorage) -> tuple[Store, Study, dict[str, Any]]
 
 def _summary(at: Location, attributes: Mapping[str, Any]) -> dict[str, Any] | None:
     """The content of summary.json, or None without one; in PostgreSQL, the study has it. UserError if it is damaged."""
+    way_out = "write it again with --resume"
+    if at.folder is not None and at.folder.versions.is_dir():
+        way_out = "delete it, since an updated run cannot be resumed and does without"
     if at.folder is None:
         summary, where = attributes.get("summary"), f"the summary in {at}"
         if summary is None:
@@ -143,10 +146,10 @@ def _summary(at: Location, attributes: Mapping[str, Any]) -> dict[str, Any] | No
         except FileNotFoundError:
             return None
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{where} is damaged ({error}); write it again with --resume") from None
+            raise UserError(f"{where} is damaged ({error}); {way_out}") from None
     missing = [name for name in SUMMARY if not isinstance(summary, dict) or name not in summary]
     if missing:
-        raise UserError(f"{where} is damaged (it has no {missing[0]!r}); write it again with --resume")
+        raise UserError(f"{where} is damaged (it has no {missing[0]!r}); {way_out}")
     return dict(summary)
 
 

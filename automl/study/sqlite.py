@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SPECIAL = "?%#{}"  # in a URL or, the last two, in Optuna's template of one
 MAX_LOG_BYTES = 16_777_216  # the write-ahead log shrinks to this size after a long read has made it grow
+SECONDS_LOCKED = 60.0  # to wait for another program that has locked the database, such as a backup
 
 
 def sqlite_url(file: Path) -> str:
@@ -37,7 +38,7 @@ def open_sqlite(where: str) -> RDBStorage:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        storage = optuna.storages.RDBStorage(where)
+        storage = optuna.storages.RDBStorage(where, engine_kwargs={"connect_args": {"timeout": SECONDS_LOCKED}})
     except (SQLAlchemyError, ValueError) as error:
         raise UserError(f"cannot open the storage {where}: {reason(error)}") from None
 

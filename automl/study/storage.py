@@ -18,6 +18,7 @@ from automl.errors import UserError
 from automl.study.database_errors import reading, writing, written
 from automl.study.postgres import checked_url, open_storage, shown
 from automl.study.rows import TrialRows
+from automl.study.run_folder import REMOVED
 from automl.study.sqlite import open_sqlite
 from automl.study.trial import Asked, State, Told
 from strategies.base import Outcome, Proposal
@@ -203,7 +204,7 @@ class Store:
     def _transaction(self) -> Iterator[Connection]:
         file = self._storage.engine.url.database if self._is_sqlite else None
         if file and not Path(file).exists():  # SQLite would continue to write to the unlinked file
-            raise UserError(f"the study {file!r} was removed while it was in use, so the run ends; start it again")
+            raise UserError(f"the study {file!r} was {REMOVED}")
         with self._rows.transaction() as connection:
             yield connection
 

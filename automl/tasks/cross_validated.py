@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from automl.analysis.formatting import scored_on
 from automl.data.datasets.registry import load_data
 from automl.data.inputs import Array, Columns, Inputs, Texts
+from automl.data.memory_map import read_array
 from automl.data.splits import Splits, train_read
 from automl.data.targets import Target, levels_of
 from automl.metrics import METRICS, measure
@@ -120,7 +121,7 @@ class CrossValidated:
         from automl.data.ingest.prepare import FOLDS
 
         if self.max_epochs > 1:
-            return merged(np.load(Path(self.data) / FOLDS, allow_pickle=False), self.max_epochs)
+            return merged(read_array(Path(self.data) / FOLDS), self.max_epochs)
         splits = load_data(self.data_of(""), None)
         folds = np.full(len(splits.y_train) + len(splits.y_valid), NEVER, np.int8)
         folds[len(splits.y_train) :] = 0
@@ -135,7 +136,7 @@ class CrossValidated:
         file = Path(self.data) / OVERLAPS
         if self.max_epochs == 1 or not file.exists():
             return self.folds()
-        return merged(np.load(file, allow_pickle=False), self.max_epochs)
+        return merged(read_array(file), self.max_epochs)
 
     def weights(self, *parts: str) -> NDArray[np.float32] | None:
         """Row weights of the given sets, by default the training set, then the validation set.

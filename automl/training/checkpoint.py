@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from automl.errors import UserError
+from automl.errors import UserError, writes
 from automl.task import CheckpointDamaged
 
 if TYPE_CHECKING:
@@ -32,16 +32,17 @@ class CheckpointError(UserError):
 
 
 def write_checkpoint(folder: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
-    """Replace the folder's checkpoint atomically."""
+    """Replace the folder's checkpoint atomically. Blocked if there is no space for it."""
     from safetensors.torch import save_file  # slow to import, and a search only needs the file's name
 
-    folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f"{CHECKPOINT}.{os.getpid()}"
     # On a GPU the weights of a recurrent layer may be views of one buffer, which safetensors rejects.
     apart = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(record)
-    save_file(apart, aside, {"training": text, "checksum": _checksum(apart, text)})
-    aside.replace(folder / CHECKPOINT)
+    with writes(folder / CHECKPOINT):
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(apart, aside, {"training": text, "checksum": _checksum(apart, text)})
+        aside.replace(folder / CHECKPOINT)
 
 
 def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.errors import writes
 from automl.models.integrity import check_files, checksums
 from automl.models.learners.base import Learner
 from automl.study.run_folder import write_atomic
@@ -48,13 +49,14 @@ def places_to_fit(folder: Path, kind: type[Learner], n_folds: int) -> dict[Path,
 
 
 def write_model(learner: Learner, place: Path) -> None:
-    """Write a fitted model to a folder, replacing it."""
+    """Write a fitted model to a folder, replacing it. Blocked if there is no space for it."""
     aside = place.with_name(f"{place.name}.{os.getpid()}")
-    aside.mkdir(parents=True)
-    learner.save(aside)
-    (aside / CHECKSUMS).write_text(json.dumps(checksums(aside)) + "\n", encoding="utf-8")
-    shutil.rmtree(place, ignore_errors=True)
-    aside.rename(place)
+    with writes(place):
+        aside.mkdir(parents=True)
+        learner.save(aside)
+        (aside / CHECKSUMS).write_text(json.dumps(checksums(aside)) + "\n", encoding="utf-8")
+        shutil.rmtree(place, ignore_errors=True)
+        aside.rename(place)
 
 
 def check_model(place: Path) -> None:
@@ -70,13 +72,14 @@ def check_model(place: Path) -> None:
 
 
 def write_training(folder: Path, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any]) -> None:
-    """Write the arrays, then the record with their checksums."""
-    for name, array in arrays.items():
-        aside = folder / f"{name}.{os.getpid()}"
-        with aside.open("wb") as file:
-            np.save(file, array)
-        aside.replace(folder / name)
-    write_atomic(folder / RECORD, json.dumps({**record, "checksum": checksum(json.dumps(record).encode())}))
+    """Write the arrays, then the record with their checksums. Blocked if there is no space for them."""
+    with writes(folder):
+        for name, array in arrays.items():
+            aside = folder / f"{name}.{os.getpid()}"
+            with aside.open("wb") as file:
+                np.save(file, array)
+            aside.replace(folder / name)
+        write_atomic(folder / RECORD, json.dumps({**record, "checksum": checksum(json.dumps(record).encode())}))
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -104,6 +104,7 @@ class JobEnded:
     error: str | None = None  # one line
     traceback: str | None = None  # or the last output of a process that died
     fatal: bool = False  # an error the user can fix, and which every other trial would have too
+    blocked: bool = False  # and which is no training's fault, as a full disk: the run ends and can be resumed
     broken: bool = False  # the process cannot train again: after a GPU error, all later trainings fail
     scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, if requested
     lost: bool = False  # its process was killed or others left no room on its card: another attempt may succeed

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from automl.errors import Blocked
 from automl.study.run_folder import new_attempt, replace_folder
 from automl.task import TOO_SLOW
 from automl.tuning.jobs import MAX_RETRIES, EpochDone, Event, Job, JobEnded, LaneEnded, Restarted
@@ -89,6 +90,7 @@ def train_jobs(
     unfinished ones are trained alone, since one of them may be the cause. Each attempt has its own folder, which
     becomes the training's at its end. ``log``: called with starts, ends, restarts and retries; a training is identified
     by the name of its folder. ``most_seconds``: trainings that have not ended by then are dropped and count as failed.
+    Blocked if one ended for what is not its fault, such as a full disk.
     """
     end_at = math.inf if most_seconds is None else executor.now() + most_seconds
     run = _Run(jobs, executor, needless, log)
@@ -146,6 +148,9 @@ class _Run:
         elif isinstance(event, LaneEnded):
             self._end(event.lane, JobEnded(event.lane, event.seconds, event.error, scores=event.scores))
         elif isinstance(event, JobEnded):
+            if event.blocked:
+                self.drop_rest(str(event.error))  # what it has written in part would keep a full disk full
+                raise Blocked(event.error)
             self._job_ended(self._running.pop(event.key), event)
 
     def _job_ended(self, job: Job, event: JobEnded) -> None:

@@ -196,6 +196,7 @@ class ProcessExecutor(Executor):
         for worker in workers:
             assert worker.reader is not None
             worker.reader.join(timeout=1.0)
+            worker.trim_log()
 
     def processor_seconds(self) -> float:
         """CPU seconds of the current processes since each was started."""
@@ -268,6 +269,7 @@ class ProcessExecutor(Executor):
         index = self._workers.index(worker)
         worker.kill()
         kill_marked(MARK, worker.mark)
+        worker.trim_log()
         if worker.job is not None and worker.card is not None:
             self._admission.left(worker.card, worker.job.key)
         self._workers[index] = self._start(index)

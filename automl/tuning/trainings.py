@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl.errors import UserError
+from automl.errors import Blocked, UserError
 from automl.study.run_folder import TrialFolders
 from automl.study.run_log import RunLog
 from automl.study.study import Study
@@ -171,7 +171,7 @@ class OpenTrainings:
 
     def _job_ended(self, event: JobEnded) -> None:
         if event.fatal:
-            raise UserError(event.error)
+            raise Blocked(event.error) if event.blocked else UserError(event.error)
         pack = self.programs.pop(event.key, None)
         if pack is not None:
             self._program_ended(event, [trial for trial in pack if trial in self.running])

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.devices import crowd, forget_peak, peak_memory, return_memory, says_out_of_memory
-from automl.errors import UserError, abridged
+from automl.errors import Blocked, UserError, abridged
 from automl.task import CheckpointDamaged, Epoch, NoLoss, OutOfMemory, TrainingFailed, vary, with_valid, within
 from automl.tuning.descendants import kill_marked
 from automl.tuning.jobs import EpochDone, Event, Job, JobEnded, JobStarted, LaneEnded, Restarted, event_to_json
@@ -48,7 +48,7 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
     """
     start = time.perf_counter()
     error = trace = None
-    fatal = broken = out_of_memory = crowded = False
+    fatal = blocked = broken = out_of_memory = crowded = False
     scores: Mapping[str, float] = {}
     try:
         if job.lanes:
@@ -68,7 +68,7 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
         error = _one_line(failure)
         out_of_memory = says_out_of_memory(error)  # of a command, for example
     except UserError as failure:
-        error, fatal = str(failure), True
+        error, fatal, blocked = str(failure), True, isinstance(failure, Blocked)
     except MemoryError:  # of this machine, not of a card
         error, trace, out_of_memory = "out of memory", traceback.format_exc(), True
     except (KeyboardInterrupt, GeneratorExit):
@@ -81,7 +81,7 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
     error, trace = (None if text is None else abridged(text) for text in (error, trace))
     memory = None if out_of_memory or broken else _memory(task)  # a failed card no longer answers
     yield JobEnded(
-        job.key, time.perf_counter() - start, error, trace, fatal, broken, scores,
+        job.key, time.perf_counter() - start, error, trace, fatal, blocked, broken, scores,
         lost=crowded, out_of_memory=out_of_memory, memory=memory,
     )  # fmt: skip
 

@@ -103,7 +103,7 @@ class WorkerProcess:
         """Drop older output if there is too much. The process may append meanwhile, so that this appends as well."""
         if self.log is None or not self.log.exists() or self.log.stat().st_size <= MAX_LOG_BYTES:
             return
-        with self.log.open("a+b") as file:
+        with contextlib.suppress(OSError), self.log.open("a+b") as file:  # no reason to end a run
             file.seek(-(MAX_LOG_BYTES // 2), os.SEEK_END)
             end = file.read(MAX_LOG_BYTES)
             file.truncate(0)

@@ -36,7 +36,7 @@ from automl.data.ingest.split import (
 )
 from automl.data.ingest.target import Labelled, all_sentences, label
 from automl.data.inputs import Padded, Tokens
-from automl.data.memory_map import write_prepared
+from automl.data.memory_map import read_array, reading, write_prepared
 from automl.data.pairs import write_pairs
 from automl.data.splits import Splits
 from automl.data.targets import Quantiles, Target
@@ -74,7 +74,7 @@ class Facts:
 
     @classmethod
     def read(cls, folder: Path) -> Facts:
-        """The facts of a folder written by ``prepare``. UserError if it was removed."""
+        """The facts of a folder written by ``prepare``. UserError if it was removed or is damaged."""
         try:
             content = (folder / FACTS).read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -82,8 +82,9 @@ class Facts:
                 f"the prepared data of the run are missing: there is no {FACTS} in {str(folder)!r}; copy the folder "
                 "back, or start a new run"
             ) from None
-        given = json.loads(content)
-        return cls(**given | {"views": Views(**given["views"])})
+        with reading(folder / FACTS):
+            given = json.loads(content)
+            return cls(**given | {"views": Views(**given["views"])})
 
     def metric(self, asked: str | None) -> str:
         """The requested metric, or the default. UserError if it does not fit the target."""
@@ -190,7 +191,7 @@ def groups_of(folder: Path, *parts: str) -> NDArray[np.uint64] | None:
 def _of_parts(folder: Path, name: str, parts: Sequence[str]) -> NDArray[Any] | None:
     if not (folder / name.format(parts[0])).exists():
         return None
-    return np.concatenate([np.load(folder / name.format(part), allow_pickle=False) for part in parts])
+    return np.concatenate([read_array(folder / name.format(part)) for part in parts])
 
 
 def group_hashes(groups: NDArray[Any]) -> NDArray[np.uint64]:

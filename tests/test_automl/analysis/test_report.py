@@ -21,7 +21,7 @@ from automl.analysis.explanation import Explanation, explain
 from automl.analysis.formatting import at_resolution, failed_in_words, resolution, shown_range
 from automl.analysis.plot_style import is_best
 from automl.analysis.report import write_report
-from automl.analysis.sentences import commonest_error, headline
+from automl.analysis.sentences import commonest_error, contenders_in_words, headline
 from automl.analysis.tables import compare_configs, facts, final_rows
 from automl.api import tune
 from automl.cli.report import save_png
@@ -86,6 +86,14 @@ def final_of(chosen, default, split="test", metric="loss"):
         "metric": metric, "split": split, "chosen": chosen, "default": default, "kept": "chosen", "baseline": None,
         "seeds": [1, 2, 3][: max(len(chosen), len(default))], "any_seed": [], "errors": [], "contenders": [],
     }  # fmt: skip
+
+
+def test_of_a_final_in_which_all_failed_no_contender_was_the_best():
+    contenders = [{"trial": number, "validation": [None], "any_seed": False} for number in (4, 6)]
+    final = final_of([None], [None]) | {"trial": 6, "contenders": contenders}
+    assert contenders_in_words({"final": final}) == (
+        "Every training of the final's 2 contenders failed: the chosen config, of trial 6, is the best of the search."
+    )
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from processes import command
@@ -119,6 +120,16 @@ def test_a_command_whose_output_is_closed_goes_on_to_its_end(place, server, name
         assert len((place / "predictions.csv").read_text().splitlines()) == 143
     elif name == "update":
         assert (place / "run" / "versions").is_dir()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--list"]])
+def test_output_that_does_not_fit_on_the_disk_is_one_line(arguments):
+    with Path("/dev/full").open("w") as full:
+        shown = subprocess.run(
+            [sys.executable, "-m", "automl", *arguments], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    line = "automl: No space left on device: 'standard output'; free space and try again\n"
+    assert (shown.returncode, shown.stderr) == (2, line)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--list"], ["data", "list"]])

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -14,12 +13,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from processes import invoke
 from sklearn.datasets import load_diabetes
+from small_files import files_of_at_most
 
 from automl.cli import main
-from automl.cli.exit_codes import run_command
+from automl.cli.exit_codes import call, run_command
 from automl.cli.pipeline import new_folder
 from automl.errors import UserError
 from automl.space.parse import load_space
@@ -577,15 +578,29 @@ def test_a_second_ctrl_c_ends_the_run_at_once(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_step_whose_checkpoint_does_not_fit_is_trained_again(tmp_path):
+    load_diabetes(as_frame=True).frame.to_csv(tmp_path / "mine.csv", index=False)
+    options = [
+        "--data", tmp_path / "mine.csv", "--target", "target", "--model", "random_forest", "--strategy", "random",
+        "--trials", 2, "--workers", 1, "--final-seeds", 0, "--no-learn",
+    ]  # fmt: skip
+    with files_of_at_most(1_500_000):
+        _, err = run(*options, "--out", tmp_path / "full", code=2)
+    assert re.fullmatch(
+        r"automl: cannot write '.*/checkpoint\.safetensors' \(File too large\); free space and try again with --resume "
+        rf"--out {tmp_path}/full\n",
+        err,
+    )
+    run("--resume", "--out", tmp_path / "full")
+    run(*options, "--out", tmp_path / "straight")
+    assert facts(tmp_path / "full") == facts(tmp_path / "straight")
+
+
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_run_can_go_on(mine, tmp_path):
-    """Stood in for by a limit on the size of files, which fails writes in the same way."""
     folder = tmp_path / "run"
-
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-    _, err = run(*mine, "--strategy", "random", "--trials", 400, "--out", folder, code=2, preexec_fn=small_files)
+    with files_of_at_most(1_500_000):
+        _, err = run(*mine, "--strategy", "random", "--trials", 400, "--out", folder, code=2)
     assert "cannot write the study" in err
     assert "--resume" in err
     assert "Traceback" not in err
@@ -628,6 +643,18 @@ def test_a_hung_trial_fails_alone(tmp_path):
     )  # fmt: skip
     states = {(state, config["x"] > 2) for _, config, _, state, _ in facts(tmp_path / "run")}
     assert states == {("complete", False), ("failed", True)}
+
+
+def test_an_eof_error_is_no_ctrl_c():
+    """Which typer takes it for."""
+    app = typer.Typer()
+
+    @app.command()
+    def ends() -> None:
+        raise EOFError("No data left in file")
+
+    with pytest.raises(EOFError, match="No data left"):
+        call(app, [])
 
 
 def test_list_names_every_strategy_and_task():
@@ -681,7 +708,7 @@ def test_a_folder_that_is_removed_while_the_run_goes_on_ends_it_with_one_line(tm
         "--command", command, "--space", tmp_path / "space.yaml", "--strategy", "random", "--trials", 3,
         "--workers", 1, "--final-seeds", 2, "--out", folder, "--no-learn", code=2,
     )  # fmt: skip
-    assert "was removed while" in errors
+    assert "was removed or renamed while" in errors
     assert errors.count("\n") == 1
 
 

@@ -5,7 +5,9 @@ import json
 import shutil
 
 import pytest
+from processes import invoke
 
+import automl
 from automl.cli.update import _despite_the_test
 from automl.continual.versions import Versions
 from automl.deployment.model_card import CARD
@@ -131,7 +133,7 @@ def test_an_update_starts_from_the_versions_that_the_one_in_use_was_built_on(tmp
         writing = versions.begin()
         if is_promoted:
             (writing / "model").mkdir()
-        versions.finish(writing, {"built_on": built_on, "options": options})
+        versions.finish(writing, {"promoted": is_promoted, "built_on": built_on, "options": options})
     assert (versions.numbers, versions.current, list(versions.models)) == ([1, 2, 3, 4], 4, [1, 2, 4])
     versions.use(2)
     assert [(each["number"], each["in_use"]) for each in versions.history()] == [
@@ -142,3 +144,31 @@ def test_an_update_starts_from_the_versions_that_the_one_in_use_was_built_on(tmp
     assert lineage.data == versions.data(2)
     assert lineage.tried == [versions.data(3), versions.data(4)]
     assert versions.lineage({"tolerance": 0.5}).tried == []
+
+
+def test_a_run_without_a_model_has_no_version(tmp_path):
+    run = tmp_path / "run"
+    automl.tune(lambda config: config["x"], {"x": {"float": [0, 1]}}, strategy="random", n_trials=1, study=run)
+    for options in ([], ["--rollback", 1]):
+        with pytest.raises(UserError, match="has no model: continue it with --resume"):
+            invoke("update", run, *options)
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", '{"promoted": tr', None])
+def test_a_version_whose_facts_are_damaged_is_one_line_and_another_can_be_used(content, tmp_path):
+    run = tmp_path / "run"
+    automl.tune(lambda config: config["x"], {"x": {"float": [0, 1]}}, strategy="random", n_trials=1, study=run)
+    versions = Versions(RunFolder(run))
+    versions.finish(prepared_version(RunFolder(run)), {"promoted": True})
+    file = run / "versions" / "2" / "update.json"
+    file.unlink() if content is None else file.write_text(content)
+    line = rf"'{file}' is damaged \(.*\); copy it back, or use an earlier version with --rollback and delete '{run}/"
+    for name in ("update", "report"):
+        with pytest.raises(UserError, match=line):
+            invoke(name, run)
+    assert versions.current == 2
+    said = invoke("update", run, "--rollback", 1)
+    assert said.startswith("version 1 is now in use\nthe versions cannot be listed: ")
+    assert versions.current == 1
+    shutil.rmtree(file.parent)
+    assert "version 1" in invoke("update", run)

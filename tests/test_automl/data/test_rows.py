@@ -1,6 +1,7 @@
 """What learners read of texts and images: counts of n-grams, gradients and colours."""
 
 import numpy as np
+import pytest
 from scipy.sparse import hstack
 from sklearn.feature_extraction.text import CountVectorizer
 
@@ -11,6 +12,7 @@ from automl.data.rows import as_rows, image_features
 from automl.data.splits import Splits
 from automl.data.targets import Classes
 from automl.data.words import WORD
+from automl.errors import Blocked
 
 TEXTS = ["The cat saw the cat", "a dog saw a cat!", "Ça va\tbien :)", "", "x", "👍👍 दिन है", "👎 दान C++"]
 
@@ -45,6 +47,23 @@ def test_prepared_texts_are_read_as_they_were_written(tmp_path):
     assert found.x_valid.tolist() == TEXTS[:2]
     assert len(found.x_test) == 0
     assert found.inputs == Texts()
+
+
+@pytest.mark.parametrize("name", ["x_train.npy", "x_train.ends.npy", "y_test.npy", "rules.json"])
+def test_damaged_prepared_data_are_named_in_one_line(tmp_path, name):
+    x, y = text_array([*TEXTS, "日本"]), np.zeros(6, np.int64)
+    write_prepared(Splits(x, y, x, y, x, y, Texts(), Classes(("a", "b"))), tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    for content in (b"", whole[: len(whole) - 9], b"garbage", b"[1]"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(
+            Blocked, match=rf"^'{tmp_path / name}' is damaged \(.+\); copy it back, or start a new run$"
+        ):
+            read_prepared(tmp_path)
+    if "ends" not in name:  # without it, they are no texts
+        (tmp_path / name).unlink()
+        with pytest.raises(Blocked, match=rf"^'{tmp_path / name}' is missing; copy it back, or start a new run$"):
+            read_prepared(tmp_path)
 
 
 def test_only_gaps_that_training_rows_do_not_have_are_filled():

@@ -129,7 +129,7 @@ def test_a_folder_is_replaced_as_a_whole_even_if_the_last_attempt_was_killed_in_
 
 def test_a_new_folder_that_was_removed_leaves_the_old_one(tmp_path):
     (tmp_path / "model").mkdir()
-    with pytest.raises(UserError, match="was removed while the run was going on"):
+    with pytest.raises(UserError, match="was removed or renamed while the run was going on"):
         replace_folder(tmp_path / "model", tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

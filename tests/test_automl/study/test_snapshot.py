@@ -71,3 +71,8 @@ def test_a_damaged_summary_is_one_line(ended, tmp_path, content):
     with pytest.raises(UserError, match=r"summary\.json' is damaged \(.*\); write it again with --resume"):
         read_run(folder)
     assert len(look(RunFolder(folder)).study.trials) == 30
+    (folder / "versions").mkdir()  # an updated run is not resumed
+    with pytest.raises(UserError, match=r"summary\.json' is damaged \(.*\); delete it, since"):
+        read_run(folder)
+    (folder / "summary.json").unlink()
+    assert read_run(folder)[1]["n_trials"] == 30

@@ -1,15 +1,17 @@
 """The rows of a study against those that Optuna's own storage writes."""
 
-import resource
+import sqlite3
 import threading
 
 import optuna
 import pytest
+from small_files import files_of_at_most
 from sqlalchemy import Engine, MetaData, NullPool, create_engine, event
 
 import automl
 from automl.errors import UserError
 from automl.space.parse import load_space
+from automl.study import sqlite
 from automl.study import storage as stored
 from automl.study.postgres import LeaderConnection, checked_url
 from automl.study.run_folder import RunFolder
@@ -152,17 +154,27 @@ def test_a_trial_takes_seven_statements_in_two_transactions(tmp_path, monkeypatc
 
 
 def test_settings_that_do_not_fit_on_the_disk_are_one_line(tmp_path):
-    """Stood in for by a limit on the size of files, which fails writes in the same way."""
     store = Store.create(sqlite_url(tmp_path / "study.db"), SPACE, {"task": "t"})
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
-    try:
+    with files_of_at_most(200_000):
         with pytest.raises(UserError, match=r"cannot write the study .*; earlier results are safe: free space and"):
             store.change_settings({"task": "t" * 500_000})
         with pytest.raises(UserError, match=r"cannot write the study .*; free space and start the run again"):
             Store.create(sqlite_url(tmp_path / "other.db"), SPACE, {"task": "t" * 500_000})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_lock_of_another_program_is_waited_for_and_named(tmp_path, monkeypatch):
+    url = sqlite_url(tmp_path / "study.db")
+    store = Store.create(url, SPACE, {"task": "t"})
+    with store._storage.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
+    monkeypatch.setattr(sqlite, "SECONDS_LOCKED", 0.05)
+    store = Store.open(url, SPACE)
+    with sqlite3.connect(tmp_path / "study.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UserError, match=r"\(database is locked\); .* close the program that has locked it and"):
+            store.record(ended=None)
+        other.execute("COMMIT")
+    store.record(ended=None)
 
 
 def test_a_trial_that_another_program_adds_to_the_study_is_left_alone(tmp_path):

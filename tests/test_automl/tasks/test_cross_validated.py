@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes, load_wine
+from small_files import files_of_at_most
 
 from automl.data.datasets.registry import load_data
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
-from automl.errors import UserError
+from automl.errors import Blocked, UserError
 from automl.metrics import best_threshold, loss_of, measure
 from automl.models.learners.early_stopping import USEFUL_ROUNDS
 from automl.runs.configure import with_folds
@@ -115,6 +116,14 @@ def test_a_damaged_checkpoint_is_found(half_done, tmp_path, damage):
     with pytest.raises(CheckpointDamaged, match="is damaged") as error:
         list(task.train(config, seed=0, epochs=2, checkpoint=place, device="cpu"))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("most", [500, 20_000])  # of the predictions, and of the model
+def test_files_that_do_not_fit_on_the_disk_are_no_failure_of_the_training(wine, tmp_path, most):
+    task = cross_validated(wine, 2, None, "log_loss")
+    options = {"seed": 0, "epochs": 3, "checkpoint": tmp_path / "trial", "device": "cpu"}
+    with files_of_at_most(most), pytest.raises(Blocked, match=r"cannot write '.*' \(.*\); free space and try again"):
+        list(task.train(preset(task, "extra_trees"), **options))
 
 
 def test_a_training_that_was_killed_between_its_two_files_goes_on(half_done, tmp_path):

@@ -242,6 +242,23 @@ def test_of_the_log_of_a_training_that_prints_much_the_end_is_kept(tmp_path, mon
         assert 5_000 <= len(log) <= 10_000
 
 
+@pytest.mark.parametrize("dies", [False, True])
+def test_the_log_of_a_process_that_has_ended_is_cut_too(tmp_path, monkeypatch, dies):
+    monkeypatch.setattr(worker_process, "MAX_LOG_BYTES", 10_000)
+    monkeypatch.setattr(process_executor, "SECONDS_BETWEEN_TRIMS", 1e9)
+
+    def talks(config):
+        print("a" * 50_000, flush=True)
+        if dies:
+            __import__("os")._exit(1)
+        return 0.5
+
+    with ProcessExecutor(task(talks), 1, logs=tmp_path) as executor:
+        run(executor, job())
+        assert (tmp_path / "worker-0.log").stat().st_size < 10_000 or not dies
+    assert (tmp_path / "worker-0.log").stat().st_size < 10_000
+
+
 @pytest.mark.parametrize("parallel", [False, True])
 def test_a_stopped_job_ends_after_its_epoch(parallel):
     def endless(config):

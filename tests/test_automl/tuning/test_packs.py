@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from automl.errors import Blocked
 from automl.space.parse import load_space
 from automl.study.trial import Trial
 from automl.task import Epoch, TrainingFailed
@@ -55,6 +56,8 @@ class Lined:
                     yield lane.key, Epoch(number, lane.config["x"] + lane.seed % 7, {"alone": 0.0}, 0.5)
             if self.breaks == "dies":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if self.breaks == "has no space":
+                raise Blocked("cannot write")
             if self.breaks == "sleeps":
                 time.sleep(0.4)
             if self.breaks == "raises":
@@ -127,6 +130,13 @@ def test_a_final_in_lanes_has_the_results_of_one_without(executor, tmp_path):
 def test_a_lane_that_fails_has_failed_alone(tmp_path):
     found = final(Lined(), SerialExecutor(Lined()), tmp_path / "final", xs=(0.5, 0.95), n_seeds=2)
     assert [(t.trial, t.error) for t in found] == [(0, None)] * 2 + [(None, None)] * 2 + [(1, "too large")] * 2
+
+
+def test_a_final_without_space_for_its_files_drops_no_contender_but_ends(tmp_path):
+    task = Lined("has no space")
+    with pytest.raises(Blocked, match="cannot write"):
+        final(task, ProcessExecutor(task, 1), tmp_path / "final")
+    assert not list((tmp_path / "final").iterdir())
 
 
 @pytest.mark.parametrize("breaks", ["dies", "raises"])

@@ -1,6 +1,7 @@
 """What a worker says, and when: that a training begins, and how it ends."""
 
 import base64
+import errno
 import json
 import os
 import queue
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import pytest
 from processes import invoke
+from small_files import files_of_at_most
 
 import automl
 from automl.space.parse import load_space
 from automl.task import Epoch, OutOfMemory
 from automl.tasks.function import as_task
+from automl.training.checkpoint import CHECKPOINT, write_checkpoint
 from automl.tuning import worker
 from automl.tuning.jobs import EpochDone, Job, JobEnded, JobStarted
 from automl.tuning.packs import together
@@ -78,6 +81,27 @@ class FailsInItsTest(Plain):
 
     def test(self, checkpoint, device):
         raise RuntimeError(self.error)
+
+
+@dataclass(frozen=True)
+class Saves(Plain):
+    """Writes a checkpoint of 80 kB."""
+
+    def train(self, config, *, checkpoint, **options):
+        import torch
+
+        yield Epoch(1, 0.5, {}, 0.1)
+        write_checkpoint(checkpoint, {"weights": torch.zeros(20_000)}, {})
+
+
+def test_a_full_disk_is_no_failure_of_the_training_whose_checkpoint_does_not_fit(tmp_path):
+    with files_of_at_most(50_000):
+        found = end_of(Saves(), folder=str(tmp_path / "trial"))
+    place = tmp_path / "trial" / CHECKPOINT
+    assert found.error == f"cannot write {str(place)!r} (File too large); free space and try again"
+    assert (found.fatal, found.blocked) == (True, True)
+    of_the_user = end_of(raising(OSError(errno.ENOSPC, "No space left on device")))
+    assert (of_the_user.error, of_the_user.fatal) == ("OSError: [Errno 28] No space left on device", False)
 
 
 @pytest.mark.parametrize(
