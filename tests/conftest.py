@@ -14,8 +14,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(autouse=True)
 def _knows_nothing(monkeypatch, tmp_path_factory, request):
     """No test reads or writes what this machine's user has learnt, or what another test has."""
-    folder = tmp_path_factory.getbasetemp() / "knowledge" / f"{abs(hash(request.node.nodeid)):x}"
-    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(folder))
+    folder = tmp_path_factory.getbasetemp() / "past-studies" / f"{abs(hash(request.node.nodeid)):x}"
+    monkeypatch.setenv("AUTOML_PAST_STUDIES", str(folder))
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from automl.study.run_folder import RunFolder
     from automl.study.study import Study
 
-SHIPPED = Path(__file__).with_name("knowledge_data")  # written by python -m benchmarks.experiments.publish_knowledge
+SHIPPED = Path(__file__).with_name("shipped_studies")  # written by python -m benchmarks.experiments.publish_studies
 MIN_TRIALS = 5  # finished trials that a run needs to be kept
 
 Prior = Literal["none", "shipped", "all"]
@@ -32,9 +32,9 @@ Prior = Literal["none", "shipped", "all"]
 
 
 def user_folder() -> Path:
-    """The folder of the user's own studies: $AUTOML_KNOWLEDGE, or in the platform's data folder."""
-    given = os.environ.get("AUTOML_KNOWLEDGE")
-    return Path(given) if given else Path(user_data_dir("automl")) / "knowledge"
+    """The folder of the user's own studies: $AUTOML_PAST_STUDIES, or in the platform's data folder."""
+    given = os.environ.get("AUTOML_PAST_STUDIES")
+    return Path(given) if given else Path(user_data_dir("automl")) / "past-studies"
 
 
 def which_prior(asked: str | None, strategy: str | None) -> Prior:

@@ -69,7 +69,7 @@ and the others are worse or less likely. What remains is **not known yet**, as i
 fewer than {FEWEST} units nothing is said of other tasks. How many would decide is estimated by repeating those seen.
 The p-values of Friedman's test, and of Wilcoxon's with Holm's correction, are in
 [{{name}}-tests.csv]({{name}}-tests.csv).
-No strategy used knowledge from other tasks.
+No strategy used studies of other tasks.
 """
 
 HOURS = """Core-hours of the strategies' own computation, as measured, and of trainings that were run, not looked up:

@@ -107,7 +107,7 @@ def test_the_main_job(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt_when_asked(tmp_path, monkeypatch):
-    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(tmp_path / "knowledge"))
+    monkeypatch.setenv("AUTOML_PAST_STUDIES", str(tmp_path / "past-studies"))
     (tmp_path / "mine.py").write_text("def f(config): return (config['x'] - 1) ** 2 + config['y']\n")
     (tmp_path / "space.yaml").write_text("x: {float: [-5, 5], default: 4}\ny: {float: [0, 9], default: 9}\n")
     common = [
@@ -121,7 +121,7 @@ def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt_when_asked(tm
         1,
     ]
     out, _ = run(*common, "--trials", 40, "--out", tmp_path / "first")
-    [file] = (tmp_path / "knowledge").iterdir()
+    [file] = (tmp_path / "past-studies").iterdir()
     assert f"past study   {file}" in out
     assert "starts from" not in out
 
@@ -131,9 +131,9 @@ def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt_when_asked(tm
     second = facts(tmp_path / "second")
     assert second[1][2][0] <= summaries[0]["best"]["loss"] + 0.1  # at once where the first run got to
     assert summaries[1]["settings"]["prior"] == [{"config": second[1][1], "study": f"{tmp_path}/mine.py:f"}]
-    assert len(list((tmp_path / "knowledge").iterdir())) == 1
+    assert len(list((tmp_path / "past-studies").iterdir())) == 1
 
-    (tmp_path / "knowledge" / "0.json").write_text("{")
+    (tmp_path / "past-studies" / "0.json").write_text("{")
     out, _ = run(*common, "--trials", 6, "--out", tmp_path / "third", "--no-learn")
     assert "starts from" not in out
     assert "is ignored" not in out  # nothing was read
@@ -143,21 +143,21 @@ def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt_when_asked(tm
     out, _ = run("--out", tmp_path / "second", "--resume", "--trials", 13)  # it has its prior, and keeps not learning
     assert "starts from the default configuration, 1 configuration recommended by past studies" in out
     assert facts(tmp_path / "second")[:12] == second
-    assert [path.name for path in (tmp_path / "knowledge").iterdir()] == ["0.json"]
+    assert [path.name for path in (tmp_path / "past-studies").iterdir()] == ["0.json"]
 
 
 @pytest.mark.slow
 def test_a_named_strategy_repeats_itself_whatever_ran_in_between(tmp_path, monkeypatch):
-    """The run in between leaves knowledge of the very task, which ``auto`` then starts from by itself."""
-    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(tmp_path / "knowledge"))
+    """The run in between leaves a study of the very task, which ``auto`` then starts from by itself."""
+    monkeypatch.setenv("AUTOML_PAST_STUDIES", str(tmp_path / "past-studies"))
     (tmp_path / "mine.py").write_text(OBJECTIVE)
     (tmp_path / "space.yaml").write_text(SPACE)
     common = ["--task", f"{tmp_path}/mine.py:curve", "--space", tmp_path / "space.yaml", "--epochs", 5, "--workers", 1]
     common += ["--seed", 3, "--final-seeds", 0]
     run(*common, "--trials", 10, "--strategy", "bo+asha", "--out", tmp_path / "first", "--no-learn")
-    assert not (tmp_path / "knowledge").exists()
+    assert not (tmp_path / "past-studies").exists()
     run(*common, "--trials", 30, "--strategy", "random", "--out", tmp_path / "between")
-    assert len(list((tmp_path / "knowledge").iterdir())) == 1
+    assert len(list((tmp_path / "past-studies").iterdir())) == 1
     out, _ = run(*common, "--trials", 10, "--strategy", "bo+asha", "--out", tmp_path / "second")
     assert "past studies" not in out
     assert facts(tmp_path / "second") == facts(tmp_path / "first")
@@ -167,14 +167,14 @@ def test_a_named_strategy_repeats_itself_whatever_ran_in_between(tmp_path, monke
 
 
 @pytest.mark.slow
-def test_a_damaged_file_of_knowledge_is_told_and_knowledge_that_cannot_be_kept_too(mine, tmp_path, monkeypatch):
-    folder = tmp_path / "knowledge"
+def test_a_damaged_past_study_is_told_and_one_that_cannot_be_kept_too(mine, tmp_path, monkeypatch):
+    folder = tmp_path / "past-studies"
     folder.mkdir()
     (folder / "0.json").write_text("{")
-    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(folder))
+    monkeypatch.setenv("AUTOML_PAST_STUDIES", str(folder))
     out, _ = run(*mine, "--trials", 2, "--out", tmp_path / "a")
     assert "0.json' is ignored" in out
-    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(folder / "0.json"))  # a file where a folder should be
+    monkeypatch.setenv("AUTOML_PAST_STUDIES", str(folder / "0.json"))  # a file where a folder should be
     out, _ = run(*mine, "--learn", "--trials", 12, "--out", tmp_path / "b")
     assert "the result cannot be kept for later searches" in out
 

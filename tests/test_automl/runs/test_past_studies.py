@@ -125,7 +125,7 @@ def test_two_processes_add_at_once():
 
 
 def test_the_shipped_studies_are_what_learn_makes_of_the_recorded_trainings(tmp_path):
-    from benchmarks.experiments.publish_knowledge import main
+    from benchmarks.experiments.publish_studies import main
     from benchmarks.suites.recorded import FOLDER
 
     main(FOLDER, tmp_path)

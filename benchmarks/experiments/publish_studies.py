@@ -1,4 +1,4 @@
-"""Ship the recorded trainings as past studies: ``python -m benchmarks.experiments.publish_knowledge``."""
+"""Ship the recorded trainings as past studies: ``python -m benchmarks.experiments.publish_studies``."""
 
 from __future__ import annotations
 
