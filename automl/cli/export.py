@@ -1,4 +1,4 @@
-"""A run's model as an ONNX file, or one for each of several targets: ``automl export RUN --onnx --out model.onnx``."""
+"""A run's model as an ONNX file, or one for each of several targets: ``automl export RUN --out model.onnx``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or of its model.")],
-    onnx: Annotated[bool, typer.Option("--onnx", help="Export to ONNX, the only format.")] = False,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="To ONNX: the default, and the only format.", show_default=False)
+    ] = True,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -26,8 +28,6 @@ def export(
     ] = None,
 ) -> None:
     """Export a run's model to ONNX, and check that both predict the same."""
-    if not onnx:
-        raise UserError("no export format given; add --onnx")
     if out is not None and not out.resolve().parent.is_dir():
         raise UserError(f"--out must be in an existing folder, got {str(out)!r}")
     for package in ("onnx", "onnxruntime"):
