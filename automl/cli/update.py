@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from automl.continual import SEARCHED, TOLERANCE
-from automl.errors import UserError
+from automl.errors import UserError, writes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,13 +66,14 @@ def update(
         effort = UpdateOptions(search, tolerance, n_workers=workers or default_workers("cpu"))
         bring_up_to_date = update_all if several else update_one
         try:
-            bring_up_to_date(folder, data, effort, say=lambda line: show_line(console, line))
+            with writes(run):
+                bring_up_to_date(folder, data, effort, say=lambda line: show_line(console, line))
         except TooFewNew as reason:  # no error: an update every night finds none on most
             show_line(console, str(reason))
             return
     versions = Versions(folder)
     if rollback is not None:
-        with folder.locked():
+        with folder.locked(), writes(run):
             versions.recover()
             known = versions.current == rollback
             if not known:
