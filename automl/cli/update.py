@@ -73,12 +73,7 @@ def update(
             return
     versions = Versions(folder)
     if rollback is not None:
-        with folder.locked(), writes(run):
-            versions.recover()
-            known = versions.current == rollback
-            if not known:
-                versions.use(rollback)
-        show_line(console, f"version {rollback} is {'already' if known else 'now'} in use")
+        _roll_back(console, versions, rollback)
     try:
         _show(console, run)
         for line in _despite_the_test(versions):
@@ -89,6 +84,19 @@ def update(
         show_line(console, f"the versions cannot be listed: {error}")
     if data is not None or rollback is not None:
         _rewrite_reports(console, run)
+
+
+def _roll_back(console: Console, versions: Versions, number: int) -> None:
+    """Make a version the current one."""
+    from automl.cli.terminal import show_line
+
+    folder = versions.folder
+    with folder.locked(), writes(folder.path):
+        versions.recover()
+        known = versions.current == number
+        if not known:
+            versions.use(number)
+    show_line(console, f"version {number} is {'already' if known else 'now'} in use")
 
 
 def _rewrite_reports(console: Console, run: Path) -> None:
