@@ -35,7 +35,8 @@ def lack_of_space(error: BaseException) -> str | None:
 
 @contextmanager
 def writes(place: Path) -> Iterator[None]:
-    """Raise Blocked if there is no space for a file or folder that is written within the context."""
+    """Raise Blocked if there is no space for a file or folder that is written within the context. The error names
+    ``place`` if it does not know the file itself."""
     try:
         yield
     except UserError:
@@ -44,7 +45,8 @@ def writes(place: Path) -> Iterator[None]:
         reason = lack_of_space(error)
         if reason is None:
             raise
-        raise Blocked(f"cannot write {str(place)!r} ({reason}); {TRY_AGAIN}") from error
+        file = str(getattr(error, "filename", None) or place)
+        raise Blocked(f"cannot write {file!r} ({reason}); {TRY_AGAIN}") from error
 
 
 def whole(name: str, value: Any, least: int) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from automl.errors import UserError, install_command
+from automl.errors import UserError, install_command, writes
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -34,7 +34,8 @@ def export(
         if importlib.util.find_spec(package) is None:
             raise UserError(f"ONNX needs the package {package}; install it with: {install_command('onnx')}")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # tracing warns about shapes, which the check covers
-    write_onnx(run, out)
+    with writes(out or Path.cwd()):
+        write_onnx(run, out)
 
 
 def write_onnx(run: Path, out: Path | None) -> None:

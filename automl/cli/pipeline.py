@@ -22,7 +22,7 @@ from automl.analysis.formatting import failed_in_words
 from automl.analysis.sentences import commonest_error
 from automl.cli.live_table import LiveTable
 from automl.cli.terminal import OTHERS_GO_ON, show_line, show_paths, show_summary
-from automl.errors import TRY_AGAIN, Blocked, UserError, lack_of_space
+from automl.errors import TRY_AGAIN, Blocked, UserError, lack_of_space, writes
 from automl.runs.final import Final, has_final, train_all
 from automl.runs.final_model import check_can_keep
 from automl.runs.outputs import Outputs, about_run
@@ -222,15 +222,12 @@ def _write_first(console: Console, outputs: Outputs) -> Mapping[str, Any]:
 def _full_disk_says_how_to_go_on(folder: RunFolder) -> Iterator[None]:
     """Turn errors for lack of space into a UserError with the option that continues the run."""
     try:
-        yield
-    except Exception as error:  # libraries have errors of their own
-        reason = lack_of_space(error)
-        is_said = isinstance(error, UserError) and not isinstance(error, Blocked)
-        if reason is None or is_said or not folder.has_run or folder.starting.exists():
+        with writes(folder.path):
+            yield
+    except Blocked as error:
+        if not str(error).endswith(TRY_AGAIN) or not folder.has_run or folder.starting.exists():
             raise
-        place = getattr(error, "filename", None) or folder.path
-        said = str(error) if isinstance(error, Blocked) else f"cannot write {str(place)!r} ({reason}); {TRY_AGAIN}"
-        raise UserError(f"{said} with --resume --out {shlex.quote(str(folder.path))}") from error
+        raise UserError(f"{error} with --resume --out {shlex.quote(str(folder.path))}") from error
 
 
 def new_folder(name: str, *about: Any) -> Path:

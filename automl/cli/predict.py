@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automl.errors import UserError, abridged
+from automl.errors import UserError, abridged, writes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +54,7 @@ def predict(
     aside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         with (
+            writes(out),
             aside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,  # names need no UTF-8
             console.status("predicting") as status,
         ):

@@ -14,6 +14,7 @@ from automl.data.ingest.data_report import Report, show_report
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.read_table import reading_watched
 from automl.data.ingest.request import Request
+from automl.errors import writes
 from automl.study.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ def prepared_for(request: Request | None, out: Path | None, console: Console) ->
     folder = scratch / "data"
     with terminable():
         try:
-            scratch.mkdir(mode=0o700)
-            show_report(console, _prepare_watched(request, folder, console))
+            with writes(place):
+                scratch.mkdir(mode=0o700)
+                report = _prepare_watched(request, folder, console)
+            show_report(console, report)
             yield folder
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from automl.continual import SEARCHED, TOLERANCE
-from automl.errors import UserError
+from automl.errors import UserError, writes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,18 +66,14 @@ def update(
         effort = UpdateOptions(search, tolerance, n_workers=workers or default_workers("cpu"))
         bring_up_to_date = update_all if several else update_one
         try:
-            bring_up_to_date(folder, data, effort, say=lambda line: show_line(console, line))
+            with writes(run):
+                bring_up_to_date(folder, data, effort, say=lambda line: show_line(console, line))
         except TooFewNew as reason:  # no error: an update every night finds none on most
             show_line(console, str(reason))
             return
     versions = Versions(folder)
     if rollback is not None:
-        with folder.locked():
-            versions.recover()
-            known = versions.current == rollback
-            if not known:
-                versions.use(rollback)
-        show_line(console, f"version {rollback} is {'already' if known else 'now'} in use")
+        _roll_back(console, versions, rollback)
     try:
         _show(console, run)
         for line in _despite_the_test(versions):
@@ -88,6 +84,19 @@ def update(
         show_line(console, f"the versions cannot be listed: {error}")
     if data is not None or rollback is not None:
         _rewrite_reports(console, run)
+
+
+def _roll_back(console: Console, versions: Versions, number: int) -> None:
+    """Make a version the current one."""
+    from automl.cli.terminal import show_line
+
+    folder = versions.folder
+    with folder.locked(), writes(folder.path):
+        versions.recover()
+        known = versions.current == number
+        if not known:
+            versions.use(number)
+    show_line(console, f"version {number} is {'already' if known else 'now'} in use")
 
 
 def _rewrite_reports(console: Console, run: Path) -> None:

@@ -1,6 +1,8 @@
 """The real commands, end to end, on small real work."""
 
 import csv
+import errno
+import io
 import json
 import os
 import random
@@ -16,14 +18,19 @@ import pytest
 import typer
 import yaml
 from processes import invoke
+from rich.console import Console
 from sklearn.datasets import load_diabetes
 from small_files import files_of_at_most
 
 from automl.cli import main
 from automl.cli.exit_codes import call, run_command
-from automl.cli.pipeline import new_folder
+from automl.cli.pipeline import _full_disk_says_how_to_go_on, _write_first, new_folder
+from automl.cli.prepared_data import prepared_for
+from automl.data.ingest.request import Request
 from automl.errors import UserError
+from automl.runs.final import Final
 from automl.space.parse import load_space
+from automl.study.run_folder import RunFolder
 from automl.study.sqlite import sqlite_url
 from automl.study.storage import Store
 from automl.study.study import Study
@@ -575,6 +582,46 @@ def test_a_second_ctrl_c_ends_the_run_at_once(tmp_path):
     assert (process.returncode, err) == (130, "")
     assert out.endswith(f"stopped without a model; continue with --resume --out '{tmp_path / 'my run'}'\n")
     assert not (tmp_path / "my run" / "model").exists()
+
+
+def test_data_that_do_not_fit_on_the_disk_are_one_line(tmp_path):
+    load_diabetes(as_frame=True).frame.to_csv(tmp_path / "mine.csv", index=False)
+    request = Request(str(tmp_path / "mine.csv"), target="target")
+    line = rf"cannot write '{tmp_path}' \(No space left on device\); free space and try again$"
+    with (
+        files_of_at_most(5_000),
+        pytest.raises(UserError, match=line),
+        prepared_for(request, tmp_path / "run", Console(file=io.StringIO())),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
+
+
+def test_a_report_that_does_not_fit_on_the_disk_does_not_keep_a_run_from_its_final():
+    class Full:
+        def write(self, trained: Final) -> dict:
+            raise OSError(errno.ENOSPC, "No space left on device", "report.html")
+
+        def record(self, trained: Final) -> dict:
+            return {"n_trials": 3}
+
+    console = Console(file=io.StringIO())
+    assert _write_first(console, Full()) == {"n_trials": 3}
+    assert "the report is written after the final only: No space left on device" in console.file.getvalue()
+
+
+@pytest.mark.parametrize("starting", [False, True])
+def test_a_full_disk_says_how_a_run_that_has_begun_goes_on(tmp_path, starting):
+    folder = RunFolder(tmp_path)
+    folder.study.touch()
+    if starting:
+        folder.starting.touch()
+    way = "" if starting else f" with --resume --out {tmp_path}"
+    with (
+        pytest.raises(UserError, match=rf"^cannot write 'best\.yaml' \(.*\); free space and try again{way}$"),
+        _full_disk_says_how_to_go_on(folder),
+    ):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded", "best.yaml")
 
 
 @pytest.mark.slow
