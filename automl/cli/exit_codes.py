@@ -68,9 +68,10 @@ def _in_one_line(error: Any, name: str | None) -> str:
     if type(error).__name__ == "NoSuchOption":
         known = [each for one in context.command.params for each in one.opts + one.secondary_opts]
         return f"unknown option {option!r}; {did_you_mean(option, known)}{command} lists the options"
-    reason = error.format_message().rstrip(".")
-    if not reason:  # the help was shown instead, as of a group of commands without one
+    if type(error).__name__ == "NoArgsIsHelpError":  # a group of commands without one
+        print(error.format_message())
         sys.exit(error.exit_code)
+    reason = error.format_message().rstrip(".")
     if parameter is not None and hasattr(error.__cause__, "errors"):  # a value that pydantic refuses
         rule, seen = error.message.replace("Input should", "must"), error.__cause__.errors()[0]["input"]
         reason = f"{parameter.opts[0]} {rule.partition(',')[0]}, got {seen!r}"

@@ -70,18 +70,8 @@ def run_session(
     events of the search. ``shared``: the run that this process leads for others.
     """
     clock = clock or Clock()
-    if resume and out is not None and RunFolder(out).versions.is_dir():
-        raise UserError(
-            f"the run in {str(out)!r} was updated with new data since, used or refused, so it cannot continue; "
-            "start a new one with all data, or update it again"
-        )
-    task = build_task(settings, prepared or (None if out is None else RunFolder(out).data))
-    name = task.name if settings.data is not None else (settings.task or "command").rpartition(":")[2]
-    folder = RunFolder(out or new_folder(name, settings.strategy, settings.seed))
-    if not isinstance(task, CrossValidated):
-        check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
-    session = Session.of(settings, task, folder, clock)
-    live = LiveTable(console, _announced(console, name, session, task), session.plan)
+    session, title = _begun(settings, out, resume=resume, console=console, prepared=prepared, clock=clock)
+    folder, live = session.folder, LiveTable(console, title, session.plan)
     try:
         with _full_disk_says_how_to_go_on(folder), session.searching(
             warn=partial(show_line, console), display=live, data=prepared, resume=resume, listeners=listeners,
@@ -105,6 +95,32 @@ def run_session(
         without = "" if folder.model.exists() else " without a model"
         show_line(console, f"stopped{without}; {_resume_hint(folder)}")
         return folder, 130
+    return folder, _finished(console, session, outputs, final, live, shared)
+
+
+def _begun(
+    settings: Settings, out: Path | None, *, resume: bool, console: Console, prepared: Path | None, clock: Clock
+) -> tuple[Session, str]:
+    """The session of a run that can start or continue, which is announced, and its title."""
+    if resume and out is not None and RunFolder(out).versions.is_dir():
+        raise UserError(
+            f"the run in {str(out)!r} was updated with new data since, used or refused, so it cannot continue; "
+            "start a new one with all data, or update it again"
+        )
+    task = build_task(settings, prepared or (None if out is None else RunFolder(out).data))
+    name = task.name if settings.data is not None else (settings.task or "command").rpartition(":")[2]
+    folder = RunFolder(out or new_folder(name, settings.strategy, settings.seed))
+    if not isinstance(task, CrossValidated):
+        check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
+    session = Session.of(settings, task, folder, clock)
+    return session, _announced(console, name, session, task)
+
+
+def _finished(
+    console: Console, session: Session, outputs: Outputs, final: Final, live: LiveTable, shared: SharedRun | None
+) -> int:
+    """Write and show the results, and learn from them. Returns the exit code."""
+    settings, folder, result, tuner = session.settings, session.folder, outputs.result, outputs.tuner
     interrupted = tuner.interrupted or final.interrupted
     with _full_disk_says_how_to_go_on(folder):
         summary = outputs.write(final)
@@ -120,7 +136,7 @@ def run_session(
         show_line(console, f"columns      {in_short(outputs.columns, folder.path)}")
     if settings.learn is not False and not tuner.interrupted:
         _learn(console, result, settings, folder)
-    return folder, 130 if interrupted else 0 if summary["best"] else 1
+    return 130 if interrupted else 0 if summary["best"] else 1
 
 
 def _announced(console: Console, name: str, session: Session, task: Task) -> str:

@@ -30,7 +30,7 @@ class Outputs:
     """Writes every file of a run: once after the search, and again after the final."""
 
     def __init__(self, folder: RunFolder, result: Result, tuner: Tuner, settings: Settings, clock: Clock) -> None:
-        self._folder, self._result, self._tuner, self._settings = folder, result, tuner, settings
+        self._folder, self.result, self.tuner, self._settings = folder, result, tuner, settings
         self._clock = clock
         log = result.study.log[tuner.n_restored :]
         self._strategy_seconds = sum(entry.seconds for entry in log)
@@ -42,7 +42,7 @@ class Outputs:
         from automl.analysis.explanation import explain
         from automl.analysis.report import write_report
 
-        folder, study = self._folder, self._result.study
+        folder, study = self._folder, self.result.study
         summary = self._summarised(trained)
         self._explanation = self._explanation or explain(study, summary)
         self._write_summary(summary)
@@ -59,7 +59,7 @@ class Outputs:
 
     def _summarised(self, trained: Final) -> dict[str, Any]:
         """Write the trials, the best config and the model, and return the summary."""
-        folder, result, task = self._folder, self._result, self._tuner.task
+        folder, result, task = self._folder, self.result, self.tuner.task
         folder.check_is_there()
         trainings, final, model, single = trained.trainings, None, None, None
         if trainings:
@@ -74,7 +74,7 @@ class Outputs:
             single = of_trial(result.study.trials[members.pop()]) if len(members) == 1 else None
         elif result.study.best is not None:
             final, model = _earlier_final(folder, result.study.best.config)
-        summary = summarise(result, self._tuner, self._settings.to_json(), final)
+        summary = summarise(result, self.tuner, self._settings.to_json(), final)
         summary["kept_trial"] = single
         summary["data"] = read_report(folder.data)
         write_trials(folder.trials_csv, result)
@@ -98,7 +98,7 @@ class Outputs:
     def _left(self) -> float:
         """Seconds of the time limit; none after an interruption."""
         limit = self._settings.time_limit
-        if self._tuner.interrupted:
+        if self.tuner.interrupted:
             return 0.0
         return math.inf if limit is None else limit - self._clock.seconds
 

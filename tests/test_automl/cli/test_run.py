@@ -406,7 +406,7 @@ def test_a_file_that_cannot_be_used_is_one_line_and_a_bug_is_none(tmp_path, caps
     circle = tmp_path / "circle"
     circle.symlink_to("circle")
     for file, reason in (
-        ("/dev/full", "No space left on device"),
+        ("/dev/full", "No space left on device; free space and try again"),
         (tmp_path, f"Is a directory: '{tmp_path}'"),
         (circle, f"Too many levels of symbolic links: '{circle}'"),
     ):
