@@ -66,7 +66,7 @@ def export_files(
         int | None, typer.Option(min=2, help="Number of labelled examples, from all classes. [default: all]")
     ] = None,
 ) -> None:
-    """Export a data set as ordinary files, to try with `automl run --data`."""
+    """Write a data set as ordinary files."""
     from automl.data.datasets.export import export
 
     try:
