@@ -58,8 +58,8 @@ def not_better_than_baseline(card: Mapping[str, Any]) -> str | None:
     if ranks := _ranks_well(card):
         return (
             f"The model is not better {_where(baseline)} than the baseline, {baseline['name']}, on {card['metric']} "
-            f"({show(reached)} against {show(baseline['score'])}), but it ranks rows well ({ranks}): it predicts the "
-            "rare class for almost no row; use its probabilities, or give --metric f1 or balanced_accuracy."
+            f"({show(reached)} against {show(baseline['score'])}), but it ranks rows well ({ranks}): it hardly ever "
+            "predicts the rarer classes; use its probabilities, or give --metric f1 or balanced_accuracy."
         )
     if baseline["name"].startswith("last value"):
         why = "the changes of the series may not be predictable from these inputs, or there are too few examples"
@@ -73,9 +73,9 @@ def not_better_than_baseline(card: Mapping[str, Any]) -> str | None:
 
 
 def _ranks_well(card: Mapping[str, Any]) -> str:
-    """The AUC of a classifier that ranks rows well although its decisions are no better than a constant; else empty."""
+    """The AUC of a model that ranks rows well although its accuracy is that of a constant; else empty."""
     auc = card["test"].get("auc")
-    return f"auc {show(auc)}" if METRICS[card["metric"]].decides and auc is not None and auc >= GOOD_AUC else ""
+    return f"auc {show(auc)}" if METRICS[card["metric"]].is_share and auc is not None and auc >= GOOD_AUC else ""
 
 
 def _where(baseline: Mapping[str, Any]) -> str:

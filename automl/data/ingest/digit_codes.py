@@ -20,7 +20,7 @@ class DigitCodes:
 
     def learn(self, values: Collection[object]) -> None:
         """Update with more values, as written."""
-        if self.width == 0:
+        if self.width == 0 or not values:
             return
         different = {str(value).strip() for value in values}
         widths = {len(value) if CODE.fullmatch(value) else 0 for value in different}

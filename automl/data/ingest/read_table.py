@@ -219,12 +219,12 @@ def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: boo
     if not words and not pd.api.types.is_numeric_dtype(kind):
         if facts.most_codes is not None and len(facts.spellings) <= facts.most_codes:
             facts.spellings.update(str(value).strip() for value in there.unique()[: facts.most_codes + 1])
-        if facts.known is None and facts.most_codes is None and not facts.exact:
-            facts.codes.learn(there[~there.isin(SIGNS)].tolist())
         signs = there.isin(SIGNS)
         facts.n_signs += int(signs.sum())
         facts.n -= int(signs.sum())
         there = there[~signs]
+        if facts.known is None and facts.most_codes is None and not facts.exact and facts.codes.width != 0:
+            facts.codes.learn(there.tolist())
     numbers = np.full(len(there), np.nan) if words else as_numbers(there, decimal)
     strange = np.isnan(numbers)
     good = numbers[~strange]

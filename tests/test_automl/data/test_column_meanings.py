@@ -107,6 +107,7 @@ def test_codes_with_leading_zeros_are_categories_also_where_the_zeros_were_lost(
 )
 def test_what_counts_as_codes(values, found):
     codes = DigitCodes()
+    codes.learn([])  # a chunk of missing values
     codes.learn(values[:10])
     codes.learn(values[10:])
     assert codes.found == found
