@@ -11,6 +11,7 @@ from automl.analysis.ensembles import not_better_than_baseline, result_in_words
 from automl.analysis.formatting import (
     as_heading,
     at_resolution,
+    below_quantiles,
     chosen,
     failed_in_words,
     failure,
@@ -207,7 +208,8 @@ def described_model(card: Mapping[str, Any]) -> str:
     test = card["test"].get(card["metric"])
     scored = "" if test is None else f"; {card['metric']} {at_resolution(test, None)} on test"
     calibrated = "" if card["temperature"] == 1.0 else f"; calibrated, temperature {card['temperature']:.2f}"
-    return f"the model is {card['said']}{scored}{calibrated}"
+    below = f"; {below_quantiles(card['below_quantiles'])}" if card.get("below_quantiles") else ""
+    return f"the model is {card['said']}{scored}{calibrated}{below}"
 
 
 def _on_validation(summary: Mapping[str, Any]) -> str:

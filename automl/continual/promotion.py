@@ -27,7 +27,7 @@ from automl.continual.paired_bootstrap import (
     widened,
     without_forgetting,
 )
-from automl.continual.scores import all_metrics, compare
+from automl.continual.scores import compare, on_test
 from automl.continual.versions import MODEL, Lineage
 from automl.data.splits import Splits, held_out
 from automl.deployment.model_card import Kept, write_card
@@ -82,7 +82,9 @@ def promote(
     verdict, model = choice.verdict, choice.candidate.model
     why = f"{SHORT[choice.candidate.what]} {_how(task.metric, verdict)}"
     say(f"promoted: {why}" if verdict.promoted else f"not promoted: {why}; {NOT_USED}")
-    rules = {"temperature": _temperature(task.metric, choice), "threshold": model.threshold}
+    rules = {
+        "temperature": _temperature(task.metric, choice), "threshold": model.threshold, "shifts": model.shifts,
+    }  # fmt: skip
     after, coming = Predictor(model.members, None, rules), lineage.coming
     others = ((number, place) for number, place in lineage.models.items() if number != lineage.current)
     earlier = ((number, load_predictor(place)) for number, place in others)
@@ -164,13 +166,16 @@ def _write(
     baseline: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write the promoted model; returns its card."""
+    scores, shares = on_test(task, after)
     kept = Kept(
         "updated",
         f"{LONG[choice.candidate.what]}; compared with the model before, it {_how(task.metric, choice.verdict)}",
         choice.candidate.write(writing / MODEL),
         temperature=float(after.card["temperature"]),
         threshold=after.threshold,
-        scores=all_metrics(task, after),
+        shifts=after.shifts,
+        scores=scores,
+        below_quantiles=shares,
         baseline=baseline,
     )
     data = fingerprint(splits_by_family(task)(task.space["model"].default_value))

@@ -51,7 +51,8 @@ def refitted(task: CrossValidated, before: Predictor, seed: int, device: str, sa
             ) from None
         rules = Preprocessing(task.name, family, splits.inputs, splits.target)
         found.append(Member(trained(learner, model.config, rules), sum(each.weight for each in same)))
-    predictor = Predictor(found, None, {"threshold": before.threshold if splits.n_classes == 2 else HALF})
+    threshold = before.threshold if splits.n_classes == 2 else HALF
+    predictor = Predictor(found, None, {"threshold": threshold, "shifts": before.shifts})
 
     def write(out: Path) -> list[dict[str, Any]]:
         out.mkdir(parents=True)

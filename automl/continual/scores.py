@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from automl.continual.new_data import PARTS, n_old, splits_by_family, truth_of
 from automl.continual.paired_bootstrap import score, widened
+from automl.deployment.calibration import below_quantiles
 from automl.metrics import METRICS, measure_all
 from automl.tasks.baselines.constant import without_model
 
@@ -44,9 +45,11 @@ def compare(task: OwnData | CrossValidated, versions: Iterable[tuple[int, Predic
     }
 
 
-def all_metrics(task: OwnData | CrossValidated, model: Predictor) -> dict[str, float]:
-    """Every metric that is defined, of a model on the test rows of the merged data, for its card."""
+def on_test(task: OwnData | CrossValidated, model: Predictor) -> tuple[dict[str, float], dict[float, float]]:
+    """Every metric that is defined, of a model on the test rows of the merged data, and the shares of these below its
+    quantiles, by level; for its card."""
     splits, truth = splits_by_family(task), truth_of(task, "test")
     predicted = widened(model.judge(lambda family: splits(family).x_test), truth)
     about = (model.threshold, truth.weights, truth.levels)
-    return measure_all(METRICS[task.metric].kind, truth.y, predicted, *about)
+    scores = measure_all(METRICS[task.metric].kind, truth.y, predicted, *about)
+    return scores, below_quantiles(truth.y, predicted, truth.levels, truth.weights)

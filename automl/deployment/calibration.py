@@ -1,11 +1,15 @@
-"""Calibration of probabilities by temperature scaling (Guo et al. 2017, arXiv 1706.04599).
+"""Calibration of probabilities by a temperature, and of quantiles by shifts.
 
-The log probabilities are divided by the temperature: above 1 predictions become less confident, below 1 more. The most
-probable class does not change.
+Temperature scaling (Guo et al. 2017, arXiv 1706.04599) divides the log probabilities by the temperature: above 1
+predictions become less confident, below 1 more. The most probable class does not change.
+
+Quantiles are shifted as in conformalized quantile regression (Romano, Patterson and Candès 2019, arXiv 1905.03222), but
+each level by itself, and by out-of-fold predictions in place of a calibration set (cross-conformal, Vovk 2015).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,3 +73,37 @@ def temperature_that_helps(fitting: Judged, judging: Judged) -> float:
     temperature = fit_temperature(*fitting)
     gains = judging.losses(1.0) - judging.losses(temperature)
     return temperature if gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)) else 1.0
+
+
+def fit_shifts(y: NDArray[Any], quantiles: NDArray[Any], levels: Sequence[float], weights: Any = None) -> list[float]:
+    """What to add to the quantiles of each level so that its share of the targets lies below.
+
+    ``quantiles``: (n, n_levels), predicted out of fold for targets y, (n,). They move outwards by up to one rank more,
+    so that the expected share of new targets between two of them is not too small.
+    """
+    counts = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
+    n = counts.sum() ** 2 / (counts**2).sum()  # effective sample size
+    shifts = []
+    for level, above in zip(levels, (y[:, None] - quantiles).T, strict=True):
+        upper = min(1.0, np.ceil((n + 1) * max(level, 1 - level)) / n)
+        share = upper if level >= 0.5 else 1 - upper
+        shifts.append(float(np.quantile(above, share, weights=counts, method="inverted_cdf")))
+    return shifts
+
+
+def shifted_quantiles(quantiles: NDArray[Any], shifts: Sequence[float]) -> NDArray[Any]:
+    """The quantiles, (n, n_levels), with the shifts of their levels, in ascending order; unchanged without shifts."""
+    return np.sort(quantiles + np.asarray(shifts), axis=1) if len(shifts) else quantiles
+
+
+def below_quantiles(
+    y: NDArray[Any], predicted: NDArray[Any], levels: Sequence[float] | None, weights: Any = None
+) -> dict[float, float]:
+    """By level, the share of the targets y, (n,), at or below the predicted quantiles, (n, n_levels).
+
+    Empty if ``levels`` is None, as for other targets, or without rows.
+    """
+    if levels is None or not len(y):
+        return {}
+    shares = np.average(y[:, None] <= predicted, axis=0, weights=weights)
+    return dict(zip(levels, map(float, shares), strict=True))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.analysis.formatting import below_quantiles
 from automl.metrics import HALF
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def write_card(
         "test": {name: score for name, score in kept.scores.items() if math.isfinite(score)},
         "temperature": kept.temperature,
         "threshold": kept.threshold,
+        "shifts": list(kept.shifts),
+        "below_quantiles": {f"{level:g}": share for level, share in kept.below_quantiles.items()},
         "members": kept.members,
         "baseline": _compared(kept, task, validation),
         "data": data,
@@ -99,6 +102,8 @@ def _readme(card: Mapping[str, Any], folder: Path) -> str:
             f"with which {card['metric']} is best out of fold.",
             "",
         ]
+    if shares := card["below_quantiles"]:
+        lines += [f"Shares of the {below_quantiles(shares)}.", ""]
     lines += [
         *usage("a file's path, a frame, or a list" if card["kind"] else "an array of raw examples"),
         *(commands("an ONNX file, if all members have that form") if card["kind"] else []),
@@ -174,5 +179,7 @@ class Kept:
     members: list[dict[str, Any]] = field(default_factory=list)  # folder, weight; in an ensemble also trial, config
     temperature: float = 1.0
     threshold: float = HALF  # of two classes, see automl.metrics.measure
+    shifts: Sequence[float] = ()  # of quantiles, one per level, see automl.deployment.calibration
     scores: dict[str, float] = field(default_factory=dict)  # on the test set
+    below_quantiles: dict[float, float] = field(default_factory=dict)  # by level of quantiles, on the test set
     baseline: Mapping[str, Any] | None = None  # name, score and split of a prediction without a model

@@ -41,6 +41,8 @@ def read_card(file: Path) -> dict[str, Any]:
             raise ValueError("its temperature is not a number above 0")
         if not _is_positive(card.get("threshold", HALF)) or card.get("threshold", HALF) >= 1:
             raise ValueError("its threshold is not a number between 0 and 1")
+        if not all(isinstance(shift, int | float) and math.isfinite(shift) for shift in card.get("shifts", [])):
+            raise ValueError("its shifts are not finite numbers")
         return card
 
 

@@ -34,7 +34,7 @@ def learner_nodes(graph: Graph, model: TrainedLearner, examples: str) -> str:
     examples = _filled(graph, rules.inputs, examples)
     if isinstance(learner, CatBoost):
         found = _symmetric(graph, learner, examples, rules.target)
-        return _ascending(graph, found, rules.target.n_outputs) if isinstance(rules.target, Quantiles) else found
+        return ascending(graph, found, rules.target.n_outputs) if isinstance(rules.target, Quantiles) else found
     assert isinstance(learner, Forest | LightGBM)
     rows = _with_levels(
         graph, learner.levels, rules.inputs, changes(graph, learner.lags, examples, *rules.inputs.shape)
@@ -44,7 +44,7 @@ def learner_nodes(graph: Graph, model: TrainedLearner, examples: str) -> str:
     each = [_boosting(graph, dump, learner, rules.inputs, rows, rules.target) for dump in learner.dumps]
     found = graph("Concat", *each, axis=1) if len(each) > 1 else each[0]
     if isinstance(rules.target, Quantiles):
-        found = _ascending(graph, found, rules.target.n_outputs)
+        found = ascending(graph, found, rules.target.n_outputs)
     return forecasts(graph, learner.lags, found, examples)
 
 
@@ -57,7 +57,7 @@ def _filled(graph: Graph, inputs: Columns, rows: str) -> str:
     return graph("Where", gaps, graph.constant([*inputs.mean, *others]), rows)
 
 
-def _ascending(graph: Graph, quantiles: str, n: int) -> str:
+def ascending(graph: Graph, quantiles: str, n: int) -> str:
     """Each row sorted in ascending order."""
     return graph("TopK", quantiles, graph.constant([n], np.int64), n_outputs=2, axis=1, largest=0, sorted=1)
 

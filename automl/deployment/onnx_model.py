@@ -25,7 +25,7 @@ from automl.data.targets import Classes, Quantiles
 from automl.deployment.calibration import LEAST
 from automl.deployment.onnx_estimators import estimator_nodes, forecasts
 from automl.deployment.onnx_graph import OPSETS, Graph
-from automl.deployment.onnx_learners import EXPORTED, has_nodes, learner_nodes
+from automl.deployment.onnx_learners import EXPORTED, ascending, has_nodes, learner_nodes
 from automl.deployment.predictor import Predictor
 from automl.errors import UserError
 from automl.models.embeddings import TokenEmbedding
@@ -75,6 +75,9 @@ def as_onnx(predictor: Predictor) -> onnx.ModelProto:
             found = graph("Mul", found, graph.constant(member.weight, np.float32 if predictor.classes else np.float64))
         mean = graph("Add", mean, found) if mean else found
     if not predictor.classes:
+        if len(predictor.shifts):
+            shifts = graph.constant(list(predictor.shifts), np.float64)
+            mean = ascending(graph, graph("Add", mean, shifts), len(predictor.levels))
         if predictor.offset:
             mean = graph("Add", mean, graph.constant(predictor.offset, np.float64))
         graph.output("predictions", mean, np.float64, ("n", len(predictor.levels)) if predictor.levels else ("n",))
@@ -103,7 +106,7 @@ def _check_members(predictor: Predictor) -> None:
 
 
 def _metadata(predictor: Predictor) -> dict[str, str]:
-    names = ("task", "kind", "made", "metric", "test", "temperature", "threshold", "versions")
+    names = ("task", "kind", "made", "metric", "test", "temperature", "threshold", "shifts", "versions")
     metadata = {name: predictor.card[name] for name in names if predictor.card.get(name) is not None}
     metadata |= {"target": predictor.target, "classes": list(predictor.classes)}
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()}

@@ -17,7 +17,7 @@ from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.string_column import as_texts
 from automl.data.inputs import text_array
 from automl.data.targets import Number, levels_of
-from automl.deployment.calibration import tempered
+from automl.deployment.calibration import shifted_quantiles, tempered
 from automl.deployment.model_card import CARD
 from automl.deployment.model_files import loading, members, read_card, targets
 from automl.errors import UserError
@@ -114,6 +114,12 @@ class Predictor:
         """For two classes, the probability above which the second is predicted."""
         return float(self.card.get("threshold", HALF))
 
+    @property
+    def shifts(self) -> Sequence[float]:
+        """What is added to the quantiles of each level; empty for none."""
+        shifts: Sequence[float] = self.card.get("shifts", ())
+        return shifts
+
     def predict_proba(self, examples: Any) -> NDArray[np.float64]:
         """The class probabilities, (n, n_classes). UserError if the target is not a class."""
         if not self.classes:
@@ -181,7 +187,9 @@ class Predictor:
             else:
                 mean = mean + member.weight * predictions(member.model, x)
         found: NDArray[Any] = mean
-        return tempered(found, float(self.card.get("temperature", 1.0))) if self.classes else found
+        if self.classes:
+            return tempered(found, float(self.card.get("temperature", 1.0)))
+        return shifted_quantiles(found, self.shifts)
 
     def deciding(self, raw: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
         """As ``judge``, but the largest probability is always that of the predicted class."""
@@ -262,7 +270,11 @@ def load_predictor(folder: Path) -> Predictor:
         with loading(folder / ENCODER):
             encoder, facts = load_encoder(folder)
             card.setdefault("target", facts["target"])
-    return Predictor([Member(_load(place), weight) for place, weight in members(card, folder)], encoder, card)
+    predictor = Predictor([Member(_load(place), weight) for place, weight in members(card, folder)], encoder, card)
+    with loading(folder / CARD):
+        if len(predictor.shifts) not in (0, len(predictor.levels)):
+            raise ValueError("its shifts are not one per quantile")
+    return predictor
 
 
 def _load(folder: Path) -> TrainedModel | Translator:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from automl.analysis.formatting import at_resolution, scored_on
 from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
+from automl.deployment.calibration import below_quantiles
 from automl.deployment.model_card import Kept, write_card
 from automl.metrics import METRICS, measure_all
 from automl.runs.final_model import fingerprint
@@ -147,15 +148,19 @@ def write_model(
                     "config": dict(member.trial.config),
                 }
             )
-    kept = Kept("ensemble", description(task, chosen), entries, threshold=chosen.threshold)
+    rules: dict[str, Any] = {"threshold": chosen.threshold, "shifts": chosen.shifts}
+    kept = Kept("ensemble", description(task, chosen), entries, **rules)
     splits = load_data(task.data_of(""), None)
     has_test, begin = len(splits.y_test) > 0, time.perf_counter()
     part = "x_test" if has_test else "x_valid"
-    predicted = Predictor(members, None, {}).judge(lambda family: getattr(load_data(task.data_of(family), None), part))
+    predicted = Predictor(members, None, rules).judge(
+        lambda family: getattr(load_data(task.data_of(family), None), part)
+    )
     seconds = time.perf_counter() - begin
     if has_test:
-        about_y = (chosen.threshold, task.weights("test"), levels_of(splits.target))
-        kept.scores = measure_all(splits.target.kind, splits.y_test, predicted, *about_y)
+        weights, levels = task.weights("test"), levels_of(splits.target)
+        kept.scores = measure_all(splits.target.kind, splits.y_test, predicted, chosen.threshold, weights, levels)
+        kept.below_quantiles = below_quantiles(splits.y_test, predicted, levels, weights)
     kept.baseline = task.baseline()
     facts = dict(about) | {
         "folds": task.max_epochs,

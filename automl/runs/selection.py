@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
+from automl.deployment.calibration import fit_shifts, shifted_quantiles
 from automl.deployment.ensemble import greedy_ensemble
 from automl.metrics import HALF, METRICS, best_threshold, loss_of, measure, seen_by_rows
 
@@ -38,6 +39,7 @@ class Chosen:
     loss: float  # that the weights are chosen by: of the members together
     alone: float  # the same of the best single candidate
     threshold: float = HALF  # between two classes
+    shifts: Sequence[float] = ()  # of quantiles, one per level
     leader: MemberCandidate | None = None  # the best by the metric, where another one is kept alone
     is_refitted: bool = True  # whether members are fitted to all rows, or kept as scored on the validation set
     wanted: int = 0  # number of members before some were dropped for lack of time; 0: none were
@@ -84,6 +86,8 @@ def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | N
             weights = _without_negligible(next((each for each in mixed if is_good(_mean(every, each))), weights))
     predicted = _mean(every, weights)
     threshold = best_threshold(task.metric, y, predicted, counts)
+    shifts = [] if levels is None else fit_shifts(y, predicted, levels, counts)
+    predicted = shifted_quantiles(predicted, shifts)
     return Chosen(
         {found[i].trial.number: found[i] for i in weights},
         {found[i].trial.number: weight for i, weight in weights.items()},
@@ -91,6 +95,7 @@ def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | N
         float(by_row(_mean(shown, weights)).mean()),
         alone,
         threshold,
+        shifts,
         found[leader] if set(weights) == {best} != {leader} else None,
     )
 

@@ -300,6 +300,7 @@ def test_quantiles_are_predicted_in_place_of_the_mean(tmp_path):
     predicted = model.predict(X)
     assert (y.to_numpy()[:, None] <= predicted).mean(0) == pytest.approx([0.1, 0.9], abs=0.04)
     model.save(tmp_path / "saved")
+    assert "test rows below its quantiles" not in (tmp_path / "saved/README.md").read_text()  # there are none
     assert (automl.AutoMLRegressor.load(tmp_path / "saved").predict(X) == predicted).all()
     predictor = automl.load(tmp_path / "saved")
     X.to_csv(tmp_path / "new.csv", index=False)

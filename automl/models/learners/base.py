@@ -106,5 +106,8 @@ class Learner(ABC):
 
 
 def mean_rounds(each: Sequence[Rounds]) -> Rounds:
-    """The mean rounds of the fold models, for a model that is fitted to all rows."""
-    return tuple(round(mean) for mean in np.mean(each, axis=0)) if each else ()
+    """The geometric mean of the fold models' rounds, for a model that is fitted to all rows.
+
+    Few folds may stop very late, in particular on outer quantiles, where few rows decide.
+    """
+    return tuple(round(mean) for mean in np.exp(np.log(np.maximum(each, 1)).mean(axis=0))) if each else ()

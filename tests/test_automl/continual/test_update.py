@@ -352,10 +352,14 @@ def test_a_model_of_quantiles_is_updated(tmp_path):
     new.to_csv(tmp_path / "new.csv", index=False)
     request = Request(str(tmp_path / "old.csv"), "delay", quantiles=(0.1, 0.5, 0.9))
     run, _ = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
+    in_use = automl.load(run)
     facts = update(RunFolder(run), tmp_path / "new.csv")
     assert facts["metric"] == "pinball"
     assert facts["gain_on_new"] > 0
     assert facts["test"]["new"]["candidate"] < facts["test"]["new"]["in_use"]
+    before, after = ({**predictor.card} for predictor in (in_use, automl.load(run)))
+    assert after["shifts"] == before["shifts"] != []
+    assert after["below_quantiles"].keys() == {"0.1", "0.5", "0.9"}
     assert automl.load(run).predict(new).shape == (300, 3)
 
 

@@ -108,6 +108,8 @@ CHANGES = {
     "another kind": lambda folder: changed(folder / "encoder.json", kind="audio"),
     "no target": lambda folder: changed(folder / "encoder.json", target="absent"),
     "temperature": lambda folder: changed(folder / "model.json", temperature="hot"),
+    "shifts": lambda folder: changed(folder / "model.json", shifts=["far"]),
+    "shifts of other quantiles": lambda folder: changed(folder / "model.json", shifts=[0.5]),
     "members": lambda folder: changed(folder / "model.json", members=[{"folder": "."}]),
     "weight": lambda folder: changed(folder / "model.json", members=[{"folder": ".", "weight": "all"}]),
     "outside": outside,

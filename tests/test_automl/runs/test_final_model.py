@@ -16,7 +16,6 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 import automl
 from automl.analysis.sentences import beaten_in_words, kept_in_words
 from automl.data.datasets.registry import load_data
-from automl.deployment.calibration import Judged, fit_temperature, log_losses, temperature_that_helps, tempered
 from automl.deployment.ensemble import greedy_ensemble
 from automl.deployment.predictor import predictions
 from automl.errors import UserError
@@ -32,47 +31,6 @@ from automl.tuning.final_evaluation import FinalTraining, to_keep
 from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.result import Result
 from strategies.base import Outcome, Proposal
-
-# --- calibration ------------------------------------------------------------------------------------------------------
-
-
-def overconfident(n, seed, factor):
-    """Probabilities of three classes whose logits are ``factor`` times too large, and labels."""
-    rng = np.random.default_rng(seed)
-    logits = rng.normal(size=(n, 3)) * 1.5
-    true = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    labels = np.array([rng.choice(3, p=row) for row in true])
-    given = np.exp(factor * logits) / np.exp(factor * logits).sum(1, keepdims=True)
-    return given, labels
-
-
-def test_a_temperature_divides_the_logarithms():
-    probabilities = np.array([[0.8, 0.2], [0.5, 0.5]])
-    assert tempered(probabilities, 1.0) is probabilities
-    assert tempered(probabilities, 2.0)[0] == pytest.approx([2 / 3, 1 / 3])  # the square roots of 4 and 1, scaled
-    assert tempered(probabilities, 2.0)[1] == pytest.approx([0.5, 0.5])
-    assert tempered(np.array([[1.0, 0.0]]), 3.0).sum() == pytest.approx(1)
-    assert log_losses(probabilities, np.array([1, 0])) == pytest.approx([-np.log(0.2), np.log(2)])
-
-
-def test_being_right_on_a_few_examples_does_not_make_a_model_certain():
-    probabilities = np.full((40, 2), [0.9, 0.1])
-    assert 0.4 < fit_temperature(probabilities, np.zeros(40, int)) < 0.8
-
-
-def test_overconfidence_is_undone_and_calibrated_probabilities_are_left_alone():
-    given, labels = overconfident(4_000, 0, 3.0)
-    assert fit_temperature(given, labels) == pytest.approx(3.0, rel=0.1)
-    other = overconfident(2_000, 1, 3.0)
-    temperature = temperature_that_helps(Judged(given, labels), Judged(*other))
-    assert temperature == pytest.approx(3.0, rel=0.1)
-    assert log_losses(tempered(other[0], temperature), other[1]).mean() < log_losses(*other).mean()
-    kept = [
-        temperature_that_helps(*(Judged(*overconfident(60, at, 1.0)) for at in (seed, seed + 100)))
-        for seed in range(40)
-    ]
-    assert np.mean([temperature == 1.0 for temperature in kept]) > 0.7  # where there is nothing to gain, most stay
-
 
 # --- ensembles --------------------------------------------------------------------------------------------------------
 
