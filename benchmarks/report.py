@@ -70,7 +70,6 @@ def main(
     facts = known_constants(table)
     found = sections(table, facts)
     crashes = table[table["crash"].notna()]
-    beats = _best_known_beaten(table, facts)
     main_runs = longest(table)
     made = {
         "versions": listed_versions(folders),
@@ -78,7 +77,7 @@ def main(
         "runs": _what_was_run(table),
         "reliability": reliability(main_runs),
         "failed": never_worked(main_runs),
-        "beaten": beats,
+        "beaten": _best_known_beaten(table, facts),
         "mixed": page.mixed_commits(table),
         "efforts": efforts(runs or filter(Path.is_dir, FOLDERS)),
     }
@@ -100,7 +99,7 @@ def main(
     if summary is not None:
         name = markdown.picture(found, images, out.name)
         first = None if name is None else out.with_name(name)
-        block = markdown.summary_block(found, costs, len(beats), first, summary)
+        block = markdown.summary_block(found, costs, first, summary)
         files[summary] = markdown.with_block(text, block, summary)
     if readme is not None:
         files[readme] = markdown.with_block(front, markdown.advice_block(found), readme, markdown.ADVICE_BLOCK)

@@ -65,8 +65,9 @@ the lowest mean with each other one; differences below {MARGIN:g} are practicall
 2017). The other is worse or practically equal if that has a probability of {SURE:g} or more, else not known yet.
 **best: a**: P is {LIKELY:g} or more, or all others are worse. **best: a or b**: all others are worse; up to {N_GROUP}
 are named. **among the best, practically equal**: those named have a P of {LIKELY:g} or more or are practically equal,
-and the others are worse or less likely. What remains is **not known yet**, as is what has a P below {SURE:g}. With
-fewer than {FEWEST} units nothing is said of other tasks. How many would decide is estimated by repeating those seen.
+and the others are worse or less likely. What remains is **not known yet**, as is what has a P below {SURE:g}. P is of
+means and the test of ranks, so the two can differ where a few units decide the means. With fewer than {FEWEST} units
+nothing is said of other tasks. How many would decide is estimated by repeating those seen.
 The p-values of Friedman's test, and of Wilcoxon's with Holm's correction, are in
 [{{name}}-tests.csv]({{name}}-tests.csv).
 No strategy used studies of other tasks.
@@ -99,18 +100,19 @@ def pages(
         suites.setdefault(titled(section.field.suite, section.field.split), []).append(i)
     files = {suite: f"{name}-{slug(suite)}.md" for suite in suites}
     if not advised(sections):
-        parts = ["# Which strategy to use\n", *summary(sections, costs, len(made["beaten"])), ""]
+        parts = ["# Which strategy to use\n", *summary(sections, costs), ""]
         for i, section in enumerate(sections):
             parts += _section(section, images.get(i, []))
         return {f"{name}.md": "\n".join([*parts, _runs(made, name).replace("# How", "## How", 1)])}
     found = {
-        f"{name}.md": _first_page(sections, summary(sections, costs, len(made["beaten"])), images, files, name),
+        f"{name}.md": _first_page(sections, summary(sections, costs), images, files, name),
         f"{name}-runs.md": _runs(made, name),
     }
     if efficiencies(sections):
         found[f"{name}-efficiency.md"] = _efficiency(sections, name)
     for suite, places in suites.items():
-        parts = [f"# {escaped(suite)}\n", f"See [the first page]({name}.md) and [how to read this]({name}-runs.md).\n"]
+        about = f"See [the first page]({name}.md) and [how to read this]({name}-runs.md). Intervals in tables: 95%."
+        parts = [f"# {escaped(suite)}\n", f"{about}\n"]
         for i in places:
             parts += _section(sections[i], images.get(i, []))
         found[files[suite]] = "\n".join(parts) + "\n"
@@ -156,13 +158,13 @@ def picture(sections: list[Section], images: dict[int, list[str]], name: str) ->
     return next((names[0] for names in images.values()), None)
 
 
-def summary(sections: list[Section], costs: pd.DataFrame, n_beaten: int) -> list[str]:
+def summary(sections: list[Section], costs: pd.DataFrame) -> list[str]:
     """Advice by situation, what each strategy needs, a table of all strategies, and where another library is better;
-    or, without a known situation, the verdicts by suite. ``n_beaten``: see ``overview.terms``."""
+    or, without a known situation, the verdicts by suite."""
     found = advised(sections)
     if not found:
         return _table(advice(sections, kinds=False))
-    above, below = ([f"- **{term}**: {meaning}" for term, meaning in part] for part in terms(n_beaten, found))
+    above, below = ([f"- **{term}**: {meaning}" for term, meaning in part] for part in terms(found))
     lines = [f"{SENTENCES}\n", *(f"- {line}" for line in sentences(found)), ""]
     lines += [*above, ""]
     lines += [*grid(ADVICE, _measured_once(advice_rows(found))), "", *below]
@@ -256,9 +258,9 @@ def _hours(found: Sequence[SuiteEffort]) -> list[str]:
     return [*grid(EFFORTS, rows), *more]
 
 
-def summary_block(sections: list[Section], costs: pd.DataFrame, n_beaten: int, image: Path | None, page: Path) -> str:
+def summary_block(sections: list[Section], costs: pd.DataFrame, image: Path | None, page: Path) -> str:
     """The summary and one figure, linked relative to the page that the block is for."""
-    lines = summary(sections, costs, n_beaten)
+    lines = summary(sections, costs)
     if image is not None:
         link = os.path.relpath(image.resolve(), page.resolve().parent)
         lines += ["", f"![{PICTURE}]({Path(link).as_posix()})"]

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from automl.tuning.recommend import NOTABLE, probability
+from automl.tuning.recommend import AS_GOOD, NOTABLE, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, Advised, chance
 from benchmarks.pages.tables import duration
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, SPLITS, Field, counted
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, SPLITS, Field
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.suites import LIVE_REFERENCES
@@ -21,52 +21,51 @@ COLUMNS = (  # suite, field, in words
     *((suite, "all tasks", SITUATIONS[suite, "all tasks", 1]) for suite in ("yahpo", "networks")),
 )
 LEAST = 0.05  # P(best) that is shown
-STRATEGIES = f"Expected regret (P(best) if at least {LEAST:g}). Blank: not run or retrained on all tasks."
+STRATEGIES = f"Expected regret (P(best) if at least {LEAST:g}). Blank: not run, or not retrained, on all tasks."
 SUBSET = ", subset"
 Terms = list[tuple[str, str]]
 WHERE = "Where another library has a higher P(best)"
 WHERE_HOW = (
-    "Regret (P(best)) of the library, then of automl's strategy with the highest P(best). Only leads of more than "
-    f"{NOTABLE:.0%}; a subset where its suite has none."
+    "Regret (P(best)) of the library, then of automl's strategy with the highest P(best), if these differ by more than "
+    f"{100 * NOTABLE:g} points; of a subset only if its whole suite has no such lead."
 )
 SORTS = {  # suite -> its tasks
-    "synthetic": "functions", "tables": "discrete spaces", "yahpo": "learning curves", "networks": "real trainings",
+    "synthetic": "test functions", "tables": "discrete spaces",
+    "yahpo": "learning curves", "networks": "real trainings",
 }  # fmt: skip
 
 
-def terms(n_beaten: int, found: Sequence[Advised]) -> tuple[Terms, Terms]:
-    """The words of the first screen, above and below the table. ``n_beaten``: the tasks on which a run beat the best
-    known loss."""
+def terms(found: Sequence[Advised]) -> tuple[Terms, Terms]:
+    """The words of the first screen, above and below the table."""
     exceptions: dict[str, dict[str, None]] = {}
     for each in found:
         for name in each.read_off:
             exceptions.setdefault(name, {})[each.situation] = None
-    also = "".join(f", also {name} on {', '.join(where)}" for name, where in exceptions.items())
-    beaten = f" (beaten on {counted(n_beaten, 'task')})" if n_beaten else ""
+    also = "".join(f", and {name} on {', '.join(where)}," for name, where in exceptions.items())
     above = [
+        ("Regret", "lower is better; 0: best known loss, which runs can beat, 1: median random configuration."),
         (
-            "Regret",
-            f"lower is better; 0: best known loss{beaten}, 1: median random configuration.",
+            "`raw-NAME`",
+            "another library, called directly (`raw-optuna`: Optuna's default sampler); the others are automl's.",
         ),
-        ("`raw-NAME`", "the library of this name, called directly; the other strategies are automl's."),
         (
             "Held-out tasks",
             "never used to design the strategies; the advice is based on them where they exist.",
         ),
     ]
     if any("=" in each.ours for each in found):
-        above.append(("=", "the same results; `auto` searches as `bo` where there are no learning curves or families."))
+        above.append(("=", "the same results: without learning curves or a choice of models, `auto` searches as `bo`."))
     return above, [
         ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
         (
             "Slow libraries",
-            "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset of the tasks and seeds, and named "
-            "where they may be as good.",
+            "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset of the tasks and seeds; named if "
+            f"their P(best) there is {AS_GOOD:.0%} or more, or the highest.",
         ),
-        ("Trainings", f"the budget; strategies that ignore it are scored within longer runs{also}."),
+        ("Trainings", f"the budget; strategies that do not plan by it{also} are scored at that point of longer runs."),
         (
             "Real trainings",
-            "of 16 networks, 10 to 18 epochs, with conditional hyperparameters; what a run returns is trained again. "
+            "of 16 networks, 10 to 18 epochs, with conditional hyperparameters; returned configurations are retrained. "
             f"Regret 0: the best of {sum(LIVE_REFERENCES.values())} configurations.",
         ),
     ]
@@ -75,7 +74,7 @@ def terms(n_beaten: int, found: Sequence[Advised]) -> tuple[Terms, Terms]:
 def where_how(lines: Iterable[str]) -> str:
     """How to read ``losses``, with the meaning of the suites that appear in it."""
     names = {line.partition(":")[0].partition(",")[0] for line in lines}
-    suites = "; ".join(f"{suite}: {tasks}" for suite, tasks in SORTS.items() if suite in names)
+    suites = "; ".join(f"{suite} ({tasks})" for suite, tasks in SORTS.items() if suite in names)
     return f"{WHERE_HOW} Suites: {suites}." if suites else WHERE_HOW
 
 

@@ -55,7 +55,7 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
     found, lost = advised(sections), losses(sections)
     by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
     return environment.get_template("leaderboard.html.j2").render(
-        terms=terms(len(made["beaten"]), found),
+        terms=terms(found),
         sentences=(SENTENCES, sentences(found)),
         advice=(ADVICE, advice_rows(found)),
         strategies=(STRATEGIES, *strategy_table(sections, all_costs)),

@@ -179,7 +179,8 @@ def sentences(found: Iterable[Advised], *, extents: bool = False) -> list[str]:
 def _sentence(rows: Sequence[Advised], extents: bool) -> str:
     split, section = next(iter(rows[0].measured.items()))
     situation = rows[0].situation
-    about = [MEANING.get(situation, ""), f"{SPLITS[split]}: {section.field.extent}" if extents else ""]
+    measured = f"{SPLITS[split]}: {section.field.extent}" if extents else "development tasks" * (split == DEVELOPMENT)
+    about = [MEANING.get(situation, ""), measured]
     in_words = f" ({'; '.join(filter(None, about))})" if any(about) else ""
     first, ours, on_parts = [], [], []
     for each in rows:
@@ -193,12 +194,12 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
             first.append(own)
             on_part = (f"`{each.strategy}`", probability(chance(other.comparison, each.strategy)), each.budget)
             both = [theirs, on_part] if other.is_likelier_than(each.strategy) else [on_part, theirs]
-            on_parts.append(f"; with slow libraries ({other.extent}): {_after(both)}")
+            on_parts.append(f"; with slow libraries, on a subset ({other.extent}): {_after(both)}")
         else:
             first.append(theirs)
             ours.append(own)
     are_theirs = {name.strip("`") for name, _, _ in first} <= {*OPPONENTS}
-    of_ours = f"; {'in automl, ' * are_theirs}{_after(ours)}" if ours else ""
+    of_ours = f"; {'best in automl: ' if are_theirs else AS_DEFAULT}{_after(ours)}" if ours else ""
     return f"**{situation}**{in_words}: {_after(first)}{of_ours}{''.join(on_parts)}"
 
 
@@ -245,9 +246,10 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 
 SENTENCES = (
-    "Most likely among the best after 20 and 50 trainings. P(best) is the probability that the expected regret, on "
-    f"tasks like these, is within {MARGIN:g} of the lowest; several can qualify."
+    "The strategy most likely among the best, by setting and number of trainings, with P(best): the probability that "
+    f"its expected regret, on tasks like these, is within {MARGIN:g} of the lowest; several can qualify."
 )
+AS_DEFAULT = f"recommended, as the default that is expected to lose at most {MARGIN:g}: "
 LIKELIER, ON_DEVELOPMENT = "alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [
     "setting", "trainings", "recommended in automl", "P(best)", "regret (80% interval)", LIKELIER, "measured on",

@@ -46,7 +46,7 @@ def test_strategies_with_the_same_results_are_named_together():
     found.first.table["bo"] = found.first.table["auto"]
     assert found.ours == "**auto** (= **bo**)"
     assert sentences([found]) == [
-        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20; in automl, `auto` (= `bo`), "
+        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20; best in automl: `auto` (= `bo`), "
         "43% after 20"
     ]
 
@@ -56,8 +56,8 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
     assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (>99%), `auto` (49%)"
     assert sentences([found]) == [
-        "**numeric spaces** (floats, no integers): `auto`, >99% after 20; with slow libraries (15 tasks, 5 seeds): "
-        "`raw-optuna-gp`, >99% after 20; `auto`, 49% after 20"
+        "**numeric spaces** (floats, no integers): `auto`, >99% after 20; with slow libraries, on a subset "
+        "(15 tasks, 5 seeds): `raw-optuna-gp`, >99% after 20; `auto`, 49% after 20"
     ]
     also = section(
         {"auto": 0.49, "tpe": 0.992}, extent="15 tasks, 5 seeds"
@@ -66,7 +66,7 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     as_good = section({"auto": 0.96, "raw-optuna-gp": 0.84}, extent="15 tasks, 5 seeds")
     assert replace(found, part=as_good).about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (84%), `auto` (96%)"
     assert sentences([replace(found, part=as_good)])[0].endswith(
-        "; with slow libraries (15 tasks, 5 seeds): `auto`, 96% after 20; `raw-optuna-gp`, 84% after 20"
+        "; with slow libraries, on a subset (15 tasks, 5 seeds): `auto`, 96% after 20; `raw-optuna-gp`, 84% after 20"
     )
 
 
@@ -76,12 +76,15 @@ def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier
     sure = replace(advised({"auto": 0.999, "bo": 0.98}), situation="choices")
     later = Advised("choices", 50.0, "bo", {"holdout": section({"auto": 0.4, "bo": 0.9}, 50.0)})
     assert sentences([usual, more, sure, later]) == [
-        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20, 80% after 50; in automl, "
+        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20, 80% after 50; best in automl: "
         "`auto`, 43% after 20 and 50",
         "**choices**: `auto` or `bo`, >99% after 20; `bo`, 90% after 50",
     ]
     crew = replace(advised({"auto": 0.5, "bo+asha": 0.9}), situation="4 workers")
-    assert sentences([crew]) == ["**4 workers**: `bo+asha`, 90% after 20; `auto`, 50% after 20"]
+    assert sentences([crew]) == [
+        "**4 workers**: `bo+asha`, 90% after 20; recommended, as the default that is expected to lose at most 0.01: "
+        "`auto`, 50% after 20"
+    ]
     sure.measured["holdout"].field.extent = "7 tasks, 20 seeds"
     assert sentences([sure], extents=True) == [
         "**choices** (held-out: 7 tasks, 20 seeds): `auto` or `bo`, >99% after 20"
