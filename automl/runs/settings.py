@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from numbers import Real
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from automl.devices import cards, check_device
 from automl.errors import UserError, whole
@@ -32,23 +32,22 @@ DEFAULT_TRIALS = 25
 DEFAULT_FINAL = 3
 DEFAULT_SECONDS = 300.0  # of a run on a table, for which neither a strategy nor a number of trials was given
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}  # of a time limit, in seconds
-LEAST = {
-    "n_trials": 1,
-    "max_epochs": 1,
-    "n_workers": 1,
-    "lanes": 1,
-    "train_size": 1,
-    "seed": 0,
-    "n_final": 0,
-    "patience": 1,
-    "ensemble": 1,
-}
-BEYOND_DEFAULT_PLAN = ("strategy", "n_trials", "max_epochs", "train_size", "refit")  # settings that it has no place for
-LIMITS = {"time_limit": "seconds", "trial_seconds": "seconds", "max_latency": "milliseconds"}
-MAY_CHANGE = (
-    "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "lanes", "device",
-    "n_final", "learn", "refit", "ensemble", "max_latency", "track", "machines",
-)  # when resuming  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What holds for a setting that is given.
+
+    ``least``: of a whole number. ``unit``: of a number above 0. ``may_change``: whether a resumed run takes another
+    value. ``in_default_plan``: False for one that replaces the default plan. ``option``: of the command line; None: the
+    name without ``n_``.
+    """
+
+    least: int | None = None
+    unit: str | None = None
+    may_change: bool = False
+    in_default_plan: bool = True
+    option: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,46 +60,48 @@ class Settings:
     folds: int | None = None  # of a table's cross-validation; None: the search scores on the validation set
     model: str | None = None  # model families, for the user's own data
     metric: str | None = None  # replaces the task's
-    strategy: str | None = None
-    n_trials: int | None = None
-    max_epochs: int | None = None
-    seed: int | None = None
-    train_size: int | None = None
+    strategy: Annotated[str | None, Rule(in_default_plan=False)] = None
+    n_trials: Annotated[int | None, Rule(least=1, may_change=True, in_default_plan=False)] = None
+    max_epochs: Annotated[int | None, Rule(least=1, in_default_plan=False, option="epochs")] = None
+    seed: Annotated[int | None, Rule(least=0)] = None
+    train_size: Annotated[int | None, Rule(least=1, in_default_plan=False)] = None
     space: Mapping[str, Any] | None = None  # in the short form
-    time_limit: float | None = None
-    target: float | None = None
-    patience: int | None = None
-    sure_within: Within | None = None
-    trial_seconds: float | None = None
-    n_workers: int | None = None
-    lanes: int | None = None  # trainings of one shape that share a program; 1: none does
-    device: str | None = None
+    time_limit: Annotated[float | None, Rule(unit="seconds", may_change=True)] = None
+    target: Annotated[float | None, Rule(may_change=True)] = None
+    patience: Annotated[int | None, Rule(least=1, may_change=True)] = None
+    sure_within: Annotated[Within | None, Rule(may_change=True)] = None
+    trial_seconds: Annotated[float | None, Rule(unit="seconds", may_change=True)] = None
+    n_workers: Annotated[int | None, Rule(least=1, may_change=True)] = None
+    lanes: Annotated[int | None, Rule(least=1, may_change=True)] = None  # trainings that share a program; 1: none does
+    device: Annotated[str | None, Rule(may_change=True)] = None
     reproducible: bool | None = None
     maximize: bool | None = None
-    n_final: int | None = None  # trainings of each of the best configs and of the default in the final
+    # Trainings of each of the best configs and of the default in the final:
+    n_final: Annotated[int | None, Rule(least=0, may_change=True, option="final_seeds")] = None
     started: str | None = None  # ISO time
     prior: Sequence[Mapping[str, Any]] | None = None  # initial configs, as automl.tuning.warm_start.to_json writes them
-    learn: bool | None = None  # whether the results are kept for later searches
-    refit: bool | None = None  # whether the final model is trained on the validation set too
-    ensemble: int | None = None  # maximum number of trials in an ensemble
-    max_latency: float | None = None  # maximum milliseconds per row of an ensemble
-    track: Sequence[str] | None = None  # trackers that trials are logged to
-    machines: Mapping[str, Any] | None = None  # that train, the fields of automl.runs.machines.Machines
+    learn: Annotated[bool | None, Rule(may_change=True)] = None  # whether the results are kept for later searches
+    # Whether the final model is trained on the validation set too:
+    refit: Annotated[bool | None, Rule(may_change=True, in_default_plan=False)] = None
+    ensemble: Annotated[int | None, Rule(least=1, may_change=True)] = None  # maximum number of trials in an ensemble
+    # Maximum per row of an ensemble:
+    max_latency: Annotated[float | None, Rule(unit="milliseconds", may_change=True)] = None
+    track: Annotated[Sequence[str] | None, Rule(may_change=True)] = None  # trackers that trials are logged to
+    # Those that train, the fields of automl.runs.machines.Machines:
+    machines: Annotated[Mapping[str, Any] | None, Rule(may_change=True, option="executor")] = None
     from_python: bool = False  # started by automl.tune, which alone has the objective to continue with
 
     def __post_init__(self) -> None:
         label = str if self.from_python else option
-        for name, least in LEAST.items():
+        for name, rule in RULES.items():
             value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, whole(label(name), value, least))
-        for name, unit in LIMITS.items():
-            value = getattr(self, name)
-            if value is not None:
+            if value is not None and rule.least is not None:
+                object.__setattr__(self, name, whole(label(name), value, rule.least))
+            if value is not None and rule.unit is not None:
                 if not isinstance(value, Real):
-                    raise UserError(f"{label(name)} must be a number of {unit}, got {value!r}")
+                    raise UserError(f"{label(name)} must be a number of {rule.unit}, got {value!r}")
                 if not float(value) > 0:  # NaN neither
-                    raise UserError(f"{label(name)} must be above 0 {unit}, got {value!r}")
+                    raise UserError(f"{label(name)} must be above 0 {rule.unit}, got {value!r}")
                 object.__setattr__(self, name, float(value))
         if self.target is not None:
             if not isinstance(self.target, Real) or math.isnan(self.target):
@@ -181,7 +182,7 @@ class Settings:
         for name, value in now.items():
             if value is None or _given(value) == _given(before[name]):
                 continue
-            if name not in MAY_CHANGE:
+            if name not in RULES or not RULES[name].may_change:
                 had, asks = _given(before[name]), _given(value)
                 raise UserError(f"the run has {option(name)} {had!r}, not {asks!r}; a resumed run keeps it")
             changes[name] = getattr(asked, name)
@@ -199,6 +200,14 @@ class Settings:
         return cls(**{name: value for name, value in content.items() if name in known})
 
 
+RULES: Mapping[str, Rule] = {
+    name: rule
+    for name, annotation in get_type_hints(Settings, include_extras=True).items()
+    for rule in getattr(annotation, "__metadata__", ())
+}
+BEYOND_DEFAULT_PLAN = tuple(name for name, rule in RULES.items() if not rule.in_default_plan)
+
+
 def _given(value: Any) -> Any:
     """Of a request, what was given: an earlier version may have stored fewer fields."""
     return {name: each for name, each in value.items() if each} if isinstance(value, dict) else value
@@ -206,8 +215,8 @@ def _given(value: Any) -> Any:
 
 def option(name: str) -> str:
     """The command-line option of a setting."""
-    names = {"max_epochs": "epochs", "n_final": "final_seeds", "machines": "executor"}
-    return "--" + names.get(name, name.removeprefix("n_")).replace("_", "-")
+    known = RULES[name].option if name in RULES else None
+    return "--" + (known or name.removeprefix("n_")).replace("_", "-")
 
 
 def build_task(settings: Settings, prepared: Path | None = None) -> Task:

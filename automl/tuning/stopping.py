@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GIVE_UP_AFTER = 10  # failures, if no trial has had another outcome
 
-Within: TypeAlias = "float | Literal['noise']"
+Within: TypeAlias = float | Literal["noise"]
 """The regret bound at which a search ends: in units of the loss, or the noise of repeated trainings of a config."""
 
 
