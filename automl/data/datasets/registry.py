@@ -92,6 +92,7 @@ def load_data(name: str, train_size: int | None, with_valid: bool = False) -> "S
     ``name``: one of SOURCES, or a folder of the user's prepared data (`automl.data.memory_map`).
     ``with_valid``: append the validation set to the training set, for the final refit.
     """
+    from automl.data.datasets.copies import copied
     from automl.data.memory_map import read_prepared
     from automl.data.splits import take_train, with_valid_in_train
 
@@ -99,7 +100,7 @@ def load_data(name: str, train_size: int | None, with_valid: bool = False) -> "S
         return with_valid_in_train(load_data(name, train_size))
     if train_size is not None:
         return take_train(load_data(name, None), train_size)
-    return cast(ArraySource, source_module(name)).load() if name in SOURCES else read_prepared(Path(name))
+    return copied(name, cast(ArraySource, source_module(name)).load) if name in SOURCES else read_prepared(Path(name))
 
 
 @functools.cache

@@ -1,0 +1,56 @@
+"""Copies of the built-in data sets as prepared arrays, so that each is generated or parsed once on a machine.
+
+They lie in the data folder, in ``prepared``, and are memory-mapped: all processes share their memory. A copy made by
+other versions of this code, or of the packages that generate data, is replaced.
+"""
+
+import contextlib
+import functools
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from automl.data.datasets.data_folder import data_folder
+from automl.data.memory_map import read_prepared, write_prepared
+from automl.data.splits import Splits
+from automl.errors import UserError
+
+FOLDER = "prepared"
+GENERATORS = ("mnist1d", "numpy", "scikit-learn")  # the packages whose version decides on the arrays
+
+
+def copied(name: str, make: Callable[[], Splits]) -> Splits:
+    """The splits of a data set, from its copy; without one, those that ``make`` returns, of which one is written.
+
+    A folder that cannot be written to gets no copy.
+    """
+    folder = data_folder() / FOLDER / name / _made_by()
+    with contextlib.suppress(UserError, OSError):  # missing, damaged or not readable
+        return read_prepared(folder)
+    splits = make()
+    with contextlib.suppress(OSError):
+        _write(splits, folder)
+    return splits
+
+
+def _write(splits: Splits, folder: Path) -> None:
+    """Write the copy, atomically, in place of all others of the data set."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent.parent, prefix="aside-") as aside:
+        write_prepared(splits, Path(aside) / "copy")
+        for other in folder.parent.iterdir():
+            shutil.rmtree(other, ignore_errors=True)
+        (Path(aside) / "copy").rename(folder)
+
+
+@functools.cache
+def _made_by() -> str:
+    """A hash of the code in ``automl.data`` and of the versions of GENERATORS."""
+    digest = hashlib.sha256(" ".join(map(version, GENERATORS)).encode())
+    package = Path(__file__).parents[1]
+    for file in sorted(package.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
