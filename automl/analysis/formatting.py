@@ -75,7 +75,7 @@ def scored_on(n_folds: int) -> str:
     return "out of fold" if n_folds > 1 else "on the validation set"
 
 
-def below_quantiles(shares: Mapping[str, float]) -> str:
+def shares_below_quantiles(shares: Mapping[str, float]) -> str:
     """The shares of the test rows at or below the quantiles of a model, by level as in its card."""
     told = ", ".join(f"{share:.1%} ({level})" for level, share in shares.items())
     return f"test rows below its quantiles: {told}"

@@ -11,7 +11,6 @@ from automl.analysis.ensembles import not_better_than_baseline, result_in_words
 from automl.analysis.formatting import (
     as_heading,
     at_resolution,
-    below_quantiles,
     chosen,
     failed_in_words,
     failure,
@@ -21,6 +20,7 @@ from automl.analysis.formatting import (
     resolution,
     score,
     seed_gains,
+    shares_below_quantiles,
     shorten,
     show,
     show_mean,
@@ -208,7 +208,7 @@ def described_model(card: Mapping[str, Any]) -> str:
     test = card["test"].get(card["metric"])
     scored = "" if test is None else f"; {card['metric']} {at_resolution(test, None)} on test"
     calibrated = "" if card["temperature"] == 1.0 else f"; calibrated, temperature {card['temperature']:.2f}"
-    below = f"; {below_quantiles(card['below_quantiles'])}" if card.get("below_quantiles") else ""
+    below = f"; {shares_below_quantiles(card['below_quantiles'])}" if card.get("below_quantiles") else ""
     return f"the model is {card['said']}{scored}{calibrated}{below}"
 
 

@@ -44,7 +44,7 @@ def refitted(task: CrossValidated, before: Predictor, seed: int, device: str, sa
         rounds = [each.model.learner.rounds for each in same if isinstance(each.model, TrainedLearner)]
         train = Rows(splits.x_train, np.asarray(splits.y_train), task.weights("train"))
         try:
-            learner.fit(train, rounds=mean_rounds(rounds))
+            learner.fit(train, rounds=mean_rounds(rounds, splits.target))
         except TrainingFailed as error:
             raise UserError(
                 f"the member {family} cannot be fitted to the old and new rows, so the model in use stays: {error}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile  # raised for a file of arrays that begins like an archive
 
 import numpy as np
 
@@ -40,7 +41,12 @@ def read_prepared(folder: Path) -> Splits:
     arrays = {name: _read(folder, name) for name in ARRAYS}
     with reading(folder / RULES) as file:
         rules = json.loads(file.read_text(encoding="utf-8"))
-        return Splits(**arrays, inputs=inputs_from_json(rules), target=target_from_json(rules))
+        splits = Splits(**arrays, inputs=inputs_from_json(rules), target=target_from_json(rules))
+    for part in ("train", "valid", "test"):
+        with reading(folder / f"y_{part}.npy"):
+            if len(arrays[f"y_{part}"]) != len(arrays[f"x_{part}"]):
+                raise ValueError("it has another number of rows than the examples")
+    return splits
 
 
 def read_array(file: Path, **how: Any) -> Array:
@@ -59,7 +65,7 @@ def reading(file: Path) -> Iterator[Path]:
         raise Blocked(f"{str(file)!r} is missing; copy it back, or start a new run") from None
     except UserError:
         raise
-    except (EOFError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (EOFError, ValueError, LookupError, TypeError, AttributeError, RecursionError, BadZipFile) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise Blocked(f"{str(file)!r} is damaged ({reason}); copy it back, or start a new run") from error
 

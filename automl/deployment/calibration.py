@@ -21,6 +21,7 @@ Probabilities = NDArray[np.float64]  # (n, n_classes), rows sum to 1
 RANGE = (-3.0, 3.0)  # of the temperature's logarithm
 LIKELY = 0.5  # prior standard deviation of the logarithm
 LEAST = 1e-15  # smallest probability
+ROUNDING = 1e-9  # errors of shares up to this must not choose another rank
 
 
 def tempered(probabilities: Probabilities, temperature: float) -> Probabilities:
@@ -83,12 +84,13 @@ def fit_shifts(y: NDArray[Any], quantiles: NDArray[Any], levels: Sequence[float]
     """
     counts = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
     n = counts.sum() ** 2 / (counts**2).sum()  # effective sample size
-    shifts = []
-    for level, above in zip(levels, (y[:, None] - quantiles).T, strict=True):
-        upper = min(1.0, np.ceil((n + 1) * max(level, 1 - level)) / n)
-        share = upper if level >= 0.5 else 1 - upper
-        shifts.append(float(np.quantile(above, share, weights=counts, method="inverted_cdf")))
-    return shifts
+
+    def upper(level: float, above: NDArray[Any]) -> float:
+        share = min(1.0, np.ceil((n + 1) * level - ROUNDING) / n)
+        return float(np.quantile(above, max(0.0, share - ROUNDING), weights=counts, method="inverted_cdf"))
+
+    residuals = zip(levels, (y[:, None] - quantiles).T, strict=True)
+    return [upper(level, above) if level >= 0.5 else -upper(1 - level, -above) for level, above in residuals]
 
 
 def shifted_quantiles(quantiles: NDArray[Any], shifts: Sequence[float]) -> NDArray[Any]:

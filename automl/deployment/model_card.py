@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.analysis.formatting import below_quantiles
+from automl.analysis.formatting import shares_below_quantiles
 from automl.metrics import HALF
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _readme(card: Mapping[str, Any], folder: Path) -> str:
             "",
         ]
     if shares := card["below_quantiles"]:
-        lines += [f"Shares of the {below_quantiles(shares)}.", ""]
+        lines += [f"Shares of the {shares_below_quantiles(shares)}.", ""]
     lines += [
         *usage("a file's path, a frame, or a list" if card["kind"] else "an array of raw examples"),
         *(commands("an ONNX file, if all members have that form") if card["kind"] else []),

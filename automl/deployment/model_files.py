@@ -41,8 +41,9 @@ def read_card(file: Path) -> dict[str, Any]:
             raise ValueError("its temperature is not a number above 0")
         if not _is_positive(card.get("threshold", HALF)) or card.get("threshold", HALF) >= 1:
             raise ValueError("its threshold is not a number between 0 and 1")
-        if not all(isinstance(shift, int | float) and math.isfinite(shift) for shift in card.get("shifts", [])):
-            raise ValueError("its shifts are not finite numbers")
+        shifts = card.get("shifts", [])
+        if not isinstance(shifts, list) or not all(map(_is_finite, shifts)):
+            raise ValueError("its shifts are not a list of finite numbers")
         return card
 
 
@@ -71,5 +72,9 @@ def targets(card: Mapping[str, Any], folder: Path) -> dict[str, Path]:
         return found
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _is_positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return _is_finite(value) and value > 0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
-from automl.deployment.calibration import fit_shifts, shifted_quantiles
+from automl.deployment.calibration import fit_shifts
 from automl.deployment.ensemble import greedy_ensemble
 from automl.metrics import HALF, METRICS, best_threshold, loss_of, measure, seen_by_rows
 
@@ -35,7 +35,7 @@ class Chosen:
 
     members: Mapping[int, MemberCandidate]  # by trial
     weights: Mapping[int, float]
-    score: float  # of the members together, by the task's metric
+    score: float  # of the members together, by the task's metric, before shifts
     loss: float  # that the weights are chosen by: of the members together
     alone: float  # the same of the best single candidate
     threshold: float = HALF  # between two classes
@@ -87,7 +87,6 @@ def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | N
     predicted = _mean(every, weights)
     threshold = best_threshold(task.metric, y, predicted, counts)
     shifts = [] if levels is None else fit_shifts(y, predicted, levels, counts)
-    predicted = shifted_quantiles(predicted, shifts)
     return Chosen(
         {found[i].trial.number: found[i] for i in weights},
         {found[i].trial.number: weight for i, weight in weights.items()},

@@ -76,18 +76,18 @@ class Settings:
     device: Annotated[str | None, Rule(may_change=True)] = None
     reproducible: bool | None = None
     maximize: bool | None = None
-    # Trainings of each of the best configs and of the default in the final:
+    # How often the final trains each of the best configs and the default.
     n_final: Annotated[int | None, Rule(least=0, may_change=True, option="final_seeds")] = None
     started: str | None = None  # ISO time
     prior: Sequence[Mapping[str, Any]] | None = None  # initial configs, as automl.tuning.warm_start.to_json writes them
     learn: Annotated[bool | None, Rule(may_change=True)] = None  # whether the results are kept for later searches
-    # Whether the final model is trained on the validation set too:
+    # Whether the final model is trained on the validation set too.
     refit: Annotated[bool | None, Rule(may_change=True, in_default_plan=False)] = None
     ensemble: Annotated[int | None, Rule(least=1, may_change=True)] = None  # maximum number of trials in an ensemble
-    # Maximum per row of an ensemble:
+    # Of an ensemble's prediction, per row.
     max_latency: Annotated[float | None, Rule(unit="milliseconds", may_change=True)] = None
     track: Annotated[Sequence[str] | None, Rule(may_change=True)] = None  # trackers that trials are logged to
-    # Those that train, the fields of automl.runs.machines.Machines:
+    # The machines that train, as the fields of automl.runs.machines.Machines.
     machines: Annotated[Mapping[str, Any] | None, Rule(may_change=True, option="executor")] = None
     from_python: bool = False  # started by automl.tune, which alone has the objective to continue with
 

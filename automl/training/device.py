@@ -25,7 +25,7 @@ def device_data(
     """Examples and labels of a set as tensors on the device; batches are taken by index, without a loader.
 
     Examples that would fill too much of a card stay on the CPU, from where each batch is copied. There they share
-    memory with the arrays: those of the user's own data are memory-mapped files.
+    memory with the arrays, which are memory-mapped files.
     """
     splits = load_data(data, train_size, with_valid)
     x, y = getattr(splits, f"x_{part}"), getattr(splits, f"y_{part}")

@@ -197,7 +197,7 @@ class FoldsTraining:
         for place in places_to_fit(self._folder, self._kind, self.task.max_epochs):
             if place.name == MODEL:
                 learner = self._learner()
-                learner.fit(self._rows(slice(None)), rounds=mean_rounds(self.rounds))
+                learner.fit(self._rows(slice(None)), rounds=mean_rounds(self.rounds, self._splits.target))
             else:
                 fold = int(place.name.removeprefix("fold-"))
                 learner = self._fitted_without(fold, self.rounds[fold])

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from automl import AutoMLRegressor
 from automl.deployment.predictor import Predictor
+from automl.errors import UserError
 from automl.metrics import measure
 from automl.provenance import commit
 from automl.study.run_folder import write_atomic
@@ -45,9 +46,12 @@ def main(
     ),
 ) -> None:
     """Make and score the models, and write the table and its summary."""
+    names = None if only is None else {name.strip() for name in only.split(",")}
+    if unknown := (names or set()) - {file.name for file in EVERY_FILE}:
+        raise UserError(f"--only must name tables of the suites own and products, not {', '.join(sorted(unknown))}")
     lines: list[dict[str, Any]] = []
     for file in EVERY_FILE:
-        if file.kind != "table" or (only is not None and file.name not in only.split(",")):
+        if file.kind != "table" or (names is not None and file.name not in names):
             continue
         frame = _frame(file)
         if pd.api.types.is_numeric_dtype(frame[file.target]) and file.options.get("kind") != "classification":
@@ -55,6 +59,8 @@ def main(
             print(f"{file.name}: scored", flush=True)
             table = pd.DataFrame(lines).assign(commit=commit())
             write_atomic(out, table.to_csv(index=False, float_format="%.5g"))
+    if not lines:
+        raise UserError("none of these tables has numbers as target")
     write_atomic(out.with_suffix(".md"), summary(pd.read_csv(out)))
     print(out.with_suffix(".md"))
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from automl.tuning.recommend import AS_GOOD, NOTABLE, probability
+from automl.tuning.recommend import AS_GOOD, DEFAULT, NOTABLE, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, Advised, chance
 from benchmarks.pages.tables import duration
+from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, SPLITS, Field
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
@@ -43,6 +44,10 @@ def terms(found: Sequence[Advised]) -> tuple[Terms, Terms]:
             exceptions.setdefault(name, {})[each.situation] = None
     also = "".join(f", and {name} on {', '.join(where)}," for name, where in exceptions.items())
     above = [
+        (
+            "Recommended",
+            f"`{DEFAULT}`, the default, unless another of automl's is expected to be better by over {MARGIN:g}.",
+        ),
         ("Regret", "lower is better; 0: best known loss, which runs can beat, 1: median random configuration."),
         (
             "`raw-NAME`",
@@ -59,8 +64,8 @@ def terms(found: Sequence[Advised]) -> tuple[Terms, Terms]:
         ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
         (
             "Slow libraries",
-            "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset of the tasks and seeds; named if "
-            f"their P(best) there is {AS_GOOD:.0%} or more, or the highest.",
+            "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset of the tasks and seeds; named, "
+            f"where nothing is likelier on all tasks, if their P(best) there is {AS_GOOD:.0%} or more, or the highest.",
         ),
         ("Trainings", f"the budget; strategies that do not plan by it{also} are scored at that point of longer runs."),
         (

@@ -198,8 +198,7 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
         else:
             first.append(theirs)
             ours.append(own)
-    are_theirs = {name.strip("`") for name, _, _ in first} <= {*OPPONENTS}
-    of_ours = f"; {'best in automl: ' if are_theirs else AS_DEFAULT}{_after(ours)}" if ours else ""
+    of_ours = f"; recommended in automl: {_after(ours)}" if ours else ""
     return f"**{situation}**{in_words}: {_after(first)}{of_ours}{''.join(on_parts)}"
 
 
@@ -249,7 +248,6 @@ SENTENCES = (
     "The strategy most likely among the best, by setting and number of trainings, with P(best): the probability that "
     f"its expected regret, on tasks like these, is within {MARGIN:g} of the lowest; several can qualify."
 )
-AS_DEFAULT = f"recommended, as the default that is expected to lose at most {MARGIN:g}: "
 LIKELIER, ON_DEVELOPMENT = "alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [
     "setting", "trainings", "recommended in automl", "P(best)", "regret (80% interval)", LIKELIER, "measured on",

@@ -46,8 +46,8 @@ def test_strategies_with_the_same_results_are_named_together():
     found.first.table["bo"] = found.first.table["auto"]
     assert found.ours == "**auto** (= **bo**)"
     assert sentences([found]) == [
-        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20; best in automl: `auto` (= `bo`), "
-        "43% after 20"
+        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20; recommended in automl: "
+        "`auto` (= `bo`), 43% after 20"
     ]
 
 
@@ -76,15 +76,12 @@ def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier
     sure = replace(advised({"auto": 0.999, "bo": 0.98}), situation="choices")
     later = Advised("choices", 50.0, "bo", {"holdout": section({"auto": 0.4, "bo": 0.9}, 50.0)})
     assert sentences([usual, more, sure, later]) == [
-        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20, 80% after 50; best in automl: "
+        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20, 80% after 50; recommended in automl: "
         "`auto`, 43% after 20 and 50",
         "**choices**: `auto` or `bo`, >99% after 20; `bo`, 90% after 50",
     ]
     crew = replace(advised({"auto": 0.5, "bo+asha": 0.9}), situation="4 workers")
-    assert sentences([crew]) == [
-        "**4 workers**: `bo+asha`, 90% after 20; recommended, as the default that is expected to lose at most 0.01: "
-        "`auto`, 50% after 20"
-    ]
+    assert sentences([crew]) == ["**4 workers**: `bo+asha`, 90% after 20; recommended in automl: `auto`, 50% after 20"]
     sure.measured["holdout"].field.extent = "7 tasks, 20 seeds"
     assert sentences([sure], extents=True) == [
         "**choices** (held-out: 7 tasks, 20 seeds): `auto` or `bo`, >99% after 20"

@@ -1,7 +1,7 @@
 """Copies of the built-in data sets as prepared arrays, so that each is generated or parsed once on a machine.
 
 They lie in the data folder, in ``prepared``, and are memory-mapped: all processes share their memory. A copy made by
-other versions of this code, or of the packages that generate data, is replaced.
+another version of this code, or of the packages that generate data, is not used.
 """
 
 import contextlib
@@ -9,8 +9,9 @@ import functools
 import hashlib
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from automl.data.datasets.data_folder import data_folder
@@ -19,7 +20,8 @@ from automl.data.splits import Splits
 from automl.errors import UserError
 
 FOLDER = "prepared"
-GENERATORS = ("mnist1d", "numpy", "scikit-learn")  # the packages whose version decides on the arrays
+GENERATORS = ("mnist1d", "numpy", "rdkit", "scikit-learn")  # the packages whose version decides on the arrays
+UNUSED = 7 * 24 * 3600.0  # seconds after which copies of other versions, and remains of killed writers, go
 
 
 def copied(name: str, make: Callable[[], Splits]) -> Splits:
@@ -31,26 +33,36 @@ def copied(name: str, make: Callable[[], Splits]) -> Splits:
     with contextlib.suppress(UserError, OSError):  # missing, damaged or not readable
         return read_prepared(folder)
     splits = make()
+    with contextlib.suppress(UserError, OSError):
+        return read_prepared(folder)  # another process was quicker
     with contextlib.suppress(OSError):
         _write(splits, folder)
     return splits
 
 
 def _write(splits: Splits, folder: Path) -> None:
-    """Write the copy, atomically, in place of all others of the data set."""
+    """Write the copy, atomically, and remove a damaged one and old ones of other versions."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent.parent, prefix="aside-") as aside:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="aside-") as aside:
         write_prepared(splits, Path(aside) / "copy")
         for other in folder.parent.iterdir():
-            shutil.rmtree(other, ignore_errors=True)
+            if other == folder or time.time() - other.stat().st_mtime > UNUSED:
+                shutil.rmtree(other, ignore_errors=True)
         (Path(aside) / "copy").rename(folder)
 
 
 @functools.cache
 def _made_by() -> str:
     """A hash of the code in ``automl.data`` and of the versions of GENERATORS."""
-    digest = hashlib.sha256(" ".join(map(version, GENERATORS)).encode())
+    digest = hashlib.sha256(" ".join(map(_version, GENERATORS)).encode())
     package = Path(__file__).parents[1]
     for file in sorted(package.rglob("*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

@@ -1,5 +1,7 @@
 """Copies of built-in data sets as prepared arrays."""
 
+import os
+
 import numpy as np
 import pytest
 from stand_ins import all_put
@@ -28,6 +30,9 @@ def assert_same(found, wanted):
     assert (found.inputs, found.target) == (wanted.inputs, wanted.target)
 
 
+DAMAGES = {"x_train.npy": b"", "y_test.npy": None, "rules.json": b"{}", "x_test.npy": b"PK not an archive"}
+
+
 def forbidden():
     raise AssertionError("made again")
 
@@ -44,26 +49,34 @@ def test_a_data_set_is_made_once_and_then_mapped(folder):
 def test_a_damaged_copy_is_made_again(folder):
     copied("shapes", made)
     (copy,) = folder.iterdir()
-    for name, content in (("x_train.npy", b""), ("y_test.npy", None), ("rules.json", b"{}")):
+    for name, content in DAMAGES.items():
         (copy / name).unlink() if content is None else (copy / name).write_bytes(content)
         assert_same(copied("shapes", made), made())
         assert_same(copied("shapes", forbidden), made())
-
-
-def test_a_copy_of_another_version_is_replaced(folder, monkeypatch):
-    copied("shapes", lambda: made(1))
-    monkeypatch.setattr(copies, "_made_by", lambda: "another")
+    np.save(copy / "y_train.npy", np.zeros(3, int))
     assert_same(copied("shapes", made), made())
-    assert [file.name for file in folder.iterdir()] == ["another"]
 
 
-def test_two_processes_may_make_it_at_the_same_time(folder):
+def test_a_copy_of_another_version_is_not_used_and_goes_after_a_week(folder, monkeypatch):
+    copied("shapes", lambda: made(1))
+    (first,) = folder.iterdir()
+    (folder / "aside-killed").mkdir()
+    monkeypatch.setattr(copies, "_made_by", lambda: "second")
+    assert_same(copied("shapes", made), made())
+    assert {file.name for file in folder.iterdir()} == {first.name, "aside-killed", "second"}, "others may use them"
+    for old in (first, folder / "aside-killed"):
+        os.utime(old, (0, 0))
+    monkeypatch.setattr(copies, "_made_by", lambda: "third")
+    assert_same(copied("shapes", made), made())
+    assert {file.name for file in folder.iterdir()} == {"second", "third"}
+
+
+def test_the_copy_of_a_quicker_process_is_taken(folder):
     def slowly():
-        copied("shapes", made)  # by the other one
+        copied("shapes", made)  # meanwhile
         return made()
 
-    assert_same(copied("shapes", slowly), made())
-    assert_same(copied("shapes", forbidden), made())
+    assert isinstance(copied("shapes", slowly).x_train, np.memmap)
 
 
 def test_without_a_folder_to_write_to_there_is_no_copy(tmp_path, monkeypatch):

@@ -109,6 +109,7 @@ CHANGES = {
     "no target": lambda folder: changed(folder / "encoder.json", target="absent"),
     "temperature": lambda folder: changed(folder / "model.json", temperature="hot"),
     "shifts": lambda folder: changed(folder / "model.json", shifts=["far"]),
+    "no list of shifts": lambda folder: changed(folder / "model.json", shifts={}),
     "shifts of other quantiles": lambda folder: changed(folder / "model.json", shifts=[0.5]),
     "members": lambda folder: changed(folder / "model.json", members=[{"folder": "."}]),
     "weight": lambda folder: changed(folder / "model.json", members=[{"folder": ".", "weight": "all"}]),

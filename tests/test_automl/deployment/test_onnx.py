@@ -326,9 +326,8 @@ def test_forecasts_of_changes_are_the_same_in_onnx(family, quantiles):
     inputs = Columns.of(x, (), 3)
     learner = learner_class(family)(config, inputs, target, 0)
     learner.fit(Rows(x[:400], y[:400]), rounds=(50,) * target.n_outputs)
-    predictor = Predictor(
-        [Member(TrainedLearner(learner, config, Preprocessing("walk", family, inputs, target)))], None, {}
-    )
+    members = [Member(TrainedLearner(learner, config, Preprocessing("walk", family, inputs, target)), 0.5)] * 2
+    predictor = Predictor(members, None, {"shifts": [-1.0, 1.0] if quantiles else []})
     content = as_onnx(predictor).SerializeToString()
     assert largest_difference(predictor, content, {"examples": x[400:]}) < TOLERANCE
     assert answers(content, examples=x[400:]).reshape(100, -1).mean(1) == pytest.approx(1e6 + series[403:, 0], abs=6.0)
