@@ -48,7 +48,7 @@ def made(tmp_path_factory):
     board(found).to_csv(file, index=False, float_format="%.6g")
     needs(found).to_csv(folder / "leaderboard-efficiency.csv", index=False, float_format="%.6g")
     evidence(found).to_csv(folder / "leaderboard-tests.csv", index=False, float_format="%.6g")
-    (folder / "leaderboard.md").write_text("\n".join(markdown.summary(found, COSTS, 0)))
+    (folder / "leaderboard.md").write_text("\n".join(markdown.summary(found, COSTS)))
     (folder / "standing.json").write_text(standing_json(found))
     return folder
 
