@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import processes
 import pytest
 import typer
 from made_once import made_once
@@ -92,18 +93,18 @@ def small_versions(folder):
         "articles": ["articles.csv", "--text", "text", "--target", "group", "--model", "linear"],
         "words": ["words.csv", "--source", "word", "--into", "phones", "--model", "rnn"],
     }.items():
-        command = [
-            sys.executable, "-m", "automl.run", "--data", *data, "--trials", "1", "--epochs", "1", "--final-seeds", "1",
-            "--no-learn", "--prior", "none", "--workers", "1", "--out", f"runs/{name}",
+        more = [
+            "--trials", 1, "--epochs", 1, "--final-seeds", 1, "--no-learn", "--prior", "none", "--workers", 1,
+            "--out", f"runs/{name}",
         ]  # fmt: skip
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        processes.command("run", "--data", *data, *more, cwd=folder)
     shutil.copytree(folder / "runs" / "run", folder / "runs" / "patients")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", list(blocks("python")))
 def test_python_blocks_run(block, place):
-    code = re.sub(r"time_limit=\d+", "time_limit=10", block.replace("runs/<run>", "runs/run"))
+    code = re.sub(r"time_limit=\d+", "time_limit=4", block.replace("runs/<run>", "runs/run"))
     shown = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=300)
     assert shown.returncode == 0, shown.stderr
 

@@ -39,7 +39,7 @@ SHARE = 0.6  # of the rows for the model
 
 def main(
     seconds: Annotated[float, typer.Option(help="Time limit of a run.")] = 20.0,
-    seeds: Annotated[int, typer.Option(min=1, help="Random splits of each table.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Random splits of each table.")] = 1,
     only: Annotated[str | None, typer.Option(help="Tables, separated by commas. [default: all of numbers]")] = None,
     out: Annotated[Path, typer.Option(help="Table to write; the summary gets the suffix .md.")] = Path(
         "results/quantiles.csv"

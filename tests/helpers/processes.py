@@ -1,20 +1,78 @@
 """The real commands, each in a process of its own, or in this one."""
 
+import atexit
+import functools
 import importlib
+import json
+import os
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 from typer.testing import CliRunner
 
+# Commands as children of one process, which has imported already what takes each of them 2 seconds. Not torch, which
+# LightGBM should not share a process with.
+SERVER = """
+import json, os, runpy, sys
+import jinja2, optuna.storages._rdb.storage, pandas, scipy.stats, sklearn.pipeline
+import automl.cli.pipeline, automl.deployment.predictor
 
-def command(name, *arguments, code=0):
+for line in sys.stdin:
+    job = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.chdir(job["cwd"])
+        os.environ.clear()
+        os.environ.update(job["env"])
+        sys.path[0] = job["cwd"]
+        for place, file in enumerate((os.devnull, job["out"], job["err"])):
+            os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC), place)
+        sys.stdin = open(0, closefd=False)
+        sys.argv = [job["module"], *job["arguments"]]
+        runpy.run_module(job["module"], run_name="__main__", alter_sys=True)
+        sys.exit()
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@functools.cache
+def _server():
+    """The process of which commands are children; it ends with this one."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    server = subprocess.Popen([sys.executable, "-c", SERVER], text=True, **pipes)
+    atexit.register(server.communicate)  # closes what it reads from
+    return server
+
+
+def command(name, *arguments, code=0, cwd=None, env=None):
     """Run ``automl NAME``, which must end with the code. Gives what it prints, and its errors."""
-    shown = subprocess.run(
-        [sys.executable, "-m", "automl", name, *map(str, arguments)], capture_output=True, text=True, timeout=300
-    )
-    assert shown.returncode == code, shown.stdout + shown.stderr
-    return shown.stdout, shown.stderr
+    return module("automl", name, *arguments, code=code, cwd=cwd, env=env)
+
+
+def module(name, *arguments, code=0, cwd=None, env=None):
+    """The same for ``python -m NAME``."""
+    server = _server()
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = (Path(folder) / stream for stream in ("out", "err"))
+        job = {
+            "module": name, "arguments": [*map(str, arguments)], "cwd": str(cwd or Path.cwd()),
+            "env": env or {**os.environ}, "out": str(out), "err": str(err),
+        }  # fmt: skip
+        print(json.dumps(job), file=server.stdin, flush=True)
+        child = int(server.stdout.readline())
+        try:
+            ended = int(server.stdout.readline())
+        except BaseException:  # such as a time limit of the test
+            os.kill(child, signal.SIGKILL)
+            raise
+        printed, errors = out.read_text(), err.read_text()
+    assert ended == code, printed + errors
+    return printed, errors
 
 
 def invoke(name, *arguments):

@@ -6,18 +6,15 @@ import time
 
 import pandas as pd
 import pytest
+from processes import module
 
 from benchmarks.runner.plan import N_SLOW_SEEDS, N_SLOW_TASKS, N_SLOW_TRIALS, TaskSource, is_slow, planned, slow_places
 from benchmarks.runner.results import read_rows
 from benchmarks.suites import YOURS, load_suite
 
 
-def compare(*arguments, check=True, cwd=None):
-    command = [sys.executable, "-m", "benchmarks.run", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd)
-    if check:
-        assert done.returncode == 0, done.stdout + done.stderr
-    return done
+def compare(*arguments, code=0, cwd=None):
+    return module("benchmarks.run", *arguments, code=code, cwd=cwd)
 
 
 def table(folder):
@@ -73,10 +70,9 @@ def test_a_crash_fails_one_run_which_is_retried(tmp_path):
         "--task", "mine.py:train", "--space", "space.yaml", "--strategies", "random,sobol,ga", "--trials", "12",
         "--seeds", "2", "--jobs", "2",
     ]  # fmt: skip
-    done = compare(*arguments, check=False, cwd=tmp_path)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "crashed: sobol on train, seed 0" in done.stdout
-    assert "a bug of this strategy" in done.stdout
+    out, _ = compare(*arguments, code=1, cwd=tmp_path)
+    assert "crashed: sobol on train, seed 0" in out
+    assert "a bug of this strategy" in out
     rows = table(tmp_path / "runs" / "comparison")
     crashes = rows[rows["crash"].notna()]
     found = sorted(zip(crashes["strategy"], crashes["seed"], strict=True))
@@ -91,18 +87,18 @@ def test_a_crash_fails_one_run_which_is_retried(tmp_path):
     assert rows.loc[rows["strategy"] == "ga", "crash"].str.contains("process of the run died").all()
 
     (tmp_path / "patches.py").write_text("")
-    again = compare(*arguments, cwd=tmp_path)
-    assert "4 of 6 runs to do" in again.stdout.replace("\n", " ")
+    again, _ = compare(*arguments, cwd=tmp_path)
+    assert "4 of 6 runs to do" in again.replace("\n", " ")
     assert table(tmp_path / "runs" / "comparison")["crash"].isna().all()
 
 
 def test_a_users_command_is_compared_on_real_trainings(tmp_path):
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
-    done = compare(
+    out, _ = compare(
         "--command", "echo {x} >> calls; echo {x}", "--space", "space.yaml", "--strategies", "sobol,tpe",
         "--trials", "6", "--seeds", "2", "--jobs", "1", cwd=tmp_path,
     )  # fmt: skip
-    assert "python -m benchmarks.report runs/comparison --out runs/comparison/leaderboard" in done.stdout
+    assert "python -m benchmarks.report runs/comparison --out runs/comparison/leaderboard" in out
     rows = table(tmp_path / "runs" / "comparison")
     assert set(rows["suite"]) == {YOURS}
     assert (rows.groupby(["strategy", "seed"]).size() == 6).all()
@@ -115,22 +111,20 @@ def test_a_folder_is_reserved_for_one_task(tmp_path):
     (tmp_path / "mine.py").write_text("def train(config):\n    return config['x']\n")
     first = ["--task", "mine.py:train", "--space", "space.yaml", "--strategies", "random", "--trials", 2, "--seeds", 1]
     compare(*first, cwd=tmp_path)
-    assert "0 of 1 runs to do" in compare(*first, cwd=tmp_path).stdout
-    other = compare("--command", "echo {x}", *first[2:], check=False, cwd=tmp_path)
-    assert other.returncode == 2
-    assert "has a comparison of another task or code" in other.stderr
+    assert "0 of 1 runs to do" in compare(*first, cwd=tmp_path)[0]
+    _, error = compare("--command", "echo {x}", *first[2:], code=2, cwd=tmp_path)
+    assert "has a comparison of another task or code" in error
     (tmp_path / "mine.py").write_text("def train(config):\n    return -config['x']\n")
-    assert "another task or code" in compare(*first, check=False, cwd=tmp_path).stderr
+    assert "another task or code" in compare(*first, code=2, cwd=tmp_path)[1]
 
 
 def test_failure_of_all_trainings_is_reported(tmp_path):
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
-    done = compare(
+    out, _ = compare(
         "--command", "no-such-program {x}", "--space", "space.yaml", "--strategies", "random", "--trials", 3,
-        "--seeds", 1, check=False, cwd=tmp_path,
+        "--seeds", 1, code=1, cwd=tmp_path,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert "all trainings failed: the command failed with exit status 127" in done.stdout
+    assert "all trainings failed: the command failed with exit status 127" in out
 
 
 @pytest.mark.slow
@@ -167,8 +161,8 @@ def test_a_terminated_comparison_keeps_completed_runs(tmp_path):
     while not calls.exists() or len(calls.read_text().split()) < 9:  # the third run, each has four trainings
         assert process.poll() is None
         time.sleep(0.05)
-    second = compare(*arguments, check=False, cwd=tmp_path)
-    assert "another comparison is writing" in second.stderr
+    _, error = compare(*arguments, code=2, cwd=tmp_path)
+    assert "another comparison is writing" in error
     process.terminate()
     assert process.wait(timeout=30) == 143
     assert not table(tmp_path / "runs" / "comparison").empty
@@ -189,7 +183,6 @@ def test_a_terminated_comparison_keeps_completed_runs(tmp_path):
     ],
 )
 def test_user_errors_print_one_line(arguments, message, tmp_path):
-    done = compare(*arguments, check=False, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    _, error = compare(*arguments, code=2, cwd=tmp_path)
+    assert message in error
+    assert len(error.strip().splitlines()) == 1

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
-from processes import invoke
+from processes import command, invoke
 from rich.console import Console
 from sklearn.datasets import load_diabetes
 from small_files import files_of_at_most
@@ -54,11 +54,8 @@ def start(*arguments, **options) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
-def run(*arguments, code: int = 0, **options) -> tuple[str, str]:
-    process = start(*arguments, **options)
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == code, out + err
-    return out, err
+def run(*arguments, **options) -> tuple[str, str]:
+    return command("run", *arguments, **options)
 
 
 @pytest.fixture

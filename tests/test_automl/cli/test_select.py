@@ -1,9 +1,7 @@
 """The recommended strategy, its wording, and the command."""
 
-import subprocess
-import sys
-
 import pytest
+from processes import command
 
 from automl.tuning.recommend import as_records, recommend, standing
 from strategies import STRATEGIES
@@ -224,10 +222,8 @@ def test_the_file_of_the_package_knows_every_kind_of_space_and_recommends_only_o
 
 
 def select(*arguments, code=0) -> str:
-    command = [sys.executable, "-m", "automl", "select", *map(str, arguments)]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert process.returncode == code, process.stdout + process.stderr
-    return process.stdout if code == 0 else process.stderr
+    out, err = command("select", *arguments, code=code)
+    return out if code == 0 else err
 
 
 def test_the_command_for_a_space_and_for_a_task_of_ones_own(tmp_path):

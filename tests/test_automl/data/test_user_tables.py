@@ -1,14 +1,12 @@
 """Users' tables: unusual files, reports, learning, predicting."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from processes import invoke
+from processes import command, invoke
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from automl.data.datasets.registry import load_data
@@ -554,23 +552,15 @@ def test_how_far_reading_is_can_be_watched(name, tmp_path, monkeypatch):
     assert len(shares) == n  # nobody watches any more
 
 
-def run(*arguments, code=0, cwd=None):
-    shown = subprocess.run(
-        [sys.executable, "-m", "automl.run", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=300
-    )
-    assert shown.returncode == code, shown.stdout + shown.stderr
-    return shown.stdout, shown.stderr
-
-
 @pytest.mark.slow
 def test_from_a_file_to_a_tuned_model_and_on_with_resume(tmp_path):
     frame = load_breast_cancer(as_frame=True).frame.rename(columns={"target": "diagnosis"})
     frame["diagnosis"] = frame["diagnosis"].map({0: "malignant", 1: "benign"})
     frame.to_csv(tmp_path / "cells.csv", index=False)
     common = ["--strategy", "random", "--epochs", 2, "--workers", 1, "--final-seeds", 1, "--no-learn"]
-    out, _ = run(
-        "--data", "cells.csv", "--target", "diagnosis", "--metric", "auc", "--model", "mlp,random_forest", *common,
-        "--trials", 3, "--out", "run", cwd=tmp_path,
+    out, _ = command(
+        "run", "--data", "cells.csv", "--target", "diagnosis", "--metric", "auc", "--model", "mlp,random_forest",
+        "--trials", 3, *common, "--out", "run", cwd=tmp_path,
     )  # fmt: skip
     assert "table, classification of 'diagnosis'" in out
     assert "2; benign: 357, malignant: 212" in out
@@ -581,7 +571,7 @@ def test_from_a_file_to_a_tuned_model_and_on_with_resume(tmp_path):
     assert summary["best"]["loss"] == pytest.approx(1 - summary["best"]["metrics"]["auc"])
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".automl")]
     (tmp_path / "run").rename(tmp_path / "moved")
-    run("--resume", "--out", "moved", "--trials", 4, cwd=tmp_path)
+    command("run", "--resume", "--out", "moved", "--trials", 4, cwd=tmp_path)
     assert json.loads((tmp_path / "moved" / "summary.json").read_text())["n_trials"] == 4
     predictor = load_predictor(tmp_path / "moved" / "model")
     assert (predictor.predict(frame) == frame["diagnosis"]).mean() > 0.9

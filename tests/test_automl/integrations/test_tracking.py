@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import command
 
 import automl
 import automl.integrations.tracking
@@ -66,10 +67,7 @@ def start(*arguments, env) -> subprocess.Popen:
 
 
 def run(*arguments, env, code=0) -> tuple[str, str]:
-    process = start(*arguments, env=env)
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == code, out + err
-    return out, err
+    return command("run", *arguments, code=code, env=env)
 
 
 def arguments_for(folder: Path, n_trials: int, track: str) -> list:
