@@ -34,6 +34,7 @@ from benchmarks.suites.product_tables import EVERY_FILE
 
 LEVELS = (0.05, 0.1, 0.5, 0.9, 0.95)
 MOST_ROWS = 4_000  # of a table, a random sample
+MOST_CLASSES = 20  # numbers with fewer different values are classes, unless the file says otherwise
 SHARE = 0.6  # of the rows for the model
 
 
@@ -54,7 +55,7 @@ def main(
         if file.kind != "table" or (names is not None and file.name not in names):
             continue
         frame = _frame(file)
-        if pd.api.types.is_numeric_dtype(frame[file.target]) and file.options.get("kind") != "classification":
+        if _has_numbers(file, frame[file.target]):
             lines += [_line(file, frame, seed, seconds) for seed in range(seeds)]
             print(f"{file.name}: scored", flush=True)
             table = pd.DataFrame(lines).assign(commit=commit())
@@ -63,6 +64,13 @@ def main(
         raise UserError("none of these tables has numbers as target")
     write_atomic(out.with_suffix(".md"), summary(pd.read_csv(out)))
     print(out.with_suffix(".md"))
+
+
+def _has_numbers(file: UsersFile, target: pd.Series[Any]) -> bool:
+    """Whether a run on the file is a regression."""
+    if "kind" in file.options:
+        return file.options["kind"] == "regression"
+    return pd.api.types.is_numeric_dtype(target) and target.nunique() > MOST_CLASSES
 
 
 def _frame(file: UsersFile) -> pd.DataFrame:
