@@ -69,8 +69,8 @@ def main(
 def _has_numbers(file: UsersFile, target: pd.Series[Any]) -> bool:
     """Whether a run on the file is a regression."""
     if "kind" in file.options:
-        return file.options["kind"] == "regression"
-    return pd.api.types.is_numeric_dtype(target) and target.nunique() > MOST_CLASSES
+        return bool(file.options["kind"] == "regression")
+    return bool(pd.api.types.is_numeric_dtype(target)) and target.nunique() > MOST_CLASSES
 
 
 def _frame(file: UsersFile) -> pd.DataFrame:
