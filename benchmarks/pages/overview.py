@@ -27,8 +27,8 @@ SUBSET = ", subset"
 Terms = list[tuple[str, str]]
 WHERE = "Where another library has a higher P(best)"
 WHERE_HOW = (
-    "Regret (P(best)) of the library, then of automl's strategy with the highest P(best), if these differ by more than "
-    f"{100 * NOTABLE:g} points; of a subset only if its whole suite has no such lead."
+    f"Regret (P(best)) of the library, then of the best of automl, if P(best) differs by more than {100 * NOTABLE:g} "
+    "points; of a subset if its whole suite has none."
 )
 SORTS = {  # suite -> its tasks
     "synthetic": "test functions", "tables": "discrete spaces",
@@ -51,21 +51,21 @@ def terms(found: Sequence[Advised]) -> tuple[Terms, Terms]:
         ("Regret", "lower is better; 0: best known loss, which runs can beat, 1: median random configuration."),
         (
             "`raw-NAME`",
-            "another library, called directly (`raw-optuna`: Optuna's default sampler); the others are automl's.",
+            "a library called directly (`raw-optuna`: Optuna's default sampler); the others are automl's.",
         ),
         (
             "Held-out tasks",
-            "never used to design the strategies; the advice is based on them where they exist.",
+            "never used in the design; the advice rests on them where they exist.",
         ),
     ]
     if any("=" in each.ours for each in found):
-        above.append(("=", "the same results: without learning curves or a choice of models, `auto` searches as `bo`."))
+        above.append(("=", "the same results: `auto` searches as `bo` without learning curves or a choice of models."))
     return above, [
         ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
         (
             "Slow libraries",
-            "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset of the tasks and seeds; named, "
-            f"where nothing is likelier on all tasks, if their P(best) there is {AS_GOOD:.0%} or more, or the highest.",
+            "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset of the tasks and seeds; named "
+            f"if their P(best) there is {AS_GOOD:.0%} or the highest, and nothing is likelier on all tasks.",
         ),
         ("Trainings", f"the budget; strategies that do not plan by it{also} are scored at that point of longer runs."),
         (

@@ -194,7 +194,7 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
             first.append(own)
             on_part = (f"`{each.strategy}`", probability(chance(other.comparison, each.strategy)), each.budget)
             both = [theirs, on_part] if other.is_likelier_than(each.strategy) else [on_part, theirs]
-            on_parts.append(f"; with slow libraries, on a subset ({other.extent}): {_after(both)}")
+            on_parts.append(f"; with slow libraries too ({other.extent}): {_after(both)}")
         else:
             first.append(theirs)
             ours.append(own)
@@ -245,8 +245,8 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 
 SENTENCES = (
-    "The strategy most likely among the best, by setting and number of trainings, with P(best): the probability that "
-    f"its expected regret, on tasks like these, is within {MARGIN:g} of the lowest; several can qualify."
+    "Most likely among the best, with P(best): the probability that the expected regret, on tasks like these, is within "
+    f"{MARGIN:g} of the lowest; several can qualify."
 )
 LIKELIER, ON_DEVELOPMENT = "alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [

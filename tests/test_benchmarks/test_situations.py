@@ -56,7 +56,7 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
     assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (>99%), `auto` (49%)"
     assert sentences([found]) == [
-        "**numeric spaces** (floats, no integers): `auto`, >99% after 20; with slow libraries, on a subset "
+        "**numeric spaces** (floats, no integers): `auto`, >99% after 20; with slow libraries too "
         "(15 tasks, 5 seeds): `raw-optuna-gp`, >99% after 20; `auto`, 49% after 20"
     ]
     also = section(
@@ -66,7 +66,7 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     as_good = section({"auto": 0.96, "raw-optuna-gp": 0.84}, extent="15 tasks, 5 seeds")
     assert replace(found, part=as_good).about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (84%), `auto` (96%)"
     assert sentences([replace(found, part=as_good)])[0].endswith(
-        "; with slow libraries, on a subset (15 tasks, 5 seeds): `auto`, 96% after 20; `raw-optuna-gp`, 84% after 20"
+        "; with slow libraries too (15 tasks, 5 seeds): `auto`, 96% after 20; `raw-optuna-gp`, 84% after 20"
     )
 
 
