@@ -26,8 +26,8 @@ TARGETS = {  # (reference, its budget) -> in words
 }
 SHORT = (("random", 50), ("raw-optuna", 50))  # targets of the short table and of the figures
 SHORTLY = (
-    "Median trainings to match random search / Optuna's default sampler after 50, in the longest runs; in parentheses "
-    "the share of runs that never matched the latter (mean over units)."
+    "Median trainings to match random search / Optuna's default sampler after 50, in the longest runs (share of runs "
+    "that never matched the latter, if any)."
 )
 EXPLANATION = """The target of a task is the mean regret of random search after 50 or 100 trainings, or of Optuna's
 default sampler after 50. A run needs the number of trainings after which its incumbent is first as good: a single one

@@ -28,7 +28,7 @@ from benchmarks.suites import SUITES
 
 BLOCK, ADVICE_BLOCK = "leaderboard", "advice"
 PICTURE = "Trainings needed to match a reference"
-INDEX = "The lowest expected regret (P(best)) after the largest budget."
+INDEX = "Lowest expected regret (P(best)) after the largest budget."
 BEFORE = (
     "Before its first outcome, and if it crashed, a run is scored with the worst of 1, the default's regret and the "
     "worst regret of any compared run on that task; without known regrets, the worse of the default's and worst loss."

@@ -42,7 +42,7 @@ def terms(found: Sequence[Advised]) -> tuple[Terms, Terms]:
     for each in found:
         for name in each.read_off:
             exceptions.setdefault(name, {})[each.situation] = None
-    also = "".join(f", and {name} on {', '.join(where)}," for name, where in exceptions.items())
+    also = "".join(f", and {name} on {_listed([*where])}," for name, where in exceptions.items())
     above = [
         (
             "Recommended",
@@ -70,10 +70,17 @@ def terms(found: Sequence[Advised]) -> tuple[Terms, Terms]:
         ("Trainings", f"the budget; strategies that do not plan by it{also} are scored at that point of longer runs."),
         (
             "Real trainings",
-            "of 16 networks, 10 to 18 epochs, with conditional hyperparameters; returned configurations are retrained. "
+            "of 16 networks, 10 to 18 epochs, conditional spaces; returned configurations are retrained. "
             f"Regret 0: the best of {sum(LIVE_REFERENCES.values())} configurations.",
         ),
     ]
+
+
+def _listed(situations: Sequence[str]) -> str:
+    """For example ``numeric and mixed spaces, learning curves``."""
+    kinds = [each.removesuffix(" spaces") for each in situations if each.endswith(" spaces")]
+    spaces = " and ".join(filter(None, [", ".join(kinds[:-1]), *kinds[-1:]]))
+    return ", ".join([f"{spaces} spaces"] * bool(kinds) + [each for each in situations if not each.endswith(" spaces")])
 
 
 def where_how(lines: Iterable[str]) -> str:

@@ -245,8 +245,8 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
 
 
 SENTENCES = (
-    "Most likely among the best, with P(best): the probability that the expected regret, on tasks like these, is within "
-    f"{MARGIN:g} of the lowest; several can qualify."
+    "Most likely among the best, with P(best): the probability that the expected regret, on tasks like these, is "
+    f"within {MARGIN:g} of the lowest; several can qualify."
 )
 LIKELIER, ON_DEVELOPMENT = "alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [
