@@ -48,7 +48,7 @@ def terms(found: Sequence[Advised]) -> tuple[Terms, Terms]:
             "Recommended",
             f"`{DEFAULT}`, the default, unless another of automl's is expected to be better by over {MARGIN:g}.",
         ),
-        ("Regret", "lower is better; 0: best known loss, which runs can beat, 1: median random configuration."),
+        ("Regret", "0: best known loss, which runs can beat; 1: median random configuration."),
         (
             "`raw-NAME`",
             "a library called directly (`raw-optuna`: Optuna's default sampler); the others are automl's.",
@@ -61,10 +61,10 @@ def terms(found: Sequence[Advised]) -> tuple[Terms, Terms]:
     if any("=" in each.ours for each in found):
         above.append(("=", "the same results: `auto` searches as `bo` without learning curves or a choice of models."))
     return above, [
-        ("Unit", "a task; its variants, such as a test function in several dimensions, count as one."),
+        ("Unit", "a task; variants, such as a function in several dimensions, count as one."),
         (
             "Slow libraries",
-            "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset of the tasks and seeds; named "
+            "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset; named "
             f"if their P(best) there is {AS_GOOD:.0%} or the highest, and nothing is likelier on all tasks.",
         ),
         ("Trainings", f"the budget; strategies that do not plan by it{also} are scored at that point of longer runs."),

@@ -31,7 +31,7 @@ MEANING = {  # of a situation, in words for its sentence
     "mixed spaces": "floats and choices",
     "discrete spaces": "integers and choices, no floats",
     "learning curves": "surrogates of networks that can be stopped early",
-    "real trainings": "of networks, not surrogates",
+    "real trainings": "networks, not surrogates",
 }
 
 
