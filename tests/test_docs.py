@@ -179,7 +179,8 @@ def test_numbers_in_tables_are_those_of_the_results():
     tasks = re.compile(r"; (held-out|development): .*?(?=\))| \((held-out|development): .*?\)")
     sentences = [tasks.sub("", line) for line in block.splitlines() if line]
     assert len(sentences) > 5
-    assert [line for line in sentences if line not in leaderboard] == []
+    less_said = re.sub(r"; development tasks(?=\))| \(development tasks\)", "", leaderboard)
+    assert [line for line in sentences if line not in less_said] == []
     page = (ROOT / "docs" / "benchmarks" / "built-in-tasks.md").read_text()
     assert "\n".join(tuned.grid(pd.read_csv(ROOT / "results" / "tuned.csv"))) in page
 

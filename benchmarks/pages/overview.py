@@ -65,7 +65,7 @@ def terms(found: Sequence[Advised]) -> tuple[Terms, Terms]:
         (
             "Slow libraries",
             "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset; named "
-            f"if their P(best) there is {AS_GOOD:.0%} or the highest, and nothing is likelier on all tasks.",
+            f"if their P(best) there is {AS_GOOD:.0%} or the highest, unless one is named that ran on all.",
         ),
         ("Trainings", f"the budget; strategies that do not plan by it{also} are scored at that point of longer runs."),
         (

@@ -198,7 +198,8 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
         else:
             first.append(theirs)
             ours.append(own)
-    of_ours = f"; recommended in automl: {_after(ours)}" if ours else ""
+    are_theirs = {name.strip("`") for name, _, _ in first} <= {*OPPONENTS}
+    of_ours = f"; recommended{' in automl' * are_theirs}: {_after(ours)}" if ours else ""
     return f"**{situation}**{in_words}: {_after(first)}{of_ours}{''.join(on_parts)}"
 
 

@@ -81,7 +81,7 @@ def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier
         "**choices**: `auto` or `bo`, >99% after 20; `bo`, 90% after 50",
     ]
     crew = replace(advised({"auto": 0.5, "bo+asha": 0.9}), situation="4 workers")
-    assert sentences([crew]) == ["**4 workers**: `bo+asha`, 90% after 20; recommended in automl: `auto`, 50% after 20"]
+    assert sentences([crew]) == ["**4 workers**: `bo+asha`, 90% after 20; recommended: `auto`, 50% after 20"]
     sure.measured["holdout"].field.extent = "7 tasks, 20 seeds"
     assert sentences([sure], extents=True) == [
         "**choices** (held-out: 7 tasks, 20 seeds): `auto` or `bo`, >99% after 20"

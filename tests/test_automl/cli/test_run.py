@@ -621,6 +621,15 @@ def test_a_full_disk_says_how_a_run_that_has_begun_goes_on(tmp_path, starting):
         raise OSError(errno.EDQUOT, "Disk quota exceeded", "best.yaml")
 
 
+def _limited(*arguments) -> str:
+    """The error of a run that can write files of 1.5 MB at most."""
+    with files_of_at_most(1_500_000):
+        process = start(*arguments)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 2, out + err
+    return err
+
+
 @pytest.mark.slow
 def test_a_step_whose_checkpoint_does_not_fit_is_trained_again(tmp_path):
     load_diabetes(as_frame=True).frame.to_csv(tmp_path / "mine.csv", index=False)
@@ -628,8 +637,7 @@ def test_a_step_whose_checkpoint_does_not_fit_is_trained_again(tmp_path):
         "--data", tmp_path / "mine.csv", "--target", "target", "--model", "random_forest", "--strategy", "random",
         "--trials", 2, "--workers", 1, "--final-seeds", 0, "--no-learn",
     ]  # fmt: skip
-    with files_of_at_most(1_500_000):
-        _, err = run(*options, "--out", tmp_path / "full", code=2)
+    err = _limited(*options, "--out", tmp_path / "full")
     assert re.fullmatch(
         r"automl: cannot write '.*/checkpoint\.safetensors' \(File too large\); free space and try again with --resume "
         rf"--out {tmp_path}/full\n",
@@ -643,8 +651,7 @@ def test_a_step_whose_checkpoint_does_not_fit_is_trained_again(tmp_path):
 @pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_run_can_go_on(mine, tmp_path):
     folder = tmp_path / "run"
-    with files_of_at_most(1_500_000):
-        _, err = run(*mine, "--strategy", "random", "--trials", 400, "--out", folder, code=2)
+    err = _limited(*mine, "--strategy", "random", "--trials", 400, "--out", folder)
     assert "cannot write the study" in err
     assert "--resume" in err
     assert "Traceback" not in err

@@ -40,7 +40,8 @@ def test_texts_that_cannot_be_encoded_are_counted_all_the_same():
 
 
 def test_prepared_texts_are_read_as_they_were_written(tmp_path):
-    x, y = text_array([*TEXTS, "日本"]), np.zeros(6, np.int64)
+    x = text_array([*TEXTS, "日本"])
+    y = np.zeros(len(x), np.int64)
     write_prepared(Splits(x, y, x[:2], y[:2], x[:0], y[:0], Texts(), Classes(("a", "b"))), tmp_path)
     found = read_prepared(tmp_path)
     assert found.x_train.tolist() == x.tolist()
