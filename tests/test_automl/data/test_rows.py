@@ -52,7 +52,7 @@ def test_prepared_texts_are_read_as_they_were_written(tmp_path):
 
 @pytest.mark.parametrize("name", ["x_train.npy", "x_train.ends.npy", "y_test.npy", "rules.json"])
 def test_damaged_prepared_data_are_named_in_one_line(tmp_path, name):
-    x, y = text_array([*TEXTS, "日本"]), np.zeros(6, np.int64)
+    x, y = text_array([*TEXTS, "日本"]), np.zeros(len(TEXTS) + 1, np.int64)
     write_prepared(Splits(x, y, x, y, x, y, Texts(), Classes(("a", "b"))), tmp_path)
     whole = (tmp_path / name).read_bytes()
     for content in (b"", whole[: len(whole) - 9], b"garbage", b"[1]"):
