@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from automl.analysis.formatting import as_heading, has_folds, score, scored_on, show, too_short
+from automl.analysis.formatting import (
+    as_heading,
+    has_folds,
+    score,
+    scored_on,
+    shares_below_quantiles,
+    show,
+    too_short,
+)
 from automl.metrics import METRICS
 
 GOOD_AUC = 0.7
@@ -94,6 +102,8 @@ def result_in_words(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     notes, without = [f"The model is {card['said']}."], baseline_in_words(card)
     if without is not None:
         notes.append(f"{without[:1].upper()}{without[1:]}.")
+    if card.get("below_quantiles"):
+        notes.append(f"Shares of the {shares_below_quantiles(card['below_quantiles'])}.")
     if best is not None:
         notes.append(f"The best config by itself has {metric} {show(best)} {where}{against}.")
     if on_test is None:

@@ -8,7 +8,7 @@ from planned_runs import Request, planned_run
 from sklearn.datasets import load_diabetes, load_wine
 
 import automl
-from automl.analysis.ensembles import baseline_in_words, not_better_than_baseline
+from automl.analysis.ensembles import baseline_in_words, not_better_than_baseline, result_in_words
 from automl.data.datasets.registry import load_data
 from automl.data.splits import with_valid_in_train
 
@@ -84,4 +84,7 @@ def test_quantiles_of_a_series_are_compared_with_its_last_value_and_those_of_its
     below = (splits.y_test[:, None] <= automl.load(run).judge(lambda _: splits.x_test)).mean(0)
     assert list(card["below_quantiles"].values()) == pytest.approx(below)
     told = ", ".join(f"{share:.1%} ({level:g})" for share, level in zip(below, levels, strict=True))
-    assert f"Shares of the test rows below its quantiles: {told}." in (run / "model/README.md").read_text()
+    line = f"Shares of the test rows below its quantiles: {told}."
+    assert line in (run / "model/README.md").read_text()
+    summary = {"model": card, "metric": "pinball", "max_epochs": 2, "best": None, "default": None}
+    assert line in result_in_words(summary)[1]
