@@ -21,6 +21,7 @@ import typer
 from numpy.typing import NDArray
 
 from automl import AutoMLRegressor
+from automl.data.ingest.request import MAX_WHOLE_CLASSES
 from automl.deployment.predictor import Predictor
 from automl.errors import UserError
 from automl.metrics import measure
@@ -34,7 +35,6 @@ from benchmarks.suites.product_tables import EVERY_FILE
 
 LEVELS = (0.05, 0.1, 0.5, 0.9, 0.95)
 MOST_ROWS = 4_000  # of a table, a random sample
-MOST_CLASSES = 20  # numbers with fewer different values are classes, unless the file says otherwise
 SHARE = 0.6  # of the rows for the model
 
 
@@ -70,7 +70,7 @@ def _has_numbers(file: UsersFile, target: pd.Series[Any]) -> bool:
     """Whether a run on the file is a regression."""
     if "kind" in file.options:
         return bool(file.options["kind"] == "regression")
-    return bool(pd.api.types.is_numeric_dtype(target)) and target.nunique() > MOST_CLASSES
+    return bool(pd.api.types.is_numeric_dtype(target)) and target.nunique() > MAX_WHOLE_CLASSES
 
 
 def _frame(file: UsersFile) -> pd.DataFrame:

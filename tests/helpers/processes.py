@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -30,7 +31,12 @@ for line in sys.stdin:
         os.environ.update(job["env"])
         sys.path[0] = job["cwd"]
         for place, file in enumerate((os.devnull, job["out"], job["err"])):
-            os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC), place)
+            if file is not None:
+                os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC), place)
+            else:
+                read, write = os.pipe()
+                os.close(read)
+                os.dup2(write, place)
         sys.stdin = open(0, closefd=False)
         sys.argv = [job["module"], *job["arguments"]]
         runpy.run_module(job["module"], run_name="__main__", alter_sys=True)
@@ -56,23 +62,34 @@ def command(name, *arguments, code=0, cwd=None, env=None):
 
 def module(name, *arguments, code=0, cwd=None, env=None):
     """The same for ``python -m NAME``."""
-    server = _server()
     with tempfile.TemporaryDirectory() as folder:
         out, err = (Path(folder) / stream for stream in ("out", "err"))
-        job = {
-            "module": name, "arguments": [*map(str, arguments)], "cwd": str(cwd or Path.cwd()),
-            "env": env or {**os.environ}, "out": str(out), "err": str(err),
-        }  # fmt: skip
-        print(json.dumps(job), file=server.stdin, flush=True)
-        child = int(server.stdout.readline())
-        try:
-            ended = int(server.stdout.readline())
-        except BaseException:  # such as a time limit of the test
-            os.kill(child, signal.SIGKILL)
-            raise
+        with begun(name, *arguments, out=out, err=err, cwd=cwd, env=env) as (_, wait):
+            ended = wait()
         printed, errors = out.read_text(), err.read_text()
     assert ended == code, printed + errors
     return printed, errors
+
+
+@contextmanager
+def begun(name, *arguments, out, err, cwd=None, env=None):
+    """Start ``python -m NAME``, one at a time. Gives the number of its process, and a function that waits for its code.
+
+    ``out``, ``err``: files to write to; None: a pipe that nobody reads.
+    """
+    server = _server()
+    job = {
+        "module": name, "arguments": [*map(str, arguments)], "cwd": str(cwd or Path.cwd()),
+        "env": env or {**os.environ}, "out": out and str(out), "err": err and str(err),
+    }  # fmt: skip
+    print(json.dumps(job), file=server.stdin, flush=True)
+    child = int(server.stdout.readline())
+    try:
+        yield child, lambda: int(server.stdout.readline())
+    except BaseException:  # such as a time limit of the test
+        os.kill(child, signal.SIGKILL)
+        server.stdout.readline()  # its code, which would be taken for that of the next one
+        raise
 
 
 def invoke(name, *arguments):

@@ -113,6 +113,6 @@ def mean_rounds(each: Sequence[Rounds], target: Target) -> Rounds:
     """
     if not each:
         return ()
-    whole = isinstance(target, Quantiles)
-    mean = np.exp(np.log(np.maximum(each, 1)).mean(axis=0)) if whole else np.mean(each, axis=0)
-    return tuple(round(rounds) for rounds in mean)
+    geometric = isinstance(target, Quantiles)
+    means = np.exp(np.log(np.maximum(each, 1)).mean(axis=0)) if geometric else np.mean(each, axis=0)
+    return tuple(round(mean) for mean in means)

@@ -13,32 +13,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from processes import command
+from processes import begun, command
 from sklearn.datasets import load_diabetes
 
 from automl.cli import COMMANDS, WORK
 
 GOES_ON = "automl: the output was closed; the command goes on\n"
 SERVERS = ("serve", "dashboard")
-# Commands as children of one process, which has imported already what takes them seconds.
-SERVER = """
-import json, os, sys
-import optuna, pandas, plotly, sklearn.pipeline, torch, torchvision
-import automl.cli.pipeline, automl.deployment.predictor
-from automl.cli import main
-
-for line in sys.stdin:
-    arguments, errors = json.loads(line)
-    child = os.fork()
-    if not child:
-        ours, theirs = os.pipe()
-        os.close(ours)
-        os.dup2(theirs, 1)
-        os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
-        sys.exit(main(arguments))
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +31,6 @@ def place(tmp_path_factory):
     frame[300:].to_csv(folder / "new.csv", index=False)
     command("run", *options(folder, "run"))
     return folder
-
-
-@pytest.fixture(scope="module")
-def server():
-    """The process of which commands are children."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", SERVER], text=True, **pipes) as process:
-        yield process
-        process.stdin.close()
 
 
 def options(folder, name):
@@ -102,17 +74,15 @@ def wait_for(url):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "worker"])  # which needs a run that listens
-def test_a_command_whose_output_is_closed_goes_on_to_its_end(place, server, name):
+def test_a_command_whose_output_is_closed_goes_on_to_its_end(place, name):
     port, errors = free_port(), place / f"{name}.errors"
-    words = [name, *map(str, arguments(place, name, port))]
-    print(json.dumps([words, str(errors)]), file=server.stdin, flush=True)
-    child = int(server.stdout.readline())
-    if name in SERVERS:
-        try:
-            assert wait_for(f"http://127.0.0.1:{port}/") == 200
-        finally:
-            os.kill(child, signal.SIGINT)
-    code = int(server.stdout.readline())
+    with begun("automl", name, *arguments(place, name, port), out=None, err=errors) as (child, wait):
+        if name in SERVERS:
+            try:
+                assert wait_for(f"http://127.0.0.1:{port}/") == 200
+            finally:
+                os.kill(child, signal.SIGINT)
+        code = wait()
     assert (code, errors.read_text()) == (0, GOES_ON if name in WORK else "")
     if name == "run":
         assert json.loads((place / "another" / "summary.json").read_text())["n_trials"] == 2
