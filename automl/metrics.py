@@ -93,10 +93,13 @@ def _area(positive: Any, scores: Any, weights: Any) -> float:
         from sklearn.metrics import roc_auc_score
 
         return float(roc_auc_score(positive, scores, sample_weight=weights))
-    from scipy.stats import rankdata
+    import numpy as np  # scipy.stats has ranks too, but takes each training process most of a second to import
 
+    values, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # equal scores share the mean of their ranks
     n = int(positive.sum())
-    return float((rankdata(scores)[positive].sum() - n * (n + 1) / 2) / (n * (len(positive) - n)))
+    area = (ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(positive) - n))
+    return math.nan if np.isnan(values[-1]) else float(area)
 
 
 def _balanced_accuracies(right: Any, chosen: Any) -> Any:

@@ -77,6 +77,7 @@ class Task(Protocol):
 
     Optional attributes, with their defaults:
 
+    - ``reads_space`` (True): whether a training uses the task's space; otherwise its process gets the task without it.
     - ``takes_seed`` (True): whether the loss may depend on the seed, so that a final repeats trainings.
     - ``uses_folder`` (True): whether a training writes files, so that each trial has a folder.
     - ``keeps_files`` (False): files in trials' folders are never removed.

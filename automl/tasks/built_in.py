@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from automl.data.datasets.registry import SOURCES, source_module
 from automl.data.splits import check_train_size
@@ -27,6 +27,7 @@ MIN_STEPS = 20  # minimum optimizer steps of a short training; after fewer, a ne
 class BuiltIn(ABC):
     """Refers to its data and model by name, so that it is cheap to send and loads them in the training process."""
 
+    reads_space: ClassVar[bool] = False
     name: str
     data: str  # a key of automl.data.SOURCES
     model: str | None  # the model family; None: it is the hyperparameter `model`

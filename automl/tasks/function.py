@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl.errors import UserError, whole
 from automl.space.parse import load_space
@@ -59,6 +59,7 @@ class FunctionTask:
     closed after ``max_epochs`` yields; other generators, and functions, run to completion.
     """
 
+    reads_space: ClassVar[bool] = False
     function: Callable[..., Any]
     space: ConfigurationSpace
     name: str

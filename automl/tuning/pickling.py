@@ -12,19 +12,27 @@ from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl.errors import UserError
+from automl.task import vary
 
 if TYPE_CHECKING:
     from automl.task import Task
 
 
+NOT_SENT: Any = "a space that was not sent to this process"
 OF_FILE = "automl_user_"  # begins the names of modules made of users' files
 NAMED = (type, FunctionType, functools._lru_cache_wrapper)  # what pickle looks up by its name
 
 
 def pickled(task: Task) -> bytes:
     """Pickle with cloudpickle, but keep the file names of code for the tracebacks of failed trials, and the names of
-    what a script or a user's file defines. UserError if the task cannot be pickled."""
+    what a script or a user's file defines. UserError if the task cannot be pickled.
+
+    Left out is a space that trainings do not read, as ConfigSpace takes each process most of a second to import.
+    """
     import cloudpickle
+
+    if not getattr(task, "reads_space", True):
+        task = vary(task, space=NOT_SENT)
 
     defined: dict[str, dict[str, Any]] = defaultdict(dict)  # by module and name
 

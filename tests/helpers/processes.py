@@ -15,12 +15,13 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-# Commands as children of one process, which has imported already what takes each of them 2 seconds. Not torch, which
+# Commands as children of one process, which has imported already what takes each of them 3 seconds. Not torch, which
 # LightGBM should not share a process with.
 SERVER = """
 import json, os, runpy, sys
-import jinja2, optuna.storages._rdb.storage, pandas, scipy.stats, sklearn.pipeline
-import automl.cli.pipeline, automl.deployment.predictor
+import alembic.command, alembic.migration, jinja2, optuna.storages._rdb.models, optuna.storages._rdb.storage, pandas
+import pydantic.type_adapter, scipy.stats, sklearn.pipeline, sqlalchemy.dialects.sqlite, yaml
+import automl.analysis.report, automl.cli.dispatch, automl.cli.run, automl.deployment.predictor, automl.study.open_study
 
 for line in sys.stdin:
     job = json.loads(line)

@@ -1,5 +1,7 @@
 """What strategies need to reach a reference: known crossings, censored runs, intervals, and the pages about it."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,23 +25,24 @@ def falling(strategy, reaches, *, n_seeds=3, n_trials=50, split="development", t
 
 
 NEVER = 10**6
-FOUND = sections(
-    pd.concat(
+
+
+@functools.cache
+def known():
+    table = pd.concat(
         [
             falling("random", None),
             falling("tpe", lambda task, seed: 10 + 2 * TASKS.index(task)),  # 10, 12, ..., 36
             falling("bo", lambda task, seed: NEVER if task in TASKS[:5] else 4),
             falling("ga", lambda task, seed: NEVER if seed else 5),
         ]
-    ),
-    constants(TASKS),
-)
-SECTION = next(section for section in FOUND if section.field.name == "all tasks")
-NUMERIC = next(section for section in FOUND if section.field.name == "numeric spaces")
+    )
+    return {section.field.name: section for section in sections(table, constants(TASKS))}
 
 
+@functools.cache
 def table_of(clock="trainings"):
-    table = medians(SECTION.needed)
+    table = medians(known()["all tasks"].needed)
     return table[table["clock"] == clock].set_index("strategy")
 
 
@@ -63,7 +66,7 @@ def test_runs_that_never_arrive_count_as_the_slowest():
 
 
 def test_time_includes_what_the_strategy_thinks():
-    needed = SECTION.needed.query("clock == 'seconds' and strategy == 'tpe' and task == 't00'")["needed"]
+    needed = known()["all tasks"].needed.query("clock == 'seconds' and strategy == 'tpe' and task == 't00'")["needed"]
     assert needed.tolist() == [10.0, 10.0, 10.0]  # in trainings of 10 seconds
     slow = pd.concat([falling("random", None), falling("tpe", lambda task, seed: 10)])
     slow.loc[slow["strategy"] == "tpe", "at_seconds"] *= 2
@@ -88,10 +91,10 @@ def test_part_of_a_training_counts_as_a_part():
 
 
 def test_the_tasks_on_which_the_fastest_fails_are_named():
-    own = SECTION.needed.query("clock == 'trainings'")
+    own = known()["all tasks"].needed.query("clock == 'trainings'")
     assert failures(own, "bo").index.get_level_values("task").tolist() == TASKS[:5]
     assert failures(own, "tpe").empty
-    each = efficiencies([NUMERIC])[0]
+    each = efficiencies([known()["numeric spaces"]])[0]
     (line,) = notes(each)
     assert line.startswith("To random search after 50, random is the fastest")
     assert "The default config is as good on s/t00, s/t01, " in line  # random search never improves on it

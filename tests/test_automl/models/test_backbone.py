@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.models import get_model
 
 import automl
 from automl.data.ingest.prepare import prepare
@@ -25,6 +24,8 @@ def nothing(tmp_path, monkeypatch):
 @pytest.fixture
 def weights(nothing):
     """The state of a mobilenet in its place."""
+    from torchvision.models import get_model  # takes three seconds, which the other tests do without
+
     with torch.random.fork_rng():
         torch.manual_seed(5)
         state = get_model("mobilenet_v3_small", weights=None).state_dict()

@@ -7,19 +7,23 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
+from ConfigSpace import ConfigurationSpace
 
 from automl.errors import UserError
 from automl.space.parse import load_space
-from automl.task import Epoch
+from automl.task import Epoch, vary
 from automl.tasks.function import as_task
+from automl.tasks.registry import load_task
 from automl.tasks.shell_command import CommandTask
 from automl.tuning import process_executor, worker_process
 from automl.tuning.executor import SerialExecutor
 from automl.tuning.jobs import EpochDone, Job, JobEnded
+from automl.tuning.pickling import pickled
 from automl.tuning.process_executor import ProcessExecutor
 
 SPACE = {"x": {"float": [0, 1]}}
@@ -67,6 +71,46 @@ def test_serial_and_processes_give_the_same_events():
         ]
     assert plain[0] == plain[1]
     assert [len(es) for es in plain[0].values()] == [3] * 4
+
+
+def test_a_training_that_does_not_read_its_space_starts_without_it():
+    def imports(config):
+        import sys
+
+        return float(bool({"ConfigSpace", "scipy.stats"} & {*sys.modules}))
+
+    network = vary(load_task("digits-cnn"), max_epochs=1)
+    with ProcessExecutor(task(imports), 1) as executor:
+        assert run(executor, job())[0][0].epoch.loss == 0
+    assert isinstance(network.space, ConfigurationSpace)
+    sent = "import sys; from automl.tuning.pickling import unpickled; task, _ = unpickled(sys.stdin.buffer.read()); "
+    trains = "task.prepare(); print(task.name, {'ConfigSpace', 'scipy.stats'} & {*sys.modules})"
+    code = [sys.executable, "-c", sent + trains]
+    done = subprocess.run(code, input=pickled(network), capture_output=True, check=True)
+    assert done.stdout == b"digits-cnn set()\n"
+
+
+def test_a_training_that_reads_a_space_has_it():
+    space = load_space(SPACE)
+
+    @dataclass(frozen=True)
+    class Reads:
+        space: ConfigurationSpace
+        name: str = "reads"
+        max_epochs: int = 1
+        resumable: bool = False
+        metric: str = "loss"
+        maximize: bool = False
+
+        def train(self, config, *, seed, epochs, checkpoint, device):
+            yield Epoch(1, float(len(self.space)), {}, 0.0)
+
+        def test(self, checkpoint, device):
+            return {}
+
+    for reads in (as_task(lambda config: float(len(space)), space), Reads(space)):
+        with ProcessExecutor(reads, 1) as executor:
+            assert run(executor, job())[0][0].epoch.loss == 1
 
 
 def test_a_worker_that_dies_is_replaced_and_its_job_has_failed():
