@@ -22,6 +22,9 @@ import json, os, runpy, sys
 import alembic.command, alembic.migration, jinja2, optuna.storages._rdb.models, optuna.storages._rdb.storage, pandas
 import pydantic.type_adapter, scipy.stats, sklearn.pipeline, sqlalchemy.dialects.sqlite, yaml
 import automl.analysis.report, automl.cli.dispatch, automl.cli.run, automl.deployment.predictor, automl.study.open_study
+from automl.study.sqlite import empty_database
+
+empty_database()
 
 for line in sys.stdin:
     job = json.loads(line)
