@@ -70,7 +70,7 @@ class LogEI:
         return value if self.log_success is None else value + self.log_success(X)
 
     def after(self, X: np.ndarray) -> LogEI:
-        """The same after the trials at features (m, D) have got their expected losses."""
+        """The function after trials at features (m, D) whose losses are as expected."""
         means = self.gp.means(X)
         return LogEI(self.gp.with_more(X, means), np.minimum(self.bests, means.min(axis=0)), self.log_success)
 

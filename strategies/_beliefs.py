@@ -17,7 +17,7 @@ from strategies.encoding import Dimension
 if TYPE_CHECKING:
     from strategies.features import Features
 
-SHARE = 0.1  # strength of a belief, as a share of the budget: after so many trials it weighs as much as the model
+SHARE = 0.1  # strength of a belief, as a share of the budget: after this many trials it weighs as much as the model
 UNKNOWN_STRENGTH = 5.0  # the same for an unknown budget, in trials
 
 
@@ -88,6 +88,6 @@ class Beliefs:
 
 
 def power_of(n_trials: int | None, n_told: int) -> float:
-    """The power after so many trials: the strength divided by their number."""
+    """The power after ``n_told`` trials: the strength divided by their number."""
     strength = UNKNOWN_STRENGTH if n_trials is None else SHARE * n_trials
     return strength / max(1, n_told)

@@ -38,8 +38,8 @@ class Family:
     strategy: Strategy
     starts: Sequence[int] = ()  # indices of its default and of its initial configs, among all of these
     is_starting: bool = True  # whether some of these are not yet proposed
-    epochs: dict[int, int] = field(default_factory=dict)  # by trial: proposed
-    seconds: dict[int, float] = field(default_factory=dict)  # by trial: measured
+    epochs: dict[int, int] = field(default_factory=dict)  # by trial, as proposed
+    seconds: dict[int, float] = field(default_factory=dict)  # by trial, as measured
     whole: dict[int, float] = field(default_factory=dict)  # losses of full trainings, in the order of the tells
     pending: set[int] = field(default_factory=set)
 
@@ -200,7 +200,7 @@ class Families(Strategy):
         return self._in_turn()
 
     def _keep(self, order: list[Family]) -> None:
-        """Note the order behind the proposal that is made now."""
+        """Record the order that the current proposal follows."""
         if self._n_pending <= MANY_PENDING:
             self._ranked = []
         elif order is not self._ranked:

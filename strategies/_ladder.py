@@ -81,7 +81,7 @@ class Ladder:
         return found
 
     def compared_at(self, trial: int, n_steps: int) -> int:
-        """A trial's highest rung that is reached by so many known steps; if none is, its lowest."""
+        """A trial's highest rung that the first ``n_steps`` steps reach; if there is none, its lowest."""
         losses = self.losses[trial]
         known = [rung for rung in losses if rung <= n_steps]
         return max(known) if known else min(losses)

@@ -11,7 +11,7 @@ from strategies.config_strategy import ConfigStrategy
 
 
 class Tiers(Delegate):
-    """Delegates to one of its strategies. Proposals of others than the first have ``info["tier"]``."""
+    """Delegates to one of its strategies. Proposals of all but the first have ``info["tier"]``."""
 
     def __init__(self, builders: Sequence[Callable[[], ConfigStrategy]], tier: Callable[[], int]) -> None:
         """``builders``: each makes a strategy for the same space. ``tier``: the index of the one to ask."""
@@ -40,7 +40,7 @@ class Tiers(Delegate):
         self._skip = trial
 
     def _move_to(self, tier: int) -> None:
-        """Switch to another strategy, which is told everything that this one knows."""
+        """Switch to another strategy, which learns all outcomes of this one."""
         if tier == self._tier:
             return
         before, after = self._searcher, self._builders[tier]()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 LENGTH_START, LENGTH_MIN, LENGTH_MAX = 0.8, 2.0**-6, 1.6
-SUCCESSES, FAILURES = 3, 8  # consecutive ones that double or halve it
+SUCCESSES, FAILURES = 3, 8  # number in a row that doubles or halves its side
 
 
 def trust_region(

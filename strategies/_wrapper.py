@@ -92,11 +92,11 @@ class Wrapper(Delegate):
 
     @property
     def findings(self) -> list[str]:
-        found = super().findings  # in +asha+stop, the inner wrapper has said it
+        found = super().findings  # in +asha+stop, the inner wrapper may have reported it
         return found if self._has_curve is not False or NO_CURVES in found else [NO_CURVES, *found]
 
     def restore(self, proposal: Proposal) -> None:
-        if self._inner.learns_curves or proposal.promotes is None:  # otherwise its first trial is told again
+        if self._inner.learns_curves or proposal.promotes is None:  # otherwise it only knows the first trial
             self._inner.restore(proposal)
         self._note(proposal)
 
@@ -110,7 +110,7 @@ class Wrapper(Delegate):
             if outcome.proposal.epochs > 1:
                 self._has_curve = self._has_curve or len(outcome.losses) > 1
             self._failed.discard(trial)  # tried again with more time
-        else:  # failed, or trained to the end elsewhere
+        else:  # failed, or of another study
             self._failed.add(trial)
         if self._inner.learns_curves:
             self._inner.tell(outcome)

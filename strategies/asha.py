@@ -25,8 +25,8 @@ LATE = 0.7  # share of the budget after which the default config is trained full
 class Asha(Wrapper):
     """Trains a strategy's trials rung by rung; trainings that cannot be resumed are stopped at the rungs instead.
 
-    The default config is trained fully, so that the gain over it is known: once another was, since until then it would
-    be the incumbent, and none is at the moment, since that will tell as much about full trainings.
+    The default config is trained fully, so that the gain over it is known. It waits for the first full training of
+    another config, as it would be the incumbent until then, and while one is running, which is as informative.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

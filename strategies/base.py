@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 LARGEST_LOSS = 1e30  # the squares of larger ones, such as a penalty of 1e300, are infinite
-MANY_PENDING = 64  # above so many pending trials, models are updated less often and see only some of these
+MANY_PENDING = 64  # above this, models are updated less often and see only some of the pending trials
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,8 @@ class Strategy(ABC):
     def ask_alike(self, first: Proposal, key: Callable[[Config], Hashable]) -> Proposal | None:
         """A further proposal whose config has the same key as that of ``first``.
 
-        Trainings whose configs have the same key can share a program. Since ``first`` was asked, only proposals like it
-        were. None, which changes no state, if there is none.
+        Trainings whose configs have the same key can share a program. Since ``first`` was asked for, only proposals
+        like it have been. None, which changes no state, if there is none.
         """
         return None
 
@@ -201,7 +201,7 @@ class Strategy(ABC):
         return True
 
     def skip_to(self, trial: int) -> None:
-        """Number the next new trial at least this high, since lower numbers are taken. Called before an ``ask``."""
+        """Give the next new trial at least this number, since lower ones are taken. Called before an ``ask``."""
         return
 
     def charge(self, seconds: float, n_workers: int) -> None:

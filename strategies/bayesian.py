@@ -46,9 +46,9 @@ class BayesianOptimization(ConfigStrategy):
 
     n_initial = 8
     n_initial_soon: ClassVar[int] = 4
-    """Size of the initial design in spaces of more than FEW_NUMBERS numbers and at most ``few_hyperparameters``, where
-    a model of four full trainings already proposes better configs, unless trials are trained for a few epochs first and
-    so cost little."""
+    """Size of the initial design in spaces with more than FEW_NUMBERS numbers and at most ``few_hyperparameters``: a
+    model of four full trainings already proposes better configs there. ``n_initial`` if trials are first trained for a
+    few epochs, which costs little."""
     few_hyperparameters: ClassVar[float] = 10
     """With more, four configs may not show which of them matter. Constants do not count."""
     learns_curves = True
@@ -69,7 +69,7 @@ class BayesianOptimization(ConfigStrategy):
         self._noise: np.ndarray | None = None  # S of the process; None while no noise is shared
         self._theta: np.ndarray | None = None
         self._n_fitted = self._n_used = (
-            0  # told outcomes when theta was fitted: the last proposal's, the model's in use
+            0  # number of outcomes that theta was fitted to: the last proposal's, and that in use
         )
         self._points: dict[int, np.ndarray] = {}  # by trial: its config in the unit cube
         self._ahead: list[Config] = []  # further proposals of the last model
@@ -100,7 +100,7 @@ class BayesianOptimization(ConfigStrategy):
 
     @property
     def _has_many(self) -> bool:
-        """Whether so many trials are pending that each model makes several proposals and sees only some of them."""
+        """Whether many trials are pending: each model then makes several proposals and sees only some of them."""
         return len(self.pending) > MANY_PENDING
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:

@@ -26,10 +26,10 @@ MAX_CELLS = 100  # integers with more values than this are treated as continuous
 
 
 class CMAES(ConfigStrategy):
-    """The distribution is updated once as many samples as the population size were told, in any order. An outcome that
-    replaces one of these later does not change it any more.
+    """The distribution is updated whenever the losses of a whole population are known, in any order of arrival. An
+    outcome that later replaces one of these no longer changes it.
 
-    A sample of a config that was told before takes its loss, without another training. Once a whole population of
+    A sample of a known config takes its loss, without another training. Once a whole population of
     samples is known, the search starts again at a random point with twice the population: A. Auger and N. Hansen, A
     Restart CMA Evolution Strategy with Increasing Population Size (CEC 2005).
     """
@@ -69,8 +69,8 @@ class CMAES(ConfigStrategy):
         return samples
 
     def _take(self, samples: list[CatCMAwM.Solution], proposal: Proposal) -> None:
-        """Use the samples that are known or proposed. Others would mislead: forbidden ones, and those of which a config
-        far away was proposed, which the step size would take for its own success."""
+        """Use the samples whose configs are known or proposed. Others would mislead: forbidden ones, and those replaced
+        by a distant config, whose success would be credited to the step size."""
         trials = [self._trial_of.get(key_of(self._decode(sample))) for sample in samples]
         if None not in trials and len(trials) >= self._optimizer.population_size:
             self._restart()

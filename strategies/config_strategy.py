@@ -61,7 +61,7 @@ class ConfigStrategy(Strategy):
             self.encoding.check(start.config)
         self._prior = tuple(prior)
         self._recommended = {key_of(start.config) for start in prior if start.study is not None}
-        self._tried: set[int] = set()  # told trials of these
+        self._tried: set[int] = set()  # told trials of recommended configs
         self._default_trial: int | None = None  # the first told trial of the default
         self.outcomes: dict[int, Outcome] = {}  # the latest of each trial, in the order in which trials were first told
         self.pending: dict[int, Proposal] = {}
@@ -110,7 +110,7 @@ class ConfigStrategy(Strategy):
         if new is None:
             return None
         if new != config:
-            info = {**info, "moved": True}  # it was forbidden, a duplicate, or had other values than it must have
+            info = {**info, "moved": True}  # it was forbidden, a duplicate, or lacked a required value
         proposal = Proposal(self._next_trial, new, self.max_epochs, {**info, **about})
         self.restore(proposal)
         return proposal
@@ -151,7 +151,7 @@ class ConfigStrategy(Strategy):
         beaten = self._beaten()
         size = self._initial_size - REPLACED * beaten.count(True) + beaten.count(False)
         configs = itertools.chain(self.pending.values(), (outcome.proposal for outcome in self.outcomes.values()))
-        known = itertools.islice((p for p in configs if p.is_new), max(0, math.ceil(size)))  # no more need be counted
+        known = itertools.islice((p for p in configs if p.is_new), max(0, math.ceil(size)))  # enough to decide
         return sum(1 for _ in known) < size or all(outcome.loss is None for outcome in self.outcomes.values())
 
     def skip_to(self, trial: int) -> None:
@@ -160,7 +160,7 @@ class ConfigStrategy(Strategy):
     def restore(self, proposal: Proposal) -> None:
         self._n_asked += 1
         self._next_trial = max(self._next_trial, proposal.trial + 1)
-        # A copy: a caller may change the config of its proposal, and tell is to notice.
+        # A copy: a caller may change the config of its proposal, which tell must notice.
         self.pending[proposal.trial] = replace(proposal, config=dict(proposal.config))
         self._mark(proposal.config)
 
@@ -205,14 +205,14 @@ class ConfigStrategy(Strategy):
             self._unseen = next(self._cells, None)
 
     def _placed(self, config: Config) -> Config:
-        """The config with the values that it must have."""
+        """The config with the required values."""
         if self._within.items() <= config.items():
             return config
         return self.encoding.build(lambda dim: self._within.get(dim.name, config.get(dim.name, dim.default)))
 
     def _nearest_new(self, config: Config, rng: np.random.Generator) -> Config | None:
-        """The config itself if it is new, else a new one near it, with the values that it must have; None: there is
-        none with these values.
+        """The config itself if it is new, else a new one near it, with the required values; None: there is none with
+        these values.
         """
         config = self._placed(config)
         if self.is_new(config):

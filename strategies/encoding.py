@@ -210,8 +210,8 @@ class Encoding:
         yield from (config for config, _ in self.combinations(values) if self.allows(config))
 
     def combinations(self, values: Sequence[Sequence[Value]]) -> Iterator[tuple[Config, dict[int, int]]]:
-        """The distinct configs with these values for each hyperparameter, lazily, without what clauses on a few values
-        forbid; each with the places of its values in ``values``, by active hyperparameter."""
+        """The distinct configs of these values of each hyperparameter, lazily, without those that monotone clauses
+        forbid; each with the indices of its values in ``values``, by active hyperparameter."""
         yield from self._walk(values, {}, {}, self._parents_first)
 
     def _walk(
@@ -256,7 +256,7 @@ def _can_hold(condition: Any, space: ConfigurationSpace, fixed: Mapping[str, Val
 
 
 def _is_monotone(clause: Any) -> bool:
-    """Whether a part of a config that the clause forbids is forbidden with any other values."""
+    """Whether a partial config that the clause forbids stays forbidden whatever the other values are."""
     from ConfigSpace import ForbiddenAndConjunction, ForbiddenEqualsClause, ForbiddenInClause
 
     if isinstance(clause, ForbiddenAndConjunction):

@@ -18,7 +18,7 @@ from strategies.base import Outcome, Proposal
 
 MIN_COMPLETE = 4  # completed trials needed before any is stopped
 UNLIKELY = 0.05  # a trial is stopped when its probability of ending below the best is lower than this
-IN_A_ROW = 3  # for so many consecutive epochs: one bad epoch may be chance
+IN_A_ROW = 3  # for this many consecutive epochs: one bad epoch may be chance
 SAME_DROP = 5.0  # weight, in trials, of the prior that the remaining drop is independent of the loss
 WILD = 10.0  # losses are clipped at this multiple of the best one's distance to the median
 

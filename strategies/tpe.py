@@ -21,7 +21,7 @@ from strategies.types import JSON, Config, Value
 if TYPE_CHECKING:
     import optuna
 
-WIDE = 2**31  # an int with more values is a float to Optuna, whose density of an int is of differences between cells
+WIDE = 2**31  # ints with more values are floats to Optuna, whose int densities are differences between cells
 
 
 class TPE(ConfigStrategy):

@@ -41,7 +41,7 @@ def members(card: Mapping[str, Any]) -> list[MemberRow]:
 
 
 def best_alone(summary: Mapping[str, Any]) -> str | None:
-    """What the best trial is to a model of several, maybe other, trials; None for any other model."""
+    """A label for the best trial if the model combines several, perhaps other, trials; None for any other model."""
     card = summary.get("model")
     if not has_folds(summary) or card is None or summary.get("kept_trial"):
         return None
@@ -91,7 +91,7 @@ def _where(baseline: Mapping[str, Any]) -> str:
 
 
 def result_in_words(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """The score of the model, and how it came about. For a run that has a model."""
+    """The score of a run's model, and notes on how it came about."""
     card, metric, where = summary["model"], summary["metric"], scored_on(summary["max_epochs"])
     name = as_heading(metric)
     on_test = card["test"].get(metric)

@@ -28,7 +28,7 @@ GOOD = 0.5  # a model with less skill may overlook an important hyperparameter
 MATTERS = 0.05  # a hyperparameter matters if its share is significantly larger
 CONTRASTED = 3  # a choice is judged only if two of its values have as many compared trials
 HARDLY = 0.10  # a hyperparameter hardly matters if its share is significantly smaller
-CLOSE = 0.02  # shares whose intervals are less far apart are in no order: they are estimated on a grid
+CLOSE = 0.02  # shares whose intervals are closer are not ordered, as they are estimated on a grid
 TOGETHER = 0.02  # an interaction is reported if its share is significantly larger
 
 Verdict = Literal["matters", "hardly matters", "uncertain"]
@@ -54,7 +54,7 @@ class Explanation:
 
     @property
     def judged(self) -> list[Importance]:
-        """The importances from enough trials for a verdict; those that are uncertain after it come last."""
+        """The importances from enough trials for a verdict; the uncertain ones come last."""
         each = [] if self.importances is None else self.importances.each
         return sorted((row for row in each if row.n_trials >= FEW), key=lambda row: verdict(row) == "uncertain")
 
@@ -247,14 +247,14 @@ def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed:
     n = len(study.trials)
     (reason, times), *_ = patterns.reasons(failed)
     slow = sum(trial.is_too_slow for trial in failed)
-    said = failed_in_words(len(failed), slow, n)
+    failures = failed_in_words(len(failed), slow, n)
     if all(trial.had_no_time_left for trial in failed):
         yield f"For {len(failed)} of {n} trials no time was left."
         return
     if slow == len(failed):
-        yield f"{said}, as in: {reason.removeprefix(f'{TOO_SLOW}: ')}."
+        yield f"{failures}, as in: {reason.removeprefix(f'{TOO_SLOW}: ')}."
         return
-    yield f"{said}, {'all' if times == len(failed) else times} of them with: {reason}."
+    yield f"{failures}, {'all' if times == len(failed) else times} of them with: {reason}."
     common = patterns.failing(encoding, ordered(study), seed)
     if common is not None:
         yield (

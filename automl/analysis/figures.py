@@ -56,7 +56,7 @@ class CurveTrace:
 
     @classmethod
     def points(cls, trials: Sequence[Trial], heights: list[Any], look: Trace) -> CurveTrace:
-        """Trials at their place, at given heights."""
+        """A trace with a point per trial, at the given heights."""
         return cls(look, ([t.number for t in trials], heights), ([t.at for t in trials], heights))
 
 
@@ -253,13 +253,13 @@ def _steps(
 def _origin(trial: Trial) -> str:
     """The origin of the trial's config, in words."""
     origin = str(trial.proposals[0].info.get("from", "proposed"))
-    if origin == "default" and trial.number > 0:  # the first trial has the default of all
+    if origin == "default" and trial.number > 0:  # the first trial is the default of the whole space
         return "default of a family"
     return ORIGINS.get(origin, shorten(origin, 30))
 
 
 def _reason(trial: Trial) -> list[str]:
-    """Whose config it is and why, if several strategies search together or a config is trained again."""
+    """Which strategy proposed the config, and its share, if several search together; or which trial it repeats."""
     if trial.repeats is not None:
         return [f"the config of trial {trial.repeats}, among the best, with another seed"]
     if trial.arm is None:

@@ -77,8 +77,8 @@ def scored_on(n_folds: int) -> str:
 
 def shares_below_quantiles(shares: Mapping[str, float]) -> str:
     """The shares of the test rows at or below the quantiles of a model, by level as in its card."""
-    told = ", ".join(f"{share:.1%} ({level})" for level, share in shares.items())
-    return f"test rows below its quantiles: {told}"
+    listed = ", ".join(f"{share:.1%} ({level})" for level, share in shares.items())
+    return f"test rows below its quantiles: {listed}"
 
 
 def too_short(summary: Mapping[str, Any]) -> str | None:
@@ -95,8 +95,8 @@ def too_short(summary: Mapping[str, Any]) -> str | None:
 
 
 def chosen(summary: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The trial in summary.json whose config the final has chosen, or which alone is the model of a default plan; else
-    the best of the search."""
+    """The trial in summary.json that the final has chosen, or that alone makes up the model of a default plan; else the
+    best of the search."""
     final = summary["final"]
     entries = [] if final is None else [each for each in final["contenders"] if each["trial"] == final["trial"]]
     found: Mapping[str, Any] = entries[0] if entries else summary.get("kept_trial") or summary["best"]

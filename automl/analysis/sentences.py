@@ -53,7 +53,7 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
         notes.append("The run is going on.")
     elif not _is_complete(summary):
         notes.append(f"The run ended early: {summary['stop_reason']}.")
-    notes += [said for said in (contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary)) if said]
+    notes += [note for note in (contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary)) if note]
     title = f"{summary['task']}, {_count(n, 'trial')} with {summary['strategy']}"
     return {"title": title, "lead": lead, "verdict": judged, "notes": notes}
 
@@ -86,10 +86,10 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
 def commonest_error(study: Study) -> list[str]:
     """The most common reason for failures; empty if no trial failed."""
     errors: dict[str, list[str]] = {}  # grouped if they differ only in numbers
-    said = f"{TOO_SLOW}: " if study.n_too_slow == study.counts["failed"] else ""  # a prefix that all have
+    prefix = f"{TOO_SLOW}: " if study.n_too_slow == study.counts["failed"] else ""  # common to all
     for trial in study.trials.values():
         if trial.error:
-            error = shorten(failure(trial), 200).removeprefix(said)
+            error = shorten(failure(trial), 200).removeprefix(prefix)
             errors.setdefault(NUMBER.sub("#", error), []).append(error)
     if not errors:
         return []

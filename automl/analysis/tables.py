@@ -78,9 +78,9 @@ def final_rows(summary: Mapping[str, Any]) -> dict[str, Any] | None:
         {"seed": seed, "chosen": _cell(c), "default": _cell(d), "difference": _difference(c, d), "gain": gain}
         for seed, c, d, gain in zip(final["seeds"], *scores, gains, strict=True)
     ]
-    told = numbers(gains)
-    one_sided = len(told) > 1 and (all(gain > 0 for gain in told) or all(gain < 0 for gain in told))
-    mean = statistics.fmean(told) if told else None
+    known = numbers(gains)
+    one_sided = len(known) > 1 and (all(gain > 0 for gain in known) or all(gain < 0 for gain in known))
+    mean = statistics.fmean(known) if known else None
     return {
         "metric": final["metric"],
         "split": final["split"],
@@ -88,7 +88,7 @@ def final_rows(summary: Mapping[str, Any]) -> dict[str, Any] | None:
         "mean": [show_mean(numbers(final[who]), alone=True) for who in ("chosen", "default")],
         "deviation": [show_deviation(numbers(final[who])) for who in ("chosen", "default")],
         "difference": "-" if mean is None else _difference(mean if summary["maximize"] else -mean, 0.0),
-        "chance": 2 ** (len(told) - 1) if one_sided else None,  # equal configs look one-sided once in so many runs
+        "chance": 2 ** (len(known) - 1) if one_sided else None,  # equal configs look one-sided in one of this many runs
         "errors": final["errors"],
         "any_seed": final["any_seed"],
         "baseline": _baseline_in_words(final),

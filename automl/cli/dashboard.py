@@ -64,7 +64,7 @@ def serve(kept: BaseStorage, port: int) -> WSGIServer:
             f"the dashboard needs the package optuna-dashboard; install it with: {install_command('dashboard')}"
         ) from None
     try:
-        application = wsgi(get_storage(kept))  # which reads a finished trial once, and not at every request
+        application = wsgi(get_storage(kept))  # reads each finished trial once, not at every request
         return make_server(HOST, port, _guarded(application), server_class=DashboardServer, handler_class=Quiet)
     except OSError as error:
         raise UserError(

@@ -14,7 +14,7 @@ from strategies.errors import UnknownStrategy, did_you_mean
 if TYPE_CHECKING:
     from typer import Typer
 
-FIXABLE = (  # errors of files that are not bugs: rights, space, and paths that cannot be used so
+FIXABLE = (  # file errors that are not bugs: permissions, disk space, unusable paths
     errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, *FULL,
 )  # fmt: skip
 
@@ -22,7 +22,7 @@ FIXABLE = (  # errors of files that are not bugs: rights, space, and paths that 
 def run_command(command: Callable[[], object], name: str = "automl", *, works: bool = False) -> None:
     """Call a command, which parses its own arguments; ``name`` is the prefix of error messages.
 
-    ``works``: the command does more than print, so a message says if its output is closed before it ends.
+    ``works``: the command does more than print, so it reports if its output is closed before it ends.
     """
     may_be_closed(f"{name}: the output was closed; the command goes on" if works else "")
     try:
@@ -37,8 +37,8 @@ def run_command(command: Callable[[], object], name: str = "automl", *, works: b
         if error.errno not in FIXABLE:
             raise
         file = error.filename2 or error.filename
-        said = f"{error.strerror}" if file is None else f"{error.strerror}: {str(file)!r}"
-        _end(name, f"{said}; {TRY_AGAIN}" if error.errno in FULL else said)
+        reason = f"{error.strerror}" if file is None else f"{error.strerror}: {str(file)!r}"
+        _end(name, f"{reason}; {TRY_AGAIN}" if error.errno in FULL else reason)
 
 
 def call(app: Typer, arguments: Sequence[str] | None = None, name: str | None = None) -> NoReturn:
@@ -48,7 +48,7 @@ def call(app: Typer, arguments: Sequence[str] | None = None, name: str | None = 
     usage_error = typer.BadParameter.__mro__[1]  # whose module depends on typer's version
     try:
         code = app(arguments, prog_name=name, standalone_mode=False, help_option_names=["-h", "--help"])
-    except typer.Abort as error:  # what some versions of typer make of Ctrl-C, but also of an EOFError, which is a bug
+    except typer.Abort as error:  # some versions of typer raise it for Ctrl-C, but also for an EOFError, a bug
         if isinstance(error.__cause__, EOFError):
             raise error.__cause__ from None
         sys.exit(130)
@@ -62,7 +62,7 @@ def call(app: Typer, arguments: Sequence[str] | None = None, name: str | None = 
 
 
 def _in_one_line(error: Any, name: str | None) -> str:
-    """What is wrong with the arguments, the value seen, and the way out."""
+    """What is wrong with the arguments, the value seen, and how to fix it."""
     context, parameter, option = error.ctx, getattr(error, "param", None), getattr(error, "option_name", None)
     command = f"{context.command_path if context else name or ''} --help".lstrip()
     if type(error).__name__ == "NoSuchOption":

@@ -66,7 +66,7 @@ def _explain(console: Console, at: Location) -> None:
     _show_tables(console, explained)
     try:
         write_report(report, study, summary, explained, history, columns)
-    except OSError as error:  # such as in the folder of someone else
+    except OSError as error:  # for example, the folder belongs to another user
         show_line(console, f"the report stays as it is, since it cannot be written: {error}")
     else:
         show_line(console, f"figures: {report}, section 'what mattered'")
@@ -89,7 +89,7 @@ def _columns(console: Console, at: Location, metric: str) -> ColumnImportances |
     except UserError as error:  # the search can be explained without the model
         return ColumnImportances(metric, reason=str(error))
     assert found is not None
-    with suppress(OSError):  # they are computed again when they are needed
+    with suppress(OSError):  # otherwise they are computed again when needed
         keep_columns(at.folder.columns, model, found)
     return found
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that what the command holds is given back and removed."""
+    """Treat SIGTERM like Ctrl-C, so that the command releases its resources and removes its temporary files."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt

@@ -80,7 +80,7 @@ class LiveTable:
             self._estimate(tuner)
 
     def note(self, text: str) -> None:
-        """Show what is going on besides trials."""
+        """Show a status message instead of the trials."""
         if self._console.is_terminal:
             self._live.update(Text(text))
 

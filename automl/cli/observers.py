@@ -29,7 +29,7 @@ def observers(console: Console, *, verbose: bool, metrics_port: int | None) -> I
     metrics = RunMetrics()
     with metrics.served(metrics_port) as address:
         show_line(console, f"metrics for Prometheus: {address}")
-        yield [metrics, *found]  # counted before printed
+        yield [metrics, *found]  # events are counted before they are printed
 
 
 def in_words(event: str, facts: Mapping[str, Any]) -> str:

@@ -30,14 +30,14 @@ class _Output(io.FileIO):
         except OSError as error:
             if not isinstance(error, BrokenPipeError) and error.errno not in FULL:
                 raise
-            silence = os.open(os.devnull, os.O_WRONLY)  # for this output, or what is left of it at the exit
+            silence = os.open(os.devnull, os.O_WRONLY)  # for this output, and for what is still buffered at exit
             os.dup2(silence, self.fileno())
             os.close(silence)
             if error.errno in FULL:
                 error.filename = "standard output"
                 raise
             if self._note:
-                with contextlib.suppress(OSError):  # as with 2>&1
+                with contextlib.suppress(OSError):  # standard error may be closed too, as with 2>&1
                     print(self._note, file=sys.stderr)
             return super().write(data)
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from automl.task import Task
 
 
-LONGEST = 48  # characters, of up to 4 bytes, of a name in that of a folder, which has at most 255 bytes
+LONGEST = 48  # maximum characters (up to 4 bytes each) of a name in a folder's name, which has at most 255 bytes
 
 
 def run_session(
@@ -63,11 +63,11 @@ def run_session(
     listeners: Sequence[Listener] = (),
     shared: SharedRun | None = None,
 ) -> tuple[RunFolder, int]:
-    """Search, train the final, write and show everything. Returns the run's folder and the exit code.
+    """Run the search and the final, and write and show the results. Returns the run's folder and the exit code.
 
     ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``clock``: of the command. The
-    time limit is that of the command: see ``TimePlan`` for what the search leaves to the rest. ``listeners``: to the
-    events of the search. ``shared``: the run that this process leads for others.
+    time limit is for the whole command; see ``TimePlan`` for what the search leaves for later stages. ``listeners``: to
+    the events of the search. ``shared``: the shared run that this process leads.
     """
     clock = clock or Clock()
     session, title = _begun(settings, out, resume=resume, console=console, prepared=prepared, clock=clock)
@@ -90,7 +90,7 @@ def run_session(
                 first = _write_first(console, outputs)
                 final = _final(console, session, search, result, first, live, clock)
     except KeyboardInterrupt:
-        if shared is not None:  # where other processes go on
+        if shared is not None:  # whose other processes continue it
             raise
         without = "" if folder.model.exists() else " without a model"
         show_line(console, f"stopped{without}; {_resume_hint(folder)}")
@@ -101,7 +101,7 @@ def run_session(
 def _begun(
     settings: Settings, out: Path | None, *, resume: bool, console: Console, prepared: Path | None, clock: Clock
 ) -> tuple[Session, str]:
-    """The session of a run that can start or continue, which is announced, and its title."""
+    """Announce a run that can start or continue; returns its session and title."""
     if resume and out is not None and RunFolder(out).versions.is_dir():
         raise UserError(
             f"the run in {str(out)!r} was updated with new data since, used or refused, so it cannot continue; "
@@ -148,8 +148,8 @@ def _announced(console: Console, name: str, session: Session, task: Task) -> str
         has_test, spent = settings.has_test, session.plan.spent
         n = 1 + len((settings.data or {}).get("others", ()))
         show_line(console, described_plan(task, settings.time_limit, has_test=has_test, spent=spent, n_targets=n))
-        for said in recommended(from_json(settings.prior)):
-            show_line(console, f"after the presets, {said}")
+        for source in recommended(from_json(settings.prior)):
+            show_line(console, f"after the presets, {source}")
     else:
         if why := session.strategy.why(epochs_are(task)):
             show_line(console, f"{settings.strategy}: {why}")
@@ -202,8 +202,8 @@ def _show_end(
     settings, task, folder = session.settings, session.task, session.folder
     show_summary(console, summary, Encoding(task.space).default, live.values)
     for line in commonest_error(result.study) if summary["n_failed"] > result.study.n_without_time else ():
-        said = failed_in_words(summary["n_failed"], summary["n_too_slow"], summary["n_trials"])
-        show_line(console, f"{said}. {line}")
+        failed = failed_in_words(summary["n_failed"], summary["n_too_slow"], summary["n_trials"])
+        show_line(console, f"{failed}. {line}")
     if summary["best"] is not None and settings.n_final and not has_final(task, settings):
         show_line(console, "no final: the objective takes no seed, so training it again would give the same result")
     show_paths(console, folder, resume_hint=resume_hint)
@@ -215,7 +215,7 @@ def _show_end(
 
 
 def _resume_hint(folder: RunFolder, shared: SharedRun | None = None) -> str:
-    """How an interrupted run goes on."""
+    """How to continue an interrupted run, or that other processes continue it."""
     if shared is not None and shared.has_others:
         return OTHERS_GO_ON
     return f"continue with --resume --out {shlex.quote(str(folder.path))}"
@@ -247,14 +247,14 @@ def _full_disk_says_how_to_go_on(folder: RunFolder) -> Iterator[None]:
 
 
 def new_folder(name: str, *about: Any) -> Path:
-    """A free folder in ``runs``, named after ``name``, which may be any text, the rest and the time."""
+    """An unused folder in ``runs``, named after ``name`` (any text), ``about`` and the time."""
     stem = "-".join([_plain(name), *map(str, about), time.strftime("%Y%m%d-%H%M%S")])
     names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
     return next(path for path in (Path("runs") / name for name in names) if not path.exists())
 
 
 def _plain(name: str) -> str:
-    """The name as a part of a folder's: letters, digits, dots, dashes and underscores, not too many."""
+    """The name as part of a folder's name: at most LONGEST letters, digits, dots, dashes and underscores."""
     kept = (c if c in "._" or unicodedata.category(c)[0] in "LMN" else "-" for c in unicodedata.normalize("NFC", name))
     return re.sub("-+", "-", "".join(kept)).strip("-.")[:LONGEST].rstrip("-.") or "run"
 
@@ -279,7 +279,7 @@ def _watch_final(live: LiveTable, tuner: Tuner, note: str) -> None:
 @contextmanager
 def _interrupts_end(console: Console, tuner: Tuner) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the search after the current step, and a second one the run at once."""
-    notes: SimpleQueue[str | None] = SimpleQueue()  # a signal may interrupt a print, within which none is possible
+    notes: SimpleQueue[str | None] = SimpleQueue()  # a signal handler must not print, as it may interrupt a print
 
     def end(*_: object) -> None:
         if tuner.interrupted:

@@ -37,7 +37,7 @@ def predict(
 
     if not data.exists():
         raise UserError(f"there is no file or folder {str(data)!r}")
-    place = Path(os.path.realpath(out))  # a link stays one, but not in a circle of links
+    place = Path(os.path.realpath(out))  # a link is kept and its target written, unless links form a loop
     if (out.exists() and not out.is_file()) or place.is_symlink() or not place.parent.is_dir():
         raise UserError(f"--out must be a file in an existing folder, got {str(out)!r}")
     if out.exists() and out.samefile(data):
@@ -77,7 +77,7 @@ def predict(
         show_line(console, note)
     for name, found in without.items():
         if found.n:
-            show_line(console, found.said(f" of {name!r}" if len(without) > 1 else ""))
+            show_line(console, found.in_words(f" of {name!r}" if len(without) > 1 else ""))
     counts = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
     if counts:
         show_line(console, f"values treated as missing (not a number or date, or an unseen category): {counts}")
@@ -104,7 +104,7 @@ class _Without:
             self.first = abridged(f"{examples.name} {examples.iloc[0]!s}")
         self.n += len(examples)
 
-    def said(self, of: str) -> str:
+    def in_words(self, of: str) -> str:
         if self.n == 1:
             return f"1 example {self.why} has no prediction{of}: {self.first}"
         return f"{self.n:,} examples {self.why} have no prediction{of}; the first is {self.first}"

@@ -35,7 +35,7 @@ def prepared_for(request: Request | None, out: Path | None, console: Console) ->
     place = (out or Path("runs") / "run").absolute().parent
     while not place.is_dir():
         place = place.parent
-    # Named before it is made, so that whatever interrupts the making of it, it is removed.
+    # Named before it is created, so that it is removed even if its creation is interrupted.
     scratch = place / f".automl-{secrets.token_hex(4)}"
     folder = scratch / "data"
     with terminable():

@@ -11,7 +11,7 @@ import typer
 from automl.cli import run_options as options
 from automl.errors import UserError
 
-FOR_DATA = (  # parameters that only the user's own data have a use for
+FOR_DATA = (  # parameters that apply only to the user's own data
     "text", "smiles", "time", "horizon", "group", "weight", "quantiles", "source", "into", "kind", "no_test",
 )  # fmt: skip
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
@@ -154,7 +154,7 @@ def tune(
         ),
     )
     check_names(asked)
-    if not console.is_terminal:  # before what takes seconds to import and to read
+    if not console.is_terminal:  # before imports and reads that take seconds
         what = f"starting {command or task or built_in or 'the default task'}"
         what = f"reading {data}" if data is not None else f"continuing the run in {out}" if resume and out else what
         console.print(what, markup=False, soft_wrap=True)

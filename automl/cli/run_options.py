@@ -1,4 +1,4 @@
-"""The options of ``automl run``: their types, their help and the panels that they stand in."""
+"""The options of ``automl run``: their types, help texts and help panels."""
 
 from __future__ import annotations
 

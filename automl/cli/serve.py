@@ -75,7 +75,7 @@ def serve(
             shown = "the token of the file" if token_file is not None else token
             typer.echo(f"requests need the header Authorization: Bearer {shown}")
         for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, lambda *_: None)  # uvicorn shuts down on them, then raises them once more
+            signal.signal(each, lambda *_: None)  # uvicorn shuts down on them, then raises them again
         server.run(sockets=[listener])
         service.close()
         for each in (signal.SIGINT, signal.SIGTERM):

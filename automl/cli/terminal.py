@@ -99,8 +99,8 @@ def show_summary(
             _show_members(console, summary["model"], summary["max_epochs"], shown)
         show_line(console, described_model(summary["model"]))
         if folds:
-            said = baseline_in_words(summary["model"], shown.show), beaten_in_words(summary)
-            for sentence in filter(None, said):
+            notes = baseline_in_words(summary["model"], shown.show), beaten_in_words(summary)
+            for sentence in filter(None, notes):
                 show_line(console, sentence)
 
 
@@ -148,7 +148,7 @@ def _show_final(console: Console, final: Mapping[str, Any], shown: Values) -> No
         )
     others = {name: of for name, of in final["others"].items() if len(of) == 2}
     if "log_loss" in others:
-        others.pop("cross_entropy", None)  # the same by another name
+        others.pop("cross_entropy", None)  # the same metric under another name
     if others:
         pairs = (f"{name} {show(of['chosen'])} ({show(of['default'])})" for name, of in others.items())
         show_line(console, f"also on {final['split']}, with the default in brackets: {', '.join(pairs)}")
@@ -199,7 +199,7 @@ def show_names() -> None:
 
 
 def show_paths(console: Console, folder: RunFolder, *, resume_hint: str | None) -> None:
-    """Print where the files of a run are. ``resume_hint``: for an interrupted run, how it goes on."""
+    """Print where the files of a run are. ``resume_hint``: how to continue an interrupted run."""
     files = {
         "report": folder.report,
         "model": folder.model,

@@ -68,7 +68,7 @@ def update(
         try:
             with writes(run):
                 bring_up_to_date(folder, data, effort, say=lambda line: show_line(console, line))
-        except TooFewNew as reason:  # no error: an update every night finds none on most
+        except TooFewNew as reason:  # not an error: most nightly updates find no new data
             show_line(console, str(reason))
             return
     versions = Versions(folder)
@@ -78,7 +78,7 @@ def update(
         _show(console, run)
         for line in _despite_the_test(versions):
             show_line(console, line)
-    except UserError as error:  # a rollback needs no facts of other versions
+    except UserError as error:  # a rollback does not need the facts of other versions
         if rollback is None:
             raise
         show_line(console, f"the versions cannot be listed: {error}")
@@ -173,7 +173,7 @@ def _despite_the_test(versions: Versions) -> Iterator[str]:
     number = versions.numbers[-1]
     for target, facts in _facts(versions, number).items():
         if facts["promoted"] or facts["gain_on_new"] > 0 or None in facts["test"].get("new", {"in_use": None}).values():
-            continue  # a gain there was too uncertain, or outweighed by a loss on old data, as was said
+            continue  # as already reported, the gain was too uncertain, or outweighed by a loss on old data
         before, after = (loss_of(facts["metric"], facts["test"]["new"][each]) for each in ("in_use", "candidate"))
         if after < before:
             which = f"version {number} of {target}" if target else f"version {number}"

@@ -66,11 +66,11 @@ def worker(
 
 
 def _run(threads: Sequence[threading.Thread], ended: Sequence[threading.Event], leaving: threading.Event) -> None:
-    """Run the threads to their end. An interrupt makes them leave first: what a thread holds, such as the files of the
-    task, would otherwise stay on this machine.
+    """Run the threads to their end. An interrupt makes them leave first; otherwise, what a thread holds, such as the
+    task's files, would stay on this machine.
 
-    ``ended``: each set by a thread as its last step, since some versions of Python take a thread for ended after
-    an interrupt of its ``join``.
+    ``ended``: each set by a thread as its last step, since some versions of Python consider a thread ended
+    once its ``join`` was interrupted.
     """
     with terminable():
         try:

@@ -113,7 +113,7 @@ class Trainer:
 
 
 def _strategy_after(study: Study, task: OwnData, settings: Settings, n_trials: int) -> Strategy:
-    """The run's strategy, told of the trials of its study, which cost nothing of its budget."""
+    """The run's strategy, warm-started with the trials of its study, which do not count towards its budget."""
     fidelity = fidelity_of(task)
     strategy = make_strategy(
         settings.strategy or "auto",

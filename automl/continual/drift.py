@@ -22,7 +22,7 @@ class Drift:
     """One property, compared between old and new examples."""
 
     name: str
-    old: float  # mean over the examples; of missing values their share, of categories that of the most frequent one
+    old: float  # mean of numbers; share of missing values, or of the old examples' most frequent category
     new: float
     distance: float  # largest difference of the distribution functions; for categories the total variation
     p: float  # corrected for the number of properties (Holm 1979)
@@ -48,7 +48,7 @@ def drifts(inputs: Inputs, old: Array, new: Array, names: tuple[str, ...] = ()) 
 
 
 def properties(inputs: Inputs, x: Array, names: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
-    """The properties compared, (n,) each: floats are numbers, integers categories, and Booleans say what is missing.
+    """The properties compared, (n,) each: floats are numbers, integers categories, and Booleans mark missing values.
 
     For a table: its columns. For texts: the numbers of words and characters. For token sequences: the length and the
     share of unknown tokens. For signals and images: mean and standard deviation of each channel, and the length. For

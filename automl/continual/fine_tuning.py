@@ -39,7 +39,7 @@ class ContinuedData(OwnData):
 
 
 def continued(task: OwnData, model: Path, n_old: int, replay: float = 1.0) -> ContinuedData:
-    """The task of fine-tuning a network in a folder."""
+    """A task that fine-tunes the network in a folder."""
     fields = {name: getattr(task, name) for name in OwnData.__dataclass_fields__}
     fields |= {"max_epochs": max(1, task.max_epochs // SHARE)}
     return ContinuedData(**fields, start=str(model), n_old=n_old, replay=replay)
@@ -56,7 +56,7 @@ def seen_a_time(task: ContinuedData, n_train: int) -> float:
     return (n_new + min(task.n_old, round(task.replay * n_new))) / n_train
 
 
-SLOWER = 0.5  # factor of the learning rate: the weights are already good
+SLOWER = 0.5  # factor of the learning rate, as the weights are already good
 
 
 class ContinuedTraining(NetworkTraining):

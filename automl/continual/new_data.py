@@ -85,9 +85,9 @@ def read_new(
 ) -> NewData:
     """Read, label, encode and split new data in the same way as the run's data in ``folder``.
 
-    Examples that the run already has are left out, and new training examples of groups in the sets that judge models,
-    ``judges``. TooFewNew if the run has nearly all of them, or if they are those of an update whose merged data are in
-    ``tried``, which would be repeated; UserError for problems in the new data.
+    Leaves out examples that the run already has, and new training examples of groups in the sets that judge models
+    (``judges``). TooFewNew if the run has nearly all examples, or if an earlier update, with its merged data in
+    ``tried``, had nearly all of them; UserError for problems in the new data.
     """
     written = load_encoder(folder / ENCODER_FOLDER)[1].get("formats", {})  # runs of earlier versions lack it
     codes = any(plain_text(number_of(name)) != name for name in old.names)
@@ -163,7 +163,7 @@ def _fresh(
     y: NDArray[Any],
     times: NDArray[np.uint64] | None,
 ) -> NDArray[np.bool_]:
-    """Which labelled examples are not in the run's data, (n,). TooFewNew as of ``read_new``."""
+    """Which labelled examples are not in the run's data, (n,). TooFewNew as in ``read_new``."""
     fresh = _not_in(folder, arrays, y, times)
     n_fresh, n = int(fresh.sum()), len(fresh)
     if n_fresh < min(LEAST_ROWS, n):
@@ -176,8 +176,8 @@ def _fresh(
 
 
 def _with_learned_groups(parts: SplitRows, is_learned: NDArray[np.bool_]) -> SplitRows | None:
-    """The split with the rows of groups that the model was trained on in the training set; None if too few others are
-    left to judge."""
+    """The split, with rows of groups that the model was trained on moved to the training set; None if too few others
+    are left to judge by."""
     valid, test = (part[~is_learned[part]] for part in (parts.valid, parts.test))
     if min(len(valid), len(test)) < LEAST_ROWS // 5:
         return None
@@ -194,8 +194,8 @@ def _not_in(
 ) -> NDArray[np.bool_]:
     """Which labelled examples are not in the prepared data in ``folder``, (n,).
 
-    All, if most of these are duplicates of each other. ``times``: of a series, the hash of the time step of each
-    example, by which it is recognised. ``first``: where to begin in each set; 0 if missing.
+    All, if most of the prepared data are duplicates of each other. ``times``: for a series, the hash of the time step
+    of each example, by which it is recognised. ``first``: where to begin in each set; 0 if missing.
     """
     if times is not None:
         return ~np.isin(times, read_array(folder / MOMENTS))
@@ -242,8 +242,8 @@ def _labels(rows: LabelledRows, old: Target) -> tuple[NDArray[np.int64], NDArray
 
 
 def _name(value: Any, known: Collection[str]) -> str:
-    """The name of a class: as spelled or, if only another spelling is known, this: True for true, 1 for 01 or for 1.0,
-    which 1 becomes if the column has missing values."""
+    """The name of a class as spelled or, if only another spelling is known, in that one: True for true, 1 for 01 or 1.0
+    (what 1 becomes in a column with missing values)."""
     name, plain = spelled_text(value), plain_text(value)
     whole = plain_text(number_of(plain))
     others = {plain_text(each.lstrip("0") or each): each for each in known}

@@ -24,7 +24,7 @@ class Truth:
     y: NDArray[Any]  # labels, (n,)
     weights: NDArray[Any] | None = None  # how much each example counts, (n,); None: the same
     levels: Sequence[float] | None = None  # of predicted quantiles
-    n_classes: int = 0  # known ones, of which some may have no example: some metrics of two classes are others of three
+    n_classes: int = 0  # known ones, even without examples: some metrics differ between two and three classes
 
     def __len__(self) -> int:
         return len(self.y)

@@ -149,7 +149,7 @@ def _temperature(metric: str, choice: _Choice) -> float:
     """The temperature of the candidate's probabilities."""
     from automl.deployment.calibration import Judged, temperature_that_helps
 
-    if METRICS[metric].kind != "classes" or choice.candidate.model.threshold != HALF:  # others are for raw ones
+    if METRICS[metric].kind != "classes" or choice.candidate.model.threshold != HALF:  # others need raw probabilities
         return 1.0
     truth = choice.truth
     return temperature_that_helps(

@@ -56,7 +56,7 @@ class UpdateOptions:
 
     @property
     def options(self) -> dict[str, float]:
-        """What may lead to another decision on the same data."""
+        """The options that may change the decision on the same data."""
         return {"search": self.n_search, "tolerance": self.tolerance}
 
 
@@ -71,7 +71,7 @@ class Arrival:
     task: OwnData | CrossValidated  # on the old data
     new: NewData
     lineage: Lineage
-    metric: str  # that judges
+    metric: str  # that decides on promotion
     facts: dict[str, Any]  # for update.json
     seconds: float  # spent on reading and comparing
 
@@ -143,7 +143,7 @@ def arrived(
 
 
 def _judging(metric: str, new: NewData) -> tuple[str, list[str]]:
-    """The metric that judges: the run's or, where that is undefined on new examples, its stand-in; and a note why."""
+    """The metric to judge by: the run's or, if that is undefined on new examples, its stand-in; and a note why."""
     sets = {"": new.y, "validation ": new.y[new.parts.valid], "test ": new.y[new.parts.test]}
     alike = next((name for name, y in sets.items() if len(np.unique(y)) == 1), None)
     stand_in = METRICS[metric].stand_in

@@ -3,8 +3,8 @@
 ``versions/N/`` holds the result of update N: update.json, the merged data, and ``model`` if it was promoted. The run's
 own ``model`` is a link to the current version, so that switching is atomic. Version 1 is the run's.
 
-An update builds on the data of the version in use. Those of refused and rolled back updates only tell which examples
-were judged already.
+An update builds on the data of the version in use. The data of refused and rolled-back updates only show
+which examples were judged already.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Lineage:
     models: Mapping[int, Path]  # of this version and those that it was built on, none of which has seen later data
     current: int
     coming: int  # the number of the next version
-    data: Path  # all that the current version was made from
+    data: Path  # all data that the current version was built from
     tried: Sequence[Path]  # the data of updates that started from it with the same options, refused or rolled back
 
 
@@ -63,12 +63,12 @@ class Versions:
             return int(model.readlink().parent.name)
         if len(self.numbers) < 2:
             return 1
-        # Archives and cloud storage copy what the link leads to; of several targets, each has a card of its own.
+        # Archives and cloud storage copy the link's target instead; with several targets, each has its own card.
         cards = map(read_card, (model / CARD, *model.glob(f"*/{CARD}")))
         return max(int(card.get("version", 1)) for card in cards)
 
     def in_use(self, target: str = "") -> int:
-        """The current version, or that of the model of a target: a version of the whole may have an earlier one."""
+        """The current version, or that of one target's model, which may be older than the joint model's."""
         if not target or len(self.numbers) < 2:
             return self.current
         return int(read_card(self.folder.model / target / CARD).get("version", 1))
@@ -166,7 +166,7 @@ class Versions:
         (self.place(self.numbers[-1]) / UNUSED).unlink(missing_ok=True)
 
     def recover(self) -> None:
-        """Complete what an update that was killed left behind; to be called with the folder locked."""
+        """Complete what a killed update has left behind; call with the folder locked."""
         self._end_switch()
         latest = self.numbers[-1]
         if (self.place(latest) / UNUSED).exists():
@@ -189,11 +189,11 @@ class Versions:
         return facts.get(BUILT_ON) == current and bool(facts["options"] == options)
 
     def _built_on(self, number: int, target: str) -> list[int]:
-        """The versions whose data a version's own include, and itself."""
+        """The versions whose data are part of a version's data, and the version itself."""
         if number == 1:
             return [1]
         before = self.facts(number, target).get(BUILT_ON)
-        if before is None:  # an older update, which was built on all before it, also the refused ones
+        if before is None:  # by an older release: built on all earlier updates, even refused ones
             return [other for other in self.numbers if other <= number]
         return [*self._built_on(before, target), number]
 

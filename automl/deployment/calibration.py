@@ -4,7 +4,7 @@ Temperature scaling (Guo et al. 2017, arXiv 1706.04599) divides the log probabil
 predictions become less confident, below 1 more. The most probable class does not change.
 
 Quantiles are shifted as in conformalized quantile regression (Romano, Patterson and Candès 2019, arXiv 1905.03222), but
-each level by itself, and by out-of-fold predictions in place of a calibration set (cross-conformal, Vovk 2015).
+each level separately, and with out-of-fold predictions instead of a calibration set (cross-conformal, Vovk 2015).
 """
 
 from __future__ import annotations

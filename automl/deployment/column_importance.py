@@ -110,7 +110,7 @@ class _TestRows:
     def worse(
         self, model: Predictor, place: slice, score: float, repeats: int, rng: np.random.Generator
     ) -> list[float]:
-        """How much worse than ``score`` the metric is with the columns of a place shuffled, for each repeat."""
+        """How much worse than ``score`` the metric is with the columns in ``place`` shuffled, for each repeat."""
         if place.start == place.stop:
             return [0.0] * repeats
         shuffled = np.concatenate([self.x] * repeats)

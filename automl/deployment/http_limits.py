@@ -18,7 +18,7 @@ from automl.deployment.loopback import is_for_loopback
 MAX_CONNECTIONS = 512
 BACKLOG = 128  # connections that are accepted at a time, before any of them is counted
 HEAD_SECONDS = 10.0  # for the head of a request to arrive, and for the rest of a body that is not read
-READ_SECONDS = 60.0  # for an answer to be read
+READ_SECONDS = 60.0  # for a response to be read
 HEAD_BYTES = 16_384
 MESSAGES, SECONDS = 20, 10.0  # maximum log messages per period, and its length
 
@@ -27,11 +27,11 @@ Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 class LimitedProtocol(H11Protocol):
-    """Closes connections whose request does not arrive or whose answer is not read; if there are too many, the one that
-    has waited longest.
+    """Closes connections whose request does not arrive or whose response is not read in time; if there are too many,
+    the one that has waited longest.
 
-    The head must arrive in time, and so must the rest of a body that was answered before its end. For a body that it
-    reads, the application sets the time limit.
+    The head must arrive in time, and so must the rest of a body whose response was sent early. For a body that the
+    application reads, it sets the time limit itself.
     """
 
     waits_since: float | None = None  # when it began to wait for its client, in loop time; None: it does not
@@ -71,7 +71,7 @@ class LimitedProtocol(H11Protocol):
                 self.waits_since = None
 
     def _is_waiting(self) -> bool:
-        """Whether a request or its rest is to arrive in time, or an answer to be read."""
+        """Whether it waits for a request, the rest of one, or for its response to be read."""
         state = self.conn.their_state
         has_rest_to_come = state is h11.SEND_BODY and self.cycle.response_complete
         return state is h11.IDLE or has_rest_to_come or self._is_unread()
@@ -84,7 +84,7 @@ class LimitedProtocol(H11Protocol):
         self._timer = self.loop.call_later(HEAD_SECONDS, self._late, self.waits_since + READ_SECONDS)
 
     def _late(self, until: float) -> None:
-        """End the connection, unless an answer is still being read, which may last ``until`` then."""
+        """Close the connection, unless a response is still being read, which may take until the time ``until``."""
         if self._is_unread() and self.loop.time() < until:
             self._timer = self.loop.call_later(HEAD_SECONDS, self._late, until)
         elif self._is_waiting():

@@ -42,7 +42,7 @@ class ServiceMetrics:
 
         async def counted(scope: Scope, receive: Any, send: Any) -> None:
             path = scope["path"] if scope.get("path") in PATHS else "other"
-            start, status = time.perf_counter(), "none"  # if the client leaves before the answer
+            start, status = time.perf_counter(), "none"  # if the client leaves before the response
 
             async def noted(message: Any) -> None:
                 nonlocal status

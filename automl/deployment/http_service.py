@@ -161,7 +161,7 @@ class Service:
             self._waiting -= 1
 
     async def _predicted(self, request: Request, body: bytes) -> bytes:
-        """The answer, when it is its turn: in the queue of the thread, bodies would outlive requests that time out."""
+        """The response, when it is its turn: in the thread's queue, bodies would outlive timed-out requests."""
         loop = asyncio.get_running_loop()
         await self._turn.acquire()
         try:

@@ -37,8 +37,8 @@ class JsonPredictions:
         return self.respond(*self.read(records))
 
     def read(self, records: Sequence[Any]) -> tuple[Any, NDArray[np.bool_]]:
-        """The examples as the model reads them, and which have no prediction, (n,), such as the first steps of a
-        series."""
+        """The examples as the model reads them, and a mask (n,) of those without a prediction, such as the first steps
+        of a series."""
         predictor = self.predictor
         if predictor.encoder is not None:
             frame = predictor.encoder.from_records(records)
@@ -49,7 +49,7 @@ class JsonPredictions:
         return [as_string(record, f"example {row}") for row, record in enumerate(records, 1)], all_have
 
     def respond(self, examples: Any, without: NDArray[np.bool_]) -> dict[str, Any]:
-        """As ``response``, for what ``read`` gives; further examples may be ``without`` a prediction."""
+        """As ``response``, for the results of ``read``; the mask ``without`` may include further examples."""
         predictor, extra = self.predictor, {}
         if predictor.encoder is not None:
             frame = examples[~without]

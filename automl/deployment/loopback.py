@@ -12,6 +12,6 @@ ELSEWHERE = "this server is for this machine only: address it as 127.0.0.1, loca
 def is_for_loopback(host: str) -> bool:
     """Whether a request's Host header names this machine.
 
-    The owner of another name can let it resolve to 127.0.0.1, so that a page of theirs reads what a server answers.
+    The owner of another name can make it resolve to 127.0.0.1, so that their page reads responses (DNS rebinding).
     """
     return HOST.fullmatch(host) is not None

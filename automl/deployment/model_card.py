@@ -92,8 +92,8 @@ def _readme(card: Mapping[str, Any], folder: Path) -> str:
         lines += ["| test set | |", "|---|---|"]
         lines += [f"| {name} | {value:.4f} |" for name, value in card["test"].items()]
         lines += [""]
-    if said := about_baseline(card):
-        lines += [said, ""]
+    if baseline := about_baseline(card):
+        lines += [baseline, ""]
     if card["temperature"] != 1.0:
         lines += [f"Its probabilities are calibrated on validation data: temperature {card['temperature']:.3f}.", ""]
     if card["threshold"] != HALF:

@@ -78,7 +78,7 @@ class Graph:
         from onnx import helper
 
         used = set(_read_by(self._nodes))
-        constants = [each for each in self._constants if each.name in used]  # onnxruntime warns of others
+        constants = [each for each in self._constants if each.name in used]  # onnxruntime warns about unused ones
         graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, constants)
         opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
         made = helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="automl")
@@ -92,7 +92,7 @@ class Graph:
 
 
 def _read_by(nodes: Iterable[Any]) -> Iterator[str]:
-    """The values that nodes read, also in graphs within them."""
+    """The values that nodes read, including those read in their subgraphs."""
     for node in nodes:
         yield from node.input
         for attribute in node.attribute:

@@ -116,7 +116,7 @@ class Predictor:
 
     @property
     def shifts(self) -> Sequence[float]:
-        """What is added to the quantiles of each level; empty for none."""
+        """The shift added to the quantiles of each level; empty for none."""
         shifts: Sequence[float] = self.card.get("shifts", ())
         return shifts
 
@@ -132,9 +132,9 @@ class Predictor:
         """Predictions for the examples of a file or folder, in chunks, so that a file of rows need not fit in memory.
 
         ``strange``: incremented, by column, by the number of values that are present but treated as missing.
-        ``others``: names of columns that are put beside these. The first columns identify the example: row (from 1),
-        file, or series and time, under another name if a target is named so. One named like the target holds the
-        prediction, and for classes there is one with the probability of each. Predictions are missing for molecules and
+        ``others``: names of columns that the caller adds. The first columns identify the example: row (from 1), file,
+        or series and time, renamed if a target has that name. A column named like the target holds the prediction; for
+        classes, there is also one with the probability of each. Predictions are missing for molecules and
         images that cannot be read, and for steps of a series at which its own value is missing. ``attrs[NOTES]`` of a
         chunk has lines about the file.
         """
@@ -146,12 +146,12 @@ class Predictor:
             )
         n, taken = 0, {*self.columns, *others}
         row = "row number" if "row" in taken else "row"
-        told = {name: f"{name} of the example" if name in taken else name for name in self.encoder.id_columns}
+        id_names = {name: f"{name} of the example" if name in taken else name for name in self.encoder.id_columns}
         for frame in self.encoder.frames(path, Counter() if strange is None else strange):
             found, readable = self._of_readable(self.encoder, frame)
-            names = [name for name in told if name in frame]
+            names = [name for name in id_names if name in frame]
             result = (
-                frame[names].rename(columns=told).reset_index(drop=True)
+                frame[names].rename(columns=id_names).reset_index(drop=True)
                 if names
                 else pd.DataFrame({row: range(n + 1, n + 1 + len(frame))})
             )
@@ -168,8 +168,8 @@ class Predictor:
             yield result
 
     def judge(self, raw: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
-        """The weighted mean of the members' predictions: probabilities, numbers or quantiles, as ``predictions``, which
-        lack the target's offset, as prepared labels do.
+        """The weighted mean of the members' predictions: probabilities, numbers or quantiles as in ``predictions``,
+        without the target's offset, like prepared labels.
 
         ``raw``: returns the raw examples (n, *shape) that a model family reads.
         """
@@ -202,7 +202,7 @@ class Predictor:
         return self.of_frame(self.encoder.as_frame(examples))
 
     def whole(self, found: NDArray[Any]) -> NDArray[Any]:
-        """What ``judge`` has found, with the target's offset."""
+        """The result of ``judge`` with the target's offset added."""
         return np.add(found, self.offset, dtype=np.float64) if self.offset else found
 
     def of_frame(self, frame: pd.DataFrame) -> NDArray[Any]:

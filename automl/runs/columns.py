@@ -1,4 +1,4 @@
-"""The importance of columns at the end of a run, if the time limit leaves the time."""
+"""Column importance at the end of a run, if the time limit leaves time for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def columns_in_time(folder: RunFolder, card: Mapping[str, Any] | None, left: flo
     """Compute and save column importances of the model that the run has just written, within ``left`` seconds.
 
     None if there is too little time (``automl explain`` computes them later), or if the model reads no columns.
-    ``card``: of the model.
+    ``card``: the model's.
     """
     from automl.analysis.columns import reads_columns
 

@@ -105,7 +105,7 @@ def new_settings(
     for name, value in _assignments(fixed).items():
         form = fix(form, name, value)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    # A generator or command of unknown length runs to its own end, which a number here would cut short.
+    # A generator or command of unknown length runs to completion; a number here would cut it short.
     is_unknown = isinstance(task, CommandTask) or (isinstance(task, FunctionTask) and not task.is_length_known)
     length = settings.max_epochs if is_unknown else task.max_epochs
     given = [] if start_file is None else read_starts(start_file)

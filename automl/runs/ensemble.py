@@ -46,8 +46,8 @@ def build(
     """Choose the members, fit them to all rows, write ``model/`` and return its card; None if no trial is complete, or
     nothing could be fitted.
 
-    ``most``: maximum members. ``left``: seconds for the fits to all rows. ``milliseconds``: maximum per row. ``watch``:
-    called with a line about what is going on, ``say`` with what the user should know afterwards.
+    ``most``: maximum number of members. ``left``: seconds for the fits to all rows. ``milliseconds``: maximum per row.
+    ``watch``: called with a line of progress. ``say``: called with a line that the user should see afterwards.
     """
     found = candidates(task, list(tuner.study.trials.values()), folder, say)
     chosen, models = _fitted(task, tuner, found, most, left, watch, say)
@@ -72,7 +72,8 @@ def _fitted(
     watch: Callable[[str], None],
     say: Callable[[str], None],
 ) -> tuple[Chosen | None, dict[int, Models]]:
-    """The choice and its fitted models. If fits fail, choose among the other members or, without any, candidates."""
+    """The choice and its fitted models. If some fits fail, choose among the other members; if all do, among
+    the other candidates."""
     end = time.monotonic() + left
     for _ in range(MOST_CHOICES):
         if not found:
@@ -105,7 +106,7 @@ def _within(
     milliseconds: float,
     say: Callable[[str], None],
 ) -> Chosen:
-    """The choice without members that are too slow together."""
+    """The choice, with members dropped until its predictions are fast enough."""
 
     def latency(member: MemberCandidate) -> float:
         return milliseconds_per_row(task, models[member.trial.number])
@@ -178,8 +179,8 @@ def _cut(chosen: Chosen) -> str:
 
 def description(task: CrossValidated, chosen: Chosen) -> str:
     """A description of the model, with the scores it was chosen by and any missing members."""
-    said = _members_in_words(task, chosen) + (f"; {_cut(chosen)}" if chosen.wanted else "")
-    return said if chosen.is_refitted else f"{said}; {NOT_REFITTED}"
+    text = _members_in_words(task, chosen) + (f"; {_cut(chosen)}" if chosen.wanted else "")
+    return text if chosen.is_refitted else f"{text}; {NOT_REFITTED}"
 
 
 def _members_in_words(task: CrossValidated, chosen: Chosen) -> str:
@@ -189,12 +190,12 @@ def _members_in_words(task: CrossValidated, chosen: Chosen) -> str:
     by = f"{judge.replace('_', ' ')} {together}"
     if len(chosen.members) == 1:
         (member,) = chosen.members.values()
-        said, leader = f"a single {member.family}; {scored}", chosen.leader
+        text, leader = f"a single {member.family}; {scored}", chosen.leader
         if leader is None:
-            return said
+            return text
         best = at_resolution(leader.trial.metrics[task.metric][-1], None)
         best += f", {leader.family} of trial {leader.trial.number}"
-        return f"{said}, chosen by its {by} (by {task.metric} alone, the best is {best}, which is within the noise)"
+        return f"{text}, chosen by its {by} (by {task.metric} alone, the best is {best}, which is within the noise)"
     parts: dict[str, float] = {}
     for number, member in chosen.members.items():
         parts[member.family] = parts.get(member.family, 0.0) + chosen.weights[number]

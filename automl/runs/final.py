@@ -26,11 +26,11 @@ class Final:
     """What was trained after the search, up to an interruption."""
 
     trainings: Sequence[FinalTraining] = ()  # of the best configs and the default, with fresh seeds
-    contenders: Sequence[Trial] = ()  # whose configs they are, the best in the search first
+    contenders: Sequence[Trial] = ()  # the trials with these configs, the best in the search first
     chosen: int | None = None  # the number of the chosen contender
-    kept: Who = "chosen"  # whose config the run keeps
+    kept: Who = "chosen"  # which config the run keeps
     config: Mapping[str, Any] | None = None  # the config that the run keeps
-    refitted: FinalTraining | None = None  # on the validation set too
+    refitted: FinalTraining | None = None  # trained on the validation set too
     baseline: Mapping[str, Any] | None = None
     interrupted: bool = False
     model: Mapping[str, Any] | None = None  # the card of a model that was written already
@@ -53,7 +53,7 @@ def train_all(
 ) -> Final:
     """Run the final, the refit and the baseline, one after the other.
 
-    ``watch``: called with a line about what is going on. It may raise KeyboardInterrupt, which ends the final; what
+    ``watch``: called with a line of progress. It may raise KeyboardInterrupt, which ends the final; what
     was trained so far is returned. ``log``: called with the events of the trainings and their ``stage``.
     """
     final, seed, device = Final(), settings.seed or 0, settings.device or "auto"

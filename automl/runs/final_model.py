@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from automl.study.trial import Trial
     from automl.tuning.final_evaluation import FinalTraining, Who
 
-LEAST_HALF = 20  # validation examples; half of the validation set must have as many to calibrate probabilities
+LEAST_HALF = 20  # minimum number of examples in half of the validation set to calibrate probabilities
 
 
 def refits(task: Task, settings: Settings) -> bool:
@@ -61,9 +61,10 @@ def keep_model(
 ) -> dict[str, Any] | None:
     """Create ``model/`` atomically and return its card; None if there is nothing to keep.
 
-    ``trainings``: those of the final; the best on validation with the config of ``who`` is kept. ``refitted``: the same
+    ``trainings``: of the final; the best on validation with the config of ``who`` is kept. ``refitted``: the same
     config, also trained on the validation set; kept instead. ``ensemble``: the maximum number of ``trials`` in an
-    ensemble, which is kept if it is better. ``baseline``: of the task, on the test set. ``about``: facts on the run.
+    ensemble, which is kept if it is better. ``baseline``: the task's, scored on the test set. ``about``: facts about
+    the run.
     """
     good = [t for t in trainings if t.who == who and t.error is None and t.validation is not None]
     if not good:
@@ -75,7 +76,7 @@ def keep_model(
     if isinstance(task, Supervised):
         kept = Kept("single", _description(who, len(good)))
         _choose(kept, task, best, refitted, trials, ensemble, folder.trials, aside)
-        # As the first family reads them.
+        # Of the arrays that the first family reads.
         data = fingerprint(_splits(task, task.model or task.space["model"].default_value))
     else:
         if hasattr(task, "export"):
@@ -146,7 +147,7 @@ def _choose(
         kept.description = f"{_one(best.who)}, since the refit on both sets failed: {refitted.error}"
 
     if target.names and len(choosing) >= LEAST_HALF:
-        # A refitted model has seen the validation set: it takes the temperature of the training that it repeats.
+        # A refitted model has seen the validation set, so it keeps the temperature of the training that it repeats.
         kept.temperature = temperature_that_helps(*(Judged(on_valid[half], y[half]) for half in (choosing, judging)))
     whole = Predictor(members, None, {"temperature": kept.temperature})
     on_test = whole.judge(lambda family: _splits(task, family).x_test)
@@ -179,7 +180,7 @@ def _mean(chosen: Sequence[_Chosen]) -> NDArray[Any]:
 
 
 def _with_models(trials: Sequence[Trial], checkpoints: Path) -> list[Trial]:
-    """Those that were fully trained and whose checkpoints are there."""
+    """The fully trained trials whose checkpoints exist."""
     return [t for t in trials if t.state == "complete" and (checkpoints / f"{t.number:04d}" / CHECKPOINT).exists()]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from automl.models.trained import TrainedModel
     from automl.tasks.cross_validated import CrossValidated
 
-MOST_ROWS = 1_000  # maximum rows that are predicted in one go to measure
+MOST_ROWS = 1_000  # maximum number of rows predicted at once in a measurement
 N_TIMES = 3  # measurements; the fastest counts, since other processes may use the core
 
 
@@ -39,8 +39,8 @@ def fast_enough(
 ) -> tuple[Chosen, Mapping[int, float]]:
     """Drop the members that contribute least for their latency, until the ensemble takes at most ``most``.
 
-    ``most``: milliseconds per row. ``latency``: that of a member. At least one member remains, the fastest if none is
-    fast enough. Also returns the latencies of the members, by trial.
+    ``most``: milliseconds per row. ``latency``: returns that of a member. At least one member remains, the fastest if
+    none is fast enough. Also returns the latencies of the members, by trial.
     """
     known = {number: latency(member) for number, member in chosen.members.items()}
     fitting = [member for number, member in chosen.members.items() if known[number] <= most]
@@ -59,5 +59,5 @@ def fast_enough(
 
 
 def _price(loss: float, total: float, known: Mapping[int, float], other: Chosen) -> float:
-    """The loss of another choice over one with this loss and latency, for each millisecond that it saves."""
+    """The increase in loss per millisecond saved if ``other`` replaces a choice with this loss and latency."""
     return (other.loss - loss) / (total - sum(known[number] for number in other.members))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from automl.tasks.cross_validated import CrossValidated
     from automl.tuning.tuner import Tuner
 
-MOST_ROWS = 1_000  # random sample
+MOST_ROWS = 1_000  # maximum size of the sample
 
 
 class LikelyMembers:
@@ -30,8 +30,8 @@ class LikelyMembers:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._shown: dict[int, NDArray[np.float64] | None] = {}  # by trial: what the loss depends on; None: unreadable
-        self._seconds: tuple[list[int], float] = ([], 0.0)  # the trials, and the result for them
+        self._shown: dict[int, NDArray[np.float64] | None] = {}  # by trial: see ``seen_by_rows``; None: unreadable
+        self._seconds: tuple[list[int], float] = ([], 0.0)  # the last candidates, and the result for them
 
     def seconds(self, tuner: Tuner) -> float:
         """Expected seconds to fit them to all rows, with the workers of the search."""

@@ -32,11 +32,11 @@ class Machines:
     """The machines that train, and how this one reaches them. None: not given."""
 
     executor: str = "local"
-    address: str | None = None  # of a Ray cluster; None: that of this machine
-    cores: float | None = None  # that a worker reserves on a Ray cluster
+    address: str | None = None  # of a Ray cluster; None: this machine's
+    cores: float | None = None  # reserved by a worker on a Ray cluster
     gpus: float | None = None
     listen: str | None = None  # HOST:PORT for workers to connect to
-    token_file: str | None = None  # with the secret that both sides know
+    token_file: str | None = None  # file with the secret that both sides share
     certificate: str | None = None  # PEM file with a certificate and its key
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class Machines:
         return self.executor != "local"
 
     def n_workers(self, device: str) -> int:
-        """The workers that there is room for now; 1 if unknown. UserError if there is no such cluster."""
+        """The number of workers that fit now; 1 if unknown. UserError if there is no such cluster."""
         if self.executor != "ray":
             return 1
         _check_ray()

@@ -31,8 +31,8 @@ class MemberCandidate:
     trial: Trial
     folder: Path
     family: str
-    predictions: NDArray[Any]  # out of fold, of the rows that are in a fold
-    refit_seconds: float  # expected: one fit to all rows, or those of the folds whose models are damaged
+    predictions: NDArray[Any]  # out of fold, for the rows that are in a fold
+    refit_seconds: float  # expected, of a fit to all rows, or of refits of the damaged fold models
     damage: tuple[str, ...] = ()  # messages about damaged models, naming the files; these are refitted
 
     @property

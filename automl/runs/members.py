@@ -40,7 +40,7 @@ def fitted_models(
     """The models of the members, by trial. Those not yet fitted to all rows are fitted; without time for that, the
     models scored on the validation set are used, if they were kept.
 
-    Damaged models are refitted once if ``left`` seconds allow it. Members that are missing in the result failed or are
+    Damaged models are refitted once if ``left`` seconds allow it. Members missing from the result failed or are
     damaged, which ``say`` reports.
     """
     if task.keeps_models and left <= 0:
@@ -82,7 +82,7 @@ def fitted_models(
 
 
 def _as_scored(task: CrossValidated, member: MemberCandidate) -> Models:
-    """The model that the validation set scored; empty if its files are damaged."""
+    """The model that was scored on the validation set; empty if its files are damaged."""
     place = scored_place(member.folder)
     try:
         check_model(place)
@@ -127,7 +127,7 @@ def _fit(
 
 
 def _loaded(task: CrossValidated, member: MemberCandidate) -> Models:
-    """CheckpointDamaged if a file is not as it was written, which LightGBM, for one, would crash on."""
+    """The fitted models of a member. CheckpointDamaged if a file has changed: LightGBM, for one, would crash."""
     found = []
     for place in _places(task, member):
         check_model(place)

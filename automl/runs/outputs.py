@@ -34,7 +34,7 @@ class Outputs:
         self._clock = clock
         log = result.study.log[tuner.n_restored :]
         self._strategy_seconds = sum(entry.seconds for entry in log)
-        self.columns: ColumnImportances | None = None  # of the model, as far as known
+        self.columns: ColumnImportances | None = None  # of the model; None: not computed yet
         self._explanation: Explanation | None = None  # of the search, so the final does not change it
 
     def write(self, trained: Final) -> dict[str, Any]:

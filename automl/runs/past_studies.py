@@ -51,7 +51,7 @@ def which_prior(asked: str | None, strategy: str | None) -> Prior:
 
 
 def past_studies(which: Prior, tell: Callable[[str], None]) -> list[PastStudy]:
-    """The studies to start from, the shipped ones first, then the user's from the oldest on.
+    """The studies to start from, the shipped ones first, then the user's, oldest first.
 
     ``tell``: called with a line about each file that cannot be used.
     """
@@ -104,7 +104,7 @@ def task_name(settings: Settings) -> str:
 
 
 def _read(file: Path) -> PastStudy:
-    """A study from a file. ValueError or KeyError, for instance, if it is malformed."""
+    """A study from a file. Raises ValueError or KeyError, among others, if it is malformed."""
     content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
     study = PastStudy(
         str(content["task"]),

@@ -40,7 +40,7 @@ def summarise(
 
 
 def _memory(tuner: Tuner) -> list[dict[str, Any]] | None:
-    """The trainings on graphics cards: card, start and end on the run's clock, bytes at their peak and of the card."""
+    """The trainings on graphics cards: card, start and end on the run's clock, peak and total bytes; or None."""
     begin = tuner.executor.now() - tuner.seconds
     spans = [asdict(span) for span in tuner.executor.spans]
     times = [{name: round(span[name] - begin, 3) for name in ("start", "end")} for span in spans]

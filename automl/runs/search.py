@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def strategy_of(task: Task, settings: Settings, kind: type[Strategy] | None = None) -> Strategy:
-    """The strategy named in the settings, or one of the user's own class. UserError if it lacks what is asked for."""
+    """The strategy named in the settings, or one of the user's own class. UserError if it cannot meet a setting."""
     assert settings.strategy is not None
     options: dict[str, Any] = {
         "seed": settings.seed or 0,
@@ -81,12 +81,12 @@ def open_search(
     listeners: Sequence[Listener] = (),
     shared: SharedRun | None = None,
 ) -> Iterator[Search]:
-    """Open the study, the training processes, the trackers and the display of a search for the context.
+    """Open a search's study, training processes, trackers and display for the duration of the context.
 
-    ``folder``: of the run, new or, with ``resume``, existing; None to write nothing. ``warn``: called with a line if a
+    ``folder``: the run's, existing with ``resume``, else new; None to write nothing. ``warn``: called with a line if a
     tracker fails or a training restarts. ``data``: the user's prepared data, which are moved into a new run's folder.
-    ``executor``: by default, one with processes of its own. ``reserve``: seconds of the time limit to leave for later
-    stages. ``listeners``: to the events of the log. ``shared``: the run that this process leads for others.
+    ``executor``: by default, one with its own processes. ``reserve``: seconds of the time limit to leave for later
+    stages. ``listeners``: to the events of the log. ``shared``: the shared run that this process leads.
 
     A run resumed with more seconds per trial retrains the trials that were too slow.
     """
@@ -123,7 +123,7 @@ def open_search(
             shared.is_leaving = lambda: tuner.interrupted
         yield Search(tuner, tracked)
         if tuner.stop_reason is not None:
-            study.end(tuner.stop_reason)  # with all that follows the search
+            study.end(tuner.stop_reason)  # after the final and the files too
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class _Kept:
     log: RunLog
     logs: Path | None = None  # folder of the logs of trainings
     trials: Path | None = None  # folder of the folders of trials, if the task uses any
-    retries: Callable[[], None] | None = None  # called once trials that were too slow are asked for again
+    retries: Callable[[], None] | None = None  # called once trials that were too slow were asked for again
 
 
 @contextmanager
@@ -161,7 +161,7 @@ def _in_folder(
     written, retries = settings.to_json(), None
     before = recorded(folder, leader) if resume else {}
     is_longer = resume and (settings.trial_seconds or 0.0) > (before.get("trial_seconds") or math.inf)
-    if is_longer:  # until the trials are asked for, since the run may end before
+    if is_longer:  # until the slow trials are asked for again, since the run may end before
         written["trial_seconds"] = before["trial_seconds"]
     with opened(folder, task, written, resume=resume, data=data, leader=leader) as study:
         if is_longer:
@@ -184,7 +184,7 @@ def _executor(
     if not settings.where.is_remote:
         n_workers = settings.planned_workers
         return ProcessExecutor(task, n_workers, settings.trial_seconds, logs, device=device, reproducible=reproducible)
-    told = WorkerSettings(
+    worker_settings = WorkerSettings(
         settings.trial_seconds, device, reproducible,
         logs=None if logs is None else str(logs), folder=None if trials is None else str(trials),
     )  # fmt: skip
@@ -192,4 +192,4 @@ def _executor(
     if folder is not None and settings.data is not None:
         data = folder.data.resolve()
         task = replace(task, data=str(data))  # type: ignore[type-var]
-    return settings.where.make_executor(task, told, most=settings.n_workers, data=data, say=warn)
+    return settings.where.make_executor(task, worker_settings, most=settings.n_workers, data=data, say=warn)

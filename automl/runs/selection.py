@@ -36,8 +36,8 @@ class Chosen:
     members: Mapping[int, MemberCandidate]  # by trial
     weights: Mapping[int, float]
     score: float  # of the members together, by the task's metric, before shifts
-    loss: float  # that the weights are chosen by: of the members together
-    alone: float  # the same of the best single candidate
+    loss: float  # of the members together, which the weights are chosen by
+    alone: float  # the same loss of the best single candidate
     threshold: float = HALF  # between two classes
     shifts: Sequence[float] = ()  # of quantiles, one per level
     leader: MemberCandidate | None = None  # the best by the metric, where another one is kept alone
@@ -59,8 +59,8 @@ def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | N
     in results/selection.csv.
 
     A metric without a row loss is replaced by its stand-in, as accuracy is by log loss, which is more informative. But
-    nothing is chosen that is worse on the metric itself, beyond NOISE, than the best candidate on it. If the ensemble
-    is worse, a share of it may not be (see SHARES): the best candidate that is not worse gets the rest of the weight.
+    the choice must not be worse by the metric itself, beyond NOISE, than the candidate that is best by it. An ensemble
+    that is worse gets only a share of the weight (see SHARES); the best candidate that is not worse gets the rest.
     """
     splits, known = load_data(task.data_of(""), None, True), task.folds() >= 0
     y, counts = np.asarray(splits.y_train)[known], task.weights()
@@ -109,8 +109,8 @@ def _is_worse(
 ) -> bool:
     """Whether predictions are worse by the metric than the leader's, by more than NOISE.
 
-    The standard error is that of bootstrap samples in which each class has as many rows as in y, or less than MANY_ROWS
-    allow.
+    The standard error is over bootstrap samples stratified by class, of at most about MANY_ROWS rows, scaled to the
+    size of y.
     """
     thresholds = [best_threshold(task.metric, y, each, counts) for each in (leader, predicted)]
 
@@ -155,7 +155,7 @@ def _together(
 
 
 def _with(best: int, together: Mapping[int, float], share: float, most: int) -> dict[int, float]:
-    """A share of the weights together, and the rest for one of them or another one; at most ``most`` in all."""
+    """A share of the weights ``together``, and the rest for ``best``, perhaps one of them; at most ``most`` in all."""
     if share == 1.0:
         return dict(together)
     others = sorted((i for i in together if i != best), key=lambda i: -together[i])[: most - 1]
@@ -178,7 +178,7 @@ def _mean(predictions: Any, weights: Mapping[int, float]) -> NDArray[Any]:
 def losses_by_row(
     task: CrossValidated, y: NDArray[Any], weights: NDArray[Any] | None, levels: Sequence[float] | None
 ) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """The row losses, by the metric or its stand-in, of what ``seen_by_rows`` gives; times how much each row counts."""
+    """A function from the result of ``seen_by_rows`` to weighted row losses, by the metric or its stand-in."""
     loss = METRICS[METRICS[task.metric].stand_in or task.metric].row_loss
     assert loss is not None
     share: Any = 1.0 if weights is None else weights / weights.mean()
@@ -190,8 +190,8 @@ def affordable(
 ) -> Chosen:
     """The choice, limited to members that can be fitted to all rows within ``left`` seconds; at least one.
 
-    First, candidates that take longer by themselves are dropped, then members until the rest fits. If all take longer,
-    the quickest is kept.
+    First, candidates that alone take longer are dropped, then members until the rest fits. If all take longer, the
+    quickest is kept.
     """
     n, most = len(chosen.members), max(left, LEAST_SECONDS)
 

@@ -36,11 +36,11 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}  # of a time limit, in seconds
 
 @dataclass(frozen=True)
 class Rule:
-    """What holds for a setting that is given.
+    """The constraints on a setting.
 
-    ``least``: of a whole number. ``unit``: of a number above 0. ``may_change``: whether a resumed run takes another
-    value. ``in_default_plan``: False for one that replaces the default plan. ``option``: of the command line; None: the
-    name without ``n_``.
+    ``least``: minimum of an integer. ``unit``: of a number above 0. ``may_change``: whether a resumed run may have
+    another value. ``in_default_plan``: False for one that replaces the default plan. ``option``: of the command line;
+    None: the name without ``n_``.
     """
 
     least: int | None = None
@@ -100,7 +100,7 @@ class Settings:
             if value is not None and rule.unit is not None:
                 if not isinstance(value, Real):
                     raise UserError(f"{label(name)} must be a number of {rule.unit}, got {value!r}")
-                if not float(value) > 0:  # NaN neither
+                if not float(value) > 0:  # also refuses NaN
                     raise UserError(f"{label(name)} must be above 0 {rule.unit}, got {value!r}")
                 object.__setattr__(self, name, float(value))
         if self.target is not None:
@@ -157,7 +157,7 @@ class Settings:
 
     @property
     def planned_workers(self) -> int:
-        """The number of parallel trainings, as far as it is known beforehand."""
+        """The number of parallel trainings, as far as known before the run."""
         device = self.device or "auto"
         return self.n_workers or (self.where.n_workers(device) if self.where.is_remote else default_workers(device))
 
@@ -209,7 +209,7 @@ BEYOND_DEFAULT_PLAN = tuple(name for name, rule in RULES.items() if not rule.in_
 
 
 def _given(value: Any) -> Any:
-    """Of a request, what was given: an earlier version may have stored fewer fields."""
+    """A request without empty fields, as an earlier version may have stored fewer; any other value as it is."""
     return {name: each for name, each in value.items() if each} if isinstance(value, dict) else value
 
 
@@ -220,7 +220,7 @@ def option(name: str) -> str:
 
 
 def build_task(settings: Settings, prepared: Path | None = None) -> Task:
-    """The task that the settings name, over their space. UserError if there is none.
+    """The task that the settings name, with their space. UserError if there is none.
 
     ``prepared``: the folder of the user's prepared data.
     """
@@ -310,7 +310,7 @@ def load_from_file(spec: str) -> Any:
 
 @functools.cache
 def _module_of(path: Path, changed: int) -> ModuleType:
-    """The module in a file, which is run once, as it may load data. ``changed``: when, in nanoseconds."""
+    """The module in a file, run once per version of the file, as it may load data. ``changed``: its mtime in ns."""
     # Under a private module name: a file named queue.py must not replace the library's module.
     module_name = f"{OF_FILE}{path.stem}"
     module_spec = importlib.util.spec_from_file_location(module_name, path)

@@ -37,12 +37,12 @@ class SharedRun:
     """This process's part in a run."""
 
     def __init__(self, location: Location, n_workers: int, device: str, say: Callable[[str], object]) -> None:
-        """``location``: with the run's folder. ``n_workers``: that this process lends. ``say``: called with a line
-        about what is going on."""
+        """``location``: with the run's folder. ``n_workers``: number that this process lends. ``say``: called
+        with status messages."""
         assert location.folder is not None
         self.location, self.folder = location, location.folder
         self.n_workers, self._device, self._say = n_workers, device, say
-        self.is_leaving: Callable[[], bool] = lambda: False  # whether others are to go on when this process ends
+        self.is_leaving: Callable[[], bool] = lambda: False  # whether others should continue when this process ends
         self.leads = False
         self._lender: Lender | None = None
         self.connection = LeaderConnection(location.url, location.name)
@@ -111,7 +111,7 @@ class SharedRun:
 
     @property
     def has_others(self) -> bool:
-        """Whether other processes go on with the run when this one ends."""
+        """Whether other processes continue the run when this one ends."""
         return self._lender is not None and self._table().has_others(self._lender.id)
 
     def _table(self) -> JobTable:
@@ -170,7 +170,7 @@ class SharedRun:
 
 
 def check_has_no_executor(executor: object) -> None:
-    """Raise UserError if something else than the processes of a shared run is to train, which it would ignore."""
+    """Raise UserError for an executor, since a shared run trains in the processes that take part."""
     if executor is not None:
         raise UserError("storage shares the workers of the processes that take part; leave executor out")
 
@@ -186,7 +186,7 @@ def take_part(
     while True:
         try:
             settings = shared.begun()
-            if shared.has_taken_part and shared.stop_reason is not None:  # while it could not reach the database
+            if shared.has_taken_part and shared.stop_reason is not None:  # it ended while the database was unreachable
                 return None
             if settings is None or shared.leads:
                 return lead(settings)

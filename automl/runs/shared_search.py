@@ -55,7 +55,7 @@ def share(
 
 
 def _check_same(stored: Mapping[str, Any], settings: Settings) -> None:
-    """UserError if this process would go on with the run in another way."""
+    """UserError if this process was started with other settings than the run's."""
     asked = settings.to_json()
     if settings.n_trials is None and settings.time_limit is None:  # resumed with its own budget
         asked["n_trials"] = stored.get("n_trials")

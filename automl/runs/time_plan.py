@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 STAGES = ("search", "strategy", "final", "refit", "rest")
 MARGIN = 1.3  # trainings of the final run side by side and score the test set, which trials do not
-RESERVED = 0.75  # maximum share of the time limit, so that the search gets some even if trainings are long,
-RESERVED_FOR_SEEDS = 0.5  # and that up to which the final gets more than one seed
+RESERVED = 0.75  # maximum share of the time limit, so that the search gets some even if trainings are long
+RESERVED_FOR_SEEDS = 0.5  # the same for a final with more than one seed
 FILES_SECONDS = 3.0  # to write the files, plus FILES_SECONDS_A_TRIAL for each trial
 FILES_SECONDS_A_TRIAL = 0.03
 COLUMNS_SECONDS, COLUMNS_SHARE = 2.0, 0.03  # maximum for column importances, absolute and of the time limit
@@ -40,7 +40,7 @@ class Clock:
 
     @contextmanager
     def during(self, stage: str) -> Iterator[None]:
-        """Count the seconds of this context to a stage."""
+        """Add the seconds of this context to a stage."""
         start = self.seconds
         try:
             yield
@@ -48,7 +48,7 @@ class Clock:
             self._stages[stage] = self._stages.get(stage, 0.0) + self.seconds - start
 
     def table(self, strategy_seconds: float) -> dict[str, float]:
-        """Seconds by stage, which add up to ``total``. ``strategy_seconds``: those of the search in ask and tell."""
+        """Seconds by stage, which add up to ``total``. ``strategy_seconds``: of the search, in ask and tell."""
         stages = dict.fromkeys(STAGES, 0.0) | self._stages
         stages["strategy"] = min(strategy_seconds, stages["search"])
         stages["search"] -= stages["strategy"]
@@ -64,7 +64,7 @@ class TimePlan:
     scaled to a full training; the sum is divided by the number of workers, but is at least the longest training. The
     refit takes as long as the longest of these, in a process of the final. Both are multiplied by MARGIN. A process
     takes as long to start as the search took to its first epoch, without the training: once for the final, as the
-    search ends with trainings under way, and twice for making the model, which loads it and scores the test set.
+    search ends with trainings under way, and twice for building the model, which loads it and scores the test set.
     Writing the files takes FILES_SECONDS, and FILES_SECONDS_A_TRIAL for each trial. Column importances get
     COLUMNS_SECONDS, or COLUMNS_SHARE of the limit if that is less. All of this, and the time before the search, is
     reserved, but at most a share RESERVED of the limit, and for more than one seed at most RESERVED_FOR_SEEDS.
@@ -90,7 +90,7 @@ class TimePlan:
         self._clock = clock
         self._before = 0.0  # seconds of the command before the search
         self._startup: float | None = None
-        self._known: tuple[int, float, float] = (-1, 0.0, 0.0)  # entries of the log, of which these two are known
+        self._known: tuple[int, float, float] = (-1, 0.0, 0.0)  # log entries, and the result of ``_expected`` for them
 
     @property
     def spent(self) -> float:
@@ -98,7 +98,7 @@ class TimePlan:
         return self._clock.seconds
 
     def begin(self) -> None:
-        """The search begins."""
+        """Mark the beginning of the search."""
         self._before = self._clock.seconds
 
     def overrun(self, limit: float | None) -> str | None:
@@ -117,10 +117,10 @@ class TimePlan:
         else:
             parts["fits to all rows and their scores"] = table["refit"] + table["final"]
         parts["writing the files"] = max(0.0, table["total"] - sum(parts.values()))
-        said = ", ".join(
+        breakdown = ", ".join(
             f"{what} {seconds:.1f} s" for what, seconds in sorted(parts.items(), key=lambda part: -part[1])
         )
-        return f"time limit: the run took {table['total']:.1f} s, longer than its {limit:g} s: {said}"
+        return f"time limit: the run took {table['total']:.1f} s, longer than its {limit:g} s: {breakdown}"
 
     def reserve(self, tuner: Tuner) -> float:
         """Seconds of the time limit that the search leaves for later stages; passed to a Tuner."""
@@ -132,7 +132,7 @@ class TimePlan:
         return max(min(RESERVED * limit, least), min(RESERVED_FOR_SEEDS * limit, least + (self.n_seeds - 1) * per_seed))
 
     def after(self, tuner: Tuner) -> float:
-        """Expected seconds after the search, no more than it leaves; 0 as long as no trial has ended."""
+        """Expected seconds after the search, at most what it leaves; 0 until a trial has ended."""
         per_seed, rest = self._expected(tuner)
         expected = self.n_seeds * per_seed + rest
         return expected if tuner.time_limit is None else min(expected, self.reserve(tuner) - self._before)

@@ -36,7 +36,7 @@ def writing(method: Callable[P, None]) -> Callable[P, None]:
 
 @contextmanager
 def written(way_out: str) -> Iterator[None]:
-    """Turn failed writes in the context into a UserError with this way out."""
+    """Turn failed writes in the context into a UserError that ends with ``way_out``."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -45,10 +45,10 @@ def written(way_out: str) -> Iterator[None]:
     except (StorageInternalError, SQLAlchemyError, OSError) as error:
         if is_disconnected(error):
             raise ConnectionLost(f"the connection to the study was lost ({reason(error)})") from error
-        said = reason(error)
-        if "locked" in said:
+        message = reason(error)
+        if "locked" in message:
             way_out = way_out.replace("free space", "close the program that has locked it")
-        raise UserError(f"cannot write the study ({said}); {way_out}") from error
+        raise UserError(f"cannot write the study ({message}); {way_out}") from error
 
 
 @contextmanager

@@ -63,8 +63,8 @@ def located(text: str, name: str | None = None) -> Location:
 
 
 def record(location: Location, identity: str) -> None:
-    """Write into the run's folder where its study is. ``identity``: of the study, to recognise the folder as that of
-    the run."""
+    """Record in the run's folder where its study is. ``identity``: of the study, by which the folder is recognised as
+    the run's."""
     assert location.folder is not None
     content = {"storage": shown(location.url), "name": location.name, "id": identity}
     write_atomic(location.folder.storage, json.dumps(content, indent=2) + "\n")

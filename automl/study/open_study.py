@@ -67,8 +67,8 @@ def opened(
 
 @contextmanager
 def _free_if_refused(folder: RunFolder, study: Study) -> Iterator[None]:
-    """Let a folder count as free again if an error of the user ends the run before its first trial, as an address that
-    is in use: the corrected command is then not refused."""
+    """Mark the folder as free again if a user error, such as an address in use, ends the run before its first trial, so
+    that the corrected command is not refused."""
     try:
         yield
     except UserError:

@@ -120,7 +120,7 @@ class LeaderConnection:
         self.url, self.name = url, name
 
     def taken(self, seconds: float) -> bool:
-        """Whether this process leads the run, after waiting for the lock for at most so long."""
+        """Whether this process leads the run, after waiting for the lock at most this many seconds."""
         from sqlalchemy import text
         from sqlalchemy.exc import OperationalError
 

@@ -66,24 +66,24 @@ class RunFolder:
 
     @property
     def has_run(self) -> bool:
-        """Whether a run was made in the folder, wherever its study is."""
+        """Whether the folder has a run, wherever its study is."""
         return self.study.exists() or self.storage.exists()
 
     @property
     def of_all_targets(self) -> RunFolder | None:
-        """The run on several targets, with a model of all of them, that has this run on one; None for other runs."""
+        """The run on several targets that this run is a part of, if it has a joint model; None for other runs."""
         place = self.path.resolve()
         whole = RunFolder(place.parent.parent)
         return whole if place.parent == whole.targets and whole.model.is_dir() else None
 
     def no_run(self) -> UserError:
         """The error that the folder has no run; it names runs nearby: inside, beside it, or in ``runs``."""
-        said = f"there is no run in {str(self.path)!r}: it has no study.db"
+        reason = f"there is no run in {str(self.path)!r}: it has no study.db"
         for place in (self.path, self.path.parent, Path("runs")):
             found = sorted(map(_last_change, _runs_in(place)), reverse=True)[:RUNS_NAMED]
             if found:
-                return UserError(f"{said}; the latest in {str(place)!r}: {', '.join(name for _, name in found)}")
-        return UserError(f"{said}; give the folder that `automl run` printed last")
+                return UserError(f"{reason}; the latest in {str(place)!r}: {', '.join(name for _, name in found)}")
+        return UserError(f"{reason}; give the folder that `automl run` printed last")
 
     def check_is_there(self) -> None:
         """Raise UserError if the folder was removed during the run."""
@@ -102,8 +102,7 @@ class RunFolder:
     def being_created(self) -> Iterator[None]:
         """A context for creating the study and data of a new run: if the process is killed, the folder is still free.
 
-        To be called with the folder locked. Removes what a killed start has left behind. UserError if the folder cannot
-        be written.
+        Call with the folder locked. Removes leftovers of a killed start. UserError if the folder cannot be written.
         """
         try:
             if self.starting.exists():
@@ -203,7 +202,7 @@ class TrialFolders:
         attempt = self._last_attempt(number)
         if attempt is None:
             return
-        if attempt.exists():  # otherwise the process was killed below
+        if attempt.exists():  # otherwise the process was killed before the next line
             replace_folder(self._folder(number), attempt)
         self._marker(number).unlink()
 
@@ -288,7 +287,7 @@ def write_atomic(file: Path, text: str) -> None:
             os.fsync(written.fileno())  # otherwise the file may be empty after a power failure
         aside.replace(file)
     except BaseException as error:
-        aside.unlink(missing_ok=True)  # a partial file would keep a full disk full
+        aside.unlink(missing_ok=True)  # a partial file would keep the disk full
         if isinstance(error, OSError):
-            error.filename = str(file)  # a failed write names none
+            error.filename = str(file)  # a failed write does not name its file
         raise

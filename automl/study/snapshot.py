@@ -51,7 +51,7 @@ class Seen:
     trainings: list[RunningTraining]
     objective: Objective
     is_running: bool  # whether a process runs the search
-    stop_reason: str  # RUNNING while it goes on, GONE if it was killed
+    stop_reason: str  # RUNNING during the run, GONE if it was killed
     where: str  # the run's folder, or its database and name
     folder: str | None  # None: unknown
 
@@ -154,7 +154,7 @@ def _summary(at: Location, attributes: Mapping[str, Any]) -> dict[str, Any] | No
 
 
 def read_run(run: Path | Location) -> tuple[Study, dict[str, Any]]:
-    """The study and the summary of a run, which may be going on or killed. ``run``: its folder or location.
+    """The study and the summary of a run, which may be active, ended or killed. ``run``: its folder or location.
 
     UserError if there is none, or if its summary.json is damaged.
     """

@@ -16,7 +16,7 @@ from automl.study.database_errors import reason
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-SPECIAL = "?%#{}"  # in a URL or, the last two, in Optuna's template of one
+SPECIAL = "?%#{}"  # special characters of a URL or (the last two) of Optuna's URL template
 MAX_LOG_BYTES = 16_777_216  # the write-ahead log shrinks to this size after a long read has made it grow
 SECONDS_LOCKED = 60.0  # to wait for another program that has locked the database, such as a backup
 

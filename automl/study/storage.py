@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 STUDY_NAME = "automl"  # in a run's folder, where it is the only one
 LOG = ("ask:", "tell:")  # prefixes of the log's attributes
-SECONDS_BETWEEN_EPOCHS = 1.0  # epochs are collected this long for one write
+SECONDS_BETWEEN_EPOCHS = 1.0  # epochs are buffered this long before a write of their own
 
 
 class Store:
@@ -171,7 +171,7 @@ class Store:
                         if name in proposal.config
                     },
                     {
-                        **_for_people(proposal),
+                        **_readable_info(proposal),
                         "strategy_seconds": round(entry.seconds, 4),
                         "trial": proposal.trial,
                         f"ask:{place}": step,
@@ -181,7 +181,7 @@ class Store:
         self._running.add(known)
 
     def write_epoch(self, number: int, epoch: int, loss: float) -> None:
-        """Keep an epoch for the next write: with another entry of the log, or after a second."""
+        """Buffer an epoch for the next write: with another entry of the log, or after a second."""
         self._epochs.append((self._ids[number], epoch, loss))
         self.flush()
 
@@ -195,7 +195,7 @@ class Store:
 
     @writing
     def flush(self) -> None:
-        """Write the epochs kept for a second or longer."""
+        """Write the buffered epochs if the last write was a second or more ago."""
         if self._epochs and time.monotonic() - self._epochs_written >= SECONDS_BETWEEN_EPOCHS:
             with self._transaction() as connection:
                 self._write_epochs(connection)
@@ -259,7 +259,7 @@ class Store:
 
     def _merge_log(self) -> None:
         """Merge the write-ahead log into the database file."""
-        if self._is_sqlite:  # SQLite does it by itself only without other readers
+        if self._is_sqlite:  # SQLite does so automatically only without other readers
             with self._storage.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")  # does not wait for readers
             self._storage.engine.dispose()
@@ -301,7 +301,7 @@ def _with_json(kind: BaseDistribution) -> tuple[BaseDistribution, str]:
     return kind, distribution_to_json(kind)
 
 
-def _for_people(proposal: Proposal) -> dict[str, Any]:
+def _readable_info(proposal: Proposal) -> dict[str, Any]:
     """The strategy's reasons for the config that are text or numbers."""
     return {
         name: value

@@ -107,7 +107,7 @@ class Study:
             self._store.close(paused=[n for n, trial in self.trials.items() if trial.state == "paused"])
 
     def end(self, reason: str) -> None:
-        """Record why the run has ended; until then, a run without a process was killed."""
+        """Record why the run has ended; without this record, a run whose process is gone was killed."""
         if self._store is not None:
             self._store.record(ended=reason)
 

@@ -57,7 +57,7 @@ class Trial:
     seconds: float = 0.0  # spent in training
     strategy_seconds: float = 0.0  # spent in ask and tell
     at: float | None = None  # the run's clock at its last outcome
-    trainings: tuple[LastEpoch, ...] = ()  # of its config, its own last
+    trainings: tuple[LastEpoch, ...] = ()  # all trainings of its config, its own last
 
     @property
     def repeats(self) -> int | None:

@@ -69,7 +69,7 @@ class CrossValidated:
         return METRICS[self.metric].best is not None
 
     def data_of(self, family: str) -> str:
-        """The folder of the arrays that a family reads; of the usual ones for none."""
+        """The folder of the arrays that a family reads; for an empty name, of the usual ones."""
         return str(Path(self.data) / self.views.of(family))
 
     def family(self, config: Mapping[str, Any]) -> str:
@@ -95,8 +95,8 @@ class CrossValidated:
         return self.max_epochs == 1 and self.kind in field_plans.FAMILIES
 
     def within(self, seconds: float | None) -> CrossValidated:
-        """The task with so many seconds left for a training; None: no limit. A training that cannot end in time is
-        aborted early, if the space has a family that never is."""
+        """The task with ``seconds`` left for a training; None: no limit. A training that cannot end in time is aborted
+        early, if the space has a family that never is."""
         if seconds is None:
             return replace(self, most_seconds=None)
         gives_up = bool(field_plans.NEVER_SLOW & {*families_of(self.space)})
@@ -128,8 +128,8 @@ class CrossValidated:
         return folds
 
     def overlaps(self) -> NDArray[np.int8]:
-        """The newest fold that is predicted in part before a row's label is known, for each row as in ``folds``: its
-        own one, unless forecasts are for several steps later."""
+        """For each row, as in ``folds``, the newest fold with predictions from before the row's label is known: its own
+        fold, unless forecasts are several steps ahead."""
         from automl.data.ingest.folds import merged
         from automl.data.ingest.prepare import OVERLAPS
 
@@ -162,7 +162,7 @@ class CrossValidated:
     def is_bagged(self, family: str) -> bool:
         """Whether the fold models are averaged instead of fitting one to all rows.
 
-        Not in order of time, where the first models have seen only old rows, and none has seen the newest.
+        Not if folds are in time order: the first models have then seen only old rows, and none has seen the newest.
         """
         from automl.training.fold_learners import learner_class
 

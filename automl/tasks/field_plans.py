@@ -158,8 +158,8 @@ def first_seconds(kind: str, family: str, splits: Splits, seconds: float, *, che
 
 
 def seconds_for_networks(seconds: float, n_workers: int) -> float:
-    """The seconds of which a network's training gets a share, in a run with so many per worker: a training uses one
-    worker, and is fitted to all rows in the end."""
+    """The seconds of which a network's training gets SHARE_OF_A_TRAINING, in a run with ``seconds`` per worker; limited
+    as a training uses one worker and is repeated on all rows in the end."""
     return min(seconds * n_workers, MOST_OF_A_WORKER / SHARE_OF_A_TRAINING * seconds) / max(1.0, slowness())
 
 
@@ -173,7 +173,7 @@ def epochs_within(x: Array, seconds: float) -> tuple[int, bool]:
 
 
 def _seconds_an_example(x: Array) -> float:
-    """Of a network in an epoch: images and signals have channels, tokens have not."""
+    """Seconds of a network per example and epoch: images and signals have channels, tokens do not."""
     n_steps = int(x[0].size if x.ndim == 2 else x[0, 0].size)
     return (SECONDS_A_TOKEN if x.ndim == 2 else SECONDS_A_STEP) * n_steps
 

@@ -159,7 +159,7 @@ class FunctionTask:
         return epoch_of(number, given, value, seconds, self.maximize)
 
     def _hint(self, result: Mapping[str, Any]) -> str:
-        """The way out for a result of the other direction."""
+        """A hint for a result of the opposite direction."""
         if self.maximize and "loss" in result:
             return "; rename the score to 'value', or leave maximize out to minimize 'loss'"
         if not self.maximize and "value" in result:

@@ -76,7 +76,7 @@ class CommandTask:
         self._check_quotes()
 
     def _check_quotes(self) -> None:
-        """A value that the shell must have in quotes cannot stand in others: its quotes would be text, or end them."""
+        """Raise UserError if a value that needs shell quotes stands within others, which its own would close."""
         plain = {"seed", "epochs"} | {
             dim.name
             for dim in Encoding(self.space).dimensions
@@ -212,14 +212,14 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
 
 
 def _end(process: subprocess.Popen[bytes], mark: str) -> None:
-    """Close its output, and kill what does not end then: the shell, its children, and those of theirs that detached."""
+    """Close its output, and kill what does not end then: the shell and its descendants, including detached ones."""
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         is_open = not selector.select(0) or bool(os.read(process.stdout.fileno(), 1))
     process.stdout.close()
     try:
-        process.wait(GRACE / 2)  # by itself, as at the end of a normal run
+        process.wait(GRACE / 2)  # on its own, as at the end of a normal run
     except subprocess.TimeoutExpired:
         is_open = True
     if is_open:

@@ -6,8 +6,8 @@ from __future__ import annotations
 def quoted_positions(command: str) -> set[int]:
     """Positions of the characters of a POSIX shell command that stand within single or double quotes.
 
-    A command substitution within double quotes, ``"$(...)"``, begins anew. Here-documents and comments are read like
-    the rest.
+    A command substitution within double quotes, ``"$(...)"``, starts unquoted. Here-documents and comments are read
+    like the rest.
     """
     quoted: set[int] = set()
     contexts = [""]  # from the outermost: "" for a command, or the quote that is open

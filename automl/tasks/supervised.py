@@ -45,7 +45,7 @@ class Supervised(BuiltIn):
         return NetworkTraining(self, config, seed, device)
 
     def lane_key(self, config: Mapping[str, Any]) -> Hashable | None:
-        """What a training must have in common with others to share a program with them; None: it is trained alone."""
+        """The key that trainings must have in common to share a program; None: the config is trained alone."""
         if self.family(config) in ESTIMATORS:
             return None
         from automl.training.lanes import lane_key

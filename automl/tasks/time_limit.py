@@ -1,4 +1,4 @@
-"""What fits into the time limit of a run on the user's data."""
+"""What fits within the time limit of a run on the user's data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEAST_LIMIT = 10.0  # seconds of a run that has time for more than one model
 CHEAPEST = "linear"
 STARTING = 3.0  # seconds until a training process has loaded its libraries
 WRITING = 3.0  # seconds to score the model and write the files
-FIRST = 2.0  # multiple of its expected time at which the first configuration is cut
+FIRST = 2.0  # multiple of its expected time after which the first configuration is aborted
 REFIT = 1.34  # times the seconds of a fit, if the validation set is added to the training set
 
 
@@ -36,7 +36,7 @@ def seconds_of_a_trial(time_limit: float) -> float:
 
 
 def seconds_of_the_first(folder: Path, time_limit: float, n_workers: int, model: str | None = None) -> float:
-    """The seconds that the first configuration on texts, images and the like gets in any case, so that it is not cut
+    """The seconds that the first configuration on texts, images and the like is always given, so that it is not aborted
     and restarted without a limit; 0 for other data. ``model``: the families that were asked for."""
     from automl.data.ingest.prepare import Facts
 

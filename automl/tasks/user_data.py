@@ -54,7 +54,7 @@ class OwnData(Supervised):
             check_is_defined(self.metric, {"validation set": splits.y_valid, "test set": splits.y_test})
 
     def data_of(self, family: str) -> str:
-        """The folder of the arrays that a family reads; of the usual ones for none."""
+        """The folder of the arrays that a family reads; for an empty name, of the usual ones."""
         return str(Path(self.data) / self.views.of(family))
 
     def examples_per_epoch(self, config: Mapping[str, Any]) -> int:

@@ -82,7 +82,7 @@ class JobTable:
             connection.exec_driver_sql(f"LISTEN {self._channel(side)}")
 
     def woken(self, seconds: float) -> bool:
-        """Wait at most so long for a notification; returns whether one came."""
+        """Wait for a notification, at most this many seconds; returns whether one arrived."""
         with self._connected() as connection:
             driver: Any = connection.connection.driver_connection
             return bool(list(driver.notifies(timeout=seconds, stop_after=1)))
@@ -230,7 +230,7 @@ class JobTable:
             return {row.id: row.stop for row in self._run(connection, query, lender=lender)}
 
     def take(self, lender: int, most: int) -> list[tuple[int, str]]:
-        """Take waiting jobs, at most so many; returns their ids and contents."""
+        """Take at most ``most`` waiting jobs; returns their ids and contents."""
         with self._connected() as connection:
             rows = self._run(
                 connection,
@@ -254,8 +254,8 @@ class JobTable:
             self._wake(connection, "lenders")
 
     def write(self, lender: int, events: Sequence[tuple[int, int, str]], ended: Sequence[int]) -> None:
-        """Write events: job, number, content. Those of jobs that the lender no longer has are skipped, as are those
-        that were written before a connection was lost."""
+        """Write events: job, number, content. Events of jobs that the lender no longer has are skipped, as are
+        those already written before a connection was lost."""
         query = (
             "SELECT id FROM automl_jobs WHERE id = ANY(:jobs) AND lender = :lender AND state IN ('running', 'ended') "
             "FOR UPDATE"

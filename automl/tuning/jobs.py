@@ -18,8 +18,8 @@ MAX_RETRIES = 3  # of a lost job, by whoever submitted it
 class Job:
     """One training of one config: up to ``epochs`` in total, from the checkpoint in ``folder`` if there is one.
 
-    With ``lanes``, it is several trainings of one shape in one program, for a task with ``train_lanes``. It then has
-    the key of the first lane; all other fields are those of the lanes.
+    With ``lanes``, it is several trainings of one shape in one program, for a task with ``train_lanes``. Its key is
+    then that of the first lane; each lane has its own other fields.
     """
 
     key: int  # unique within an executor
@@ -104,10 +104,10 @@ class JobEnded:
     error: str | None = None  # one line
     traceback: str | None = None  # or the last output of a process that died
     fatal: bool = False  # an error the user can fix, and which every other trial would have too
-    blocked: bool = False  # and which is no training's fault, as a full disk: the run ends and can be resumed
+    blocked: bool = False  # fatal, but no training's fault, such as a full disk: the run ends and can be resumed
     broken: bool = False  # the process cannot train again: after a GPU error, all later trainings fail
     scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, if requested
-    lost: bool = False  # its process was killed or others left no room on its card: another attempt may succeed
+    lost: bool = False  # its process was killed, or its card was full of other trainings: a retry may succeed
     out_of_memory: bool = False
     memory: Memory | None = None  # on its card, if known
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from automl.tuning.executor import Executor
 
 SECONDS_BETWEEN_SIGNS = 1.0  # of life
-SECONDS_BETWEEN_LOOKS = 0.05  # at the executor while it trains, so that a new job waits no longer
+SECONDS_BETWEEN_LOOKS = 0.05  # at the executor while it trains; a new job waits at most this long
 
 
 class Lender:
@@ -92,7 +92,7 @@ class Lender:
         now = time.monotonic()
         if not self._is_late and self._table.sign_of_life(self.id):
             self._alive_until, self._next_sign = now + job_table.LEASE_SECONDS, now + SECONDS_BETWEEN_SIGNS
-        else:  # others now train its jobs, or will once it has left: their events must not mix with those of lost ones
+        else:  # others train its jobs now, or will once it has left: events of both attempts must not mix
             self._kill()
             self._table.leave(self.id)
             self._register()

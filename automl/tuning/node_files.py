@@ -18,7 +18,7 @@ COMPLETE = ".complete"
 def node_files(key: str, unpack: Callable[[Path], None]) -> Iterator[Path]:
     """The folder for a key, for the duration of the context. ``unpack`` fills it, once per machine.
 
-    What killed processes have left behind is removed too.
+    Leftovers of killed processes are removed too.
     """
     root = Path(tempfile.gettempdir()) / f"automl-{os.getuid()}"
     root.mkdir(mode=0o700, exist_ok=True)
@@ -51,7 +51,7 @@ def _opened(lock: Path) -> int:
 
 
 def _shared(file: Path) -> int:
-    """The lock file, locked together with others who use its folder."""
+    """The open lock file, with a lock shared by all users of its folder."""
     while True:
         lock = _opened(file)
         fcntl.flock(lock, fcntl.LOCK_SH)
@@ -61,7 +61,7 @@ def _shared(file: Path) -> int:
 
 
 def _is_at(lock: int, file: Path) -> bool:
-    """Whether an open file has not been removed since. To be asked with the lock: only its sole holder removes it."""
+    """Whether an open file has not been removed since. Call with the lock held: only its sole holder removes it."""
     try:
         return os.path.samestat(os.fstat(lock), file.stat())
     except FileNotFoundError:

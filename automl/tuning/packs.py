@@ -34,7 +34,7 @@ class TrainingResult:
 
 
 def packed(task: Task, jobs: Sequence[Job], n_workers: int) -> list[Job]:
-    """The jobs, with trainings of one shape as lanes of one job, but never so many that a worker would be idle.
+    """The jobs, with trainings of one shape as lanes of one job, but few enough that no worker is idle.
 
     A job with lanes has the key of the first one. A training that could share a program is a lane even if it is alone,
     so that its result does not depend on the number of workers. The jobs have folders.
@@ -51,7 +51,7 @@ def packed(task: Task, jobs: Sequence[Job], n_workers: int) -> list[Job]:
 
 
 def lane_keys(task: Task) -> Callable[[Mapping[str, Any]], Hashable | None]:
-    """The key of a config, as a function: trainings with equal keys can share a program; None: with no other."""
+    """A function from a config to its key: trainings with equal keys can share a program; None: it is trained alone."""
     own: Callable[[Mapping[str, Any]], Hashable | None] = getattr(task, "lane_key", lambda config: None)
     return own
 
@@ -90,16 +90,16 @@ def train_jobs(
     unfinished ones are trained alone, since one of them may be the cause. Each attempt has its own folder, which
     becomes the training's at its end. ``log``: called with starts, ends, restarts and retries; a training is identified
     by the name of its folder. ``most_seconds``: trainings that have not ended by then are dropped and count as failed.
-    Blocked if one ended for what is not its fault, such as a full disk.
+    Raises Blocked if a training ended for an external reason, such as a full disk.
     """
     end_at = math.inf if most_seconds is None else executor.now() + most_seconds
     run = _Run(jobs, executor, needless, log)
-    while run.goes_on:
+    while run.is_unfinished:
         run.submit_waiting()
         for event in executor.wait(min(1.0, max(0.0, end_at - executor.now()))):
             run.handle(event)
         watch(len(run.done), run.n_trainings)
-        if executor.now() >= end_at and run.goes_on:
+        if executor.now() >= end_at and run.is_unfinished:
             run.drop_rest(f"{TOO_SLOW}: it was not done within the {most_seconds:.3g} s that were left")
             break
     return run.done
@@ -125,7 +125,7 @@ class _Run:
         return len(self._places)
 
     @property
-    def goes_on(self) -> bool:
+    def is_unfinished(self) -> bool:
         return len(self.done) < self.n_trainings or bool(self._running)  # a job of lanes ends after the last of them
 
     def submit_waiting(self) -> None:
@@ -149,7 +149,7 @@ class _Run:
             self._end(event.lane, JobEnded(event.lane, event.seconds, event.error, scores=event.scores))
         elif isinstance(event, JobEnded):
             if event.blocked:
-                self.drop_rest(str(event.error))  # what it has written in part would keep a full disk full
+                self.drop_rest(str(event.error))  # its partial files would keep the disk full
                 raise Blocked(event.error)
             self._job_ended(self._running.pop(event.key), event)
 

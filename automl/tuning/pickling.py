@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 NOT_SENT: Any = "a space that was not sent to this process"
-OF_FILE = "automl_user_"  # begins the names of modules made of users' files
+OF_FILE = "automl_user_"  # prefix of the names of modules created from users' files
 NAMED = (type, FunctionType, functools._lru_cache_wrapper)  # what pickle looks up by its name
 
 
@@ -27,7 +27,7 @@ def pickled(task: Task) -> bytes:
     """Pickle with cloudpickle, but keep the file names of code for the tracebacks of failed trials, and the names of
     what a script or a user's file defines. UserError if the task cannot be pickled.
 
-    Left out is a space that trainings do not read, as ConfigSpace takes each process most of a second to import.
+    A space that trainings do not read is left out, as importing ConfigSpace takes most of a second per process.
     """
     import cloudpickle
 
@@ -53,7 +53,7 @@ def pickled(task: Task) -> bytes:
 
     buffer = io.BytesIO()
     try:
-        Pickler(buffer).dump((task, defined))  # in this order: it is complete once the task is pickled
+        Pickler(buffer).dump((task, defined))  # in this order: ``defined`` is complete once the task is pickled
     except Exception as error:  # of any __reduce__, such as that of a DataLoader's iterator
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"{task.name!r} cannot be sent to a training process: {reason}") from None
@@ -75,15 +75,14 @@ def unpickled(content: bytes) -> tuple[Any, dict[str, dict[str, Any]]]:
 
 
 def _is_of_user(module: Any) -> bool:
-    """Whether a module is a script, a notebook or made of a user's file, which workers cannot import."""
+    """Whether a module is a script, a notebook or created from a user's file, which workers cannot import."""
     return isinstance(module, str) and (module == "__main__" or module.startswith(OF_FILE))
 
 
 def _reduced(cached: functools._lru_cache_wrapper[Any]) -> Any:
     """A function under ``functools.cache``, without what it has cached.
 
-    cloudpickle would look it up by its name, under which a worker does not find one of a script, a notebook or
-    a task's file.
+    cloudpickle would refer to it by name, which a worker cannot resolve for a script, a notebook or a task's file.
     """
     import cloudpickle
 

@@ -169,7 +169,7 @@ class _Bar:
             self._draw()
 
     def _draw(self) -> None:
-        """Show the new snapshot, unless that happens by itself."""
+        """Show the new snapshot, unless the display refreshes itself."""
 
 
 class _TerminalBar(_Bar):

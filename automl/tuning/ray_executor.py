@@ -36,7 +36,7 @@ TRIES = 3  # worker failures after which a node is left out
 N_SPARE = 1  # workers beyond the limit, ready to replace a lost one, if the cluster has room
 CONNECT_SECONDS = 10.0
 SECONDS_TO_CLOSE = 20.0
-TOKEN = Path(".ray") / "auth_token"  # in the user's home: who has it can run code on the cluster
+TOKEN = Path(".ray") / "auth_token"  # in the user's home: whoever has it can run code on the cluster
 
 
 @dataclass(eq=False)

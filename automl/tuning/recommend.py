@@ -92,19 +92,19 @@ class Record:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to use by the tasks of one sort. ``basis``: the record that decides; ``part``: one of a subset of its tasks,
-    on which slow libraries ran too; ``records``: all of this sort, number of workers and budget."""
+    """What to use, judged by tasks of one kind. ``basis``: the record that decides; ``part``: one of a subset of its
+    tasks, on which slow libraries ran too; ``records``: all of this kind, number of workers and budget."""
 
     strategy: str
     basis: Record
     part: Record | None
     records: tuple[Record, ...]
-    notes: tuple[str, ...]  # on what is missing or unlike the situation that was asked about
+    notes: tuple[str, ...]  # on what is missing or differs from the situation asked about
 
     @property
     def likelier(self) -> tuple[str, Record] | None:
-        """One that is more likely among the best, and the record that says so; see ``likeliest``. Only with none on all
-        tasks, a slow one on a part of them; see ``rival_on_part``."""
+        """A strategy that is more likely among the best, and the record that shows it; see ``likeliest``. If there is
+        none on all tasks, a slow one on a part of them; see ``rival_on_part``."""
         name = likeliest(self.basis.chances, self.strategy)
         if name:
             return name, self.basis
@@ -122,7 +122,7 @@ class Advice:
 
     @property
     def details(self) -> tuple[str, ...]:
-        """What the headline rests on, and how far that is from the situation that was asked about."""
+        """What the headline rests on, and how far that is from the situation asked about."""
         record, strategy = self.basis, self.strategy
         rivals = [f"{name} {probability(record.chances[name])}" for name in record.ours if name != strategy][:3]
         found = [
@@ -165,8 +165,8 @@ class Advice:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What to use. ``advice``: by each sort of tasks like the one asked about, the most alike first; empty if none was
-    recorded. ``summary``: what to do without records, or whether two sorts of tasks agree."""
+    """What to use. ``advice``: from each kind of tasks like the one asked about, the most similar first; empty if none
+    was recorded. ``summary``: what to do without records, or whether two kinds of tasks agree."""
 
     strategy: str
     advice: tuple[Advice, ...]
@@ -231,7 +231,7 @@ def _distance(record: Record, max_epochs: int, n_workers: int) -> tuple[bool, fl
 def _advice(known: Sequence[Record], n_trials: int, n_workers: int, conditional: bool, integers: bool) -> Advice:
     """The advice at the largest budget at or below ``n_trials``.
 
-    All tasks come before a subset, and held-out ones first, since nothing was designed with them in view.
+    Records of all tasks come before those of a subset, and held-out tasks first, as nothing was designed for them.
     """
     budgets = sorted({record.budget for record in known if not record.is_subset} or {each.budget for each in known})
     budget = max([b for b in budgets if b <= n_trials], default=budgets[0])
@@ -262,16 +262,16 @@ def preferred(chances: Mapping[str, float], losses: Mapping[str, float], margin:
 
 
 def likeliest(chances: Mapping[str, float], strategy: str) -> str:
-    """The one that is notably more likely among the best than a strategy; empty if none is, or the strategy surely
-    is."""
+    """The strategy that is notably more likely among the best than the given one; empty if none is, or if that one
+    almost surely is."""
     first, ours = max(chances, key=lambda name: chances[name]), chances.get(strategy, 0.0)
     return first if ours < LIKELY and chances[first] > ours + NOTABLE else ""
 
 
 def rival_on_part(chances: Mapping[str, float], known: Container[str], strategy: str) -> str:
-    """Of the strategies that ran only on a part of the tasks, one that is notably more likely among the best there than
-    the recommended one, or is as likely as not among them too; empty if none is. ``chances``: on that part; ``known``:
-    the strategies that ran on all tasks."""
+    """A strategy that ran only on a part of the tasks, and is notably more likely among the best there than the
+    recommended one, or is as likely as not among them too; empty if there is none. ``chances``: on that part;
+    ``known``: the strategies that ran on all tasks."""
     first = likeliest(chances, strategy)
     if first and first not in known:
         return first
@@ -290,7 +290,7 @@ def amount(loss: float) -> str:
 
 
 def _agreement(first: Advice, second: Advice) -> str:
-    """Whether two sorts of tasks lead to the same advice, and if not, what the other's is expected to lose."""
+    """Whether two kinds of tasks lead to the same advice, and if not, what the other's is expected to lose."""
     if first.strategy == second.strategy:
         return f"Both recommend {first.strategy}."
     each = " but ".join(

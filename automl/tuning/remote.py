@@ -40,7 +40,7 @@ class WorkerSettings:
     folder: str | None = None  # of the checkpoints; None: there are none
     sign: str = ""  # content of the file SHARED in the folder
     directory: str = ""  # working directory, if the machine has it
-    path: Sequence[str] = ()  # further places of modules
+    path: Sequence[str] = ()  # further module search paths
 
 
 def of_this_process(settings: WorkerSettings) -> WorkerSettings:
@@ -59,7 +59,7 @@ def of_this_process(settings: WorkerSettings) -> WorkerSettings:
 def settle(settings: WorkerSettings) -> None:
     """Use the run's directory and modules in this worker process, as far as this machine has them.
 
-    To be called before the task is unpickled.
+    Call before the task is unpickled.
     """
     if Path(settings.directory).is_dir():
         os.chdir(settings.directory)
@@ -106,7 +106,7 @@ class Supervisor:
                 return
             try:
                 self._obey(message)
-            except Exception as error:  # raised by ``wait``, since the sender expects only events
+            except Exception as error:  # raised again by ``wait``, since the sender expects only events
                 self._error = error
 
     def _obey(self, message: Mapping[str, Any]) -> None:
@@ -119,8 +119,8 @@ class Supervisor:
             self._executor.cancel()
 
     def wait(self, seconds: float) -> list[Event]:
-        """The new events, after at most this time. UserError if trainings die before they begin; also raises the error
-        of a failed ``send``."""
+        """The new events, after at most this many seconds. UserError if trainings die before they begin; also raises
+        the error of a failed ``send``."""
         if self._error is not None:
             raise self._error
         return self._executor.wait(seconds)
@@ -215,7 +215,7 @@ class RemoteExecutor(Executor, Generic[W]):
 
     @abstractmethod
     def _happened(self, seconds: float) -> Iterable[Event]:
-        """Wait for at most so long; returns the events of ``_received`` and ``_lost``."""
+        """Wait at most this many seconds; returns the events of ``_received`` and ``_lost``."""
 
     def _received(self, worker: W, event: Event) -> list[Event]:
         """An event of a worker, if it belongs to the current attempt."""

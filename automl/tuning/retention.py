@@ -35,7 +35,7 @@ class Retention:
         self._removed.discard(trial.number)
 
     def told(self, trial: Trial, best: Trial | None, abandoned: Callable[[], set[int]]) -> None:
-        """Remove unneeded checkpoints after an outcome. ``abandoned``: returns the paused trials that stay paused."""
+        """Remove unneeded checkpoints after an outcome. ``abandoned``: returns paused trials that will not continue."""
         self._folders.commit(trial.number)
         if self._keeps_all:
             return

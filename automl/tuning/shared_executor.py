@@ -48,7 +48,7 @@ class SharedExecutor(Executor):
         is_leaving: Callable[[], bool] = lambda: False,
     ) -> None:
         """``root``: the run's folder. ``check``: called at each wait; what it raises ends the run in this process.
-        ``is_leaving``: whether others are to continue the run when this process ends."""
+        ``is_leaving``: whether others should continue the run when this process ends."""
         self._table, self._study, self._root = table, study, root
         self._check, self._is_leaving = check, is_leaving
         self._put: dict[int, _Put] = {}  # by key

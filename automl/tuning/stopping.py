@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from automl.task import Task
     from strategies.base import RegretBound, Strategy
 
-GIVE_UP_AFTER = 10  # failures, if no trial has had another outcome
+GIVE_UP_AFTER = 10  # number of failures, if there was no other outcome
 
 Within: TypeAlias = float | Literal["noise"]
 """The regret bound at which a search ends: in units of the loss, or the noise of repeated trainings of a config."""
@@ -69,7 +69,7 @@ class StoppingRules:
 
     @property
     def reason(self) -> str | None:
-        """Why the search ends now; None if it goes on."""
+        """Why the search ends now; None if it continues."""
         if self._target_reached():
             return f"target of {self._target:g} reached"
         if self._gave_up():
@@ -87,7 +87,7 @@ class StoppingRules:
         return value >= self._target if self._task.maximize else value <= self._target
 
     def _gave_up(self) -> bool:
-        """Whether all trials failed, enough of them in this session: a resumed run may have been mended."""
+        """Whether all trials failed, enough of them in this session: a resumed run may have been fixed."""
         counts = self._study.counts
         if counts["failed"] + counts["running"] < len(self._study.trials):
             return False

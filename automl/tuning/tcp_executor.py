@@ -239,7 +239,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
 
 
 async def _long_line(reader: asyncio.StreamReader) -> bytes:
-    """A line that may be longer than the reader's own limit, which is for those who have proved nothing yet."""
+    """A line that may exceed the reader's own limit, which is meant for peers that have not yet proved the token."""
     pieces, n_bytes = list[bytes](), 0
     while not (pieces and pieces[-1].endswith(b"\n")):
         try:

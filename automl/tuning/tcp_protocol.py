@@ -24,7 +24,7 @@ MIN_TOKEN = 16  # characters
 LONGEST_UNPROVEN = 1_048_576  # bytes of a line before the proofs
 LONGEST_EVENT = 16_777_216  # bytes of a worker's line after them
 SECONDS_TO_PROVE = 10.0
-ALIVE_EVERY, SILENCE = 5.0, 60.0  # seconds between signs of life, and without one until the other side is gone
+ALIVE_EVERY, SILENCE = 5.0, 60.0  # seconds between signs of life, and without any before the other side counts as gone
 AUTOML = version("automl")  # the settings and jobs of another version may have other fields
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"  # of Python: code is sent as its bytecode
 
@@ -47,7 +47,7 @@ def is_loopback(host: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None)
     except OSError:
-        return False  # the attempt to use it says why
+        return False  # using it will raise the reason
     return all(ipaddress.ip_address(each[4][0]).is_loopback for each in found)
 
 

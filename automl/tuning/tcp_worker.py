@@ -76,7 +76,7 @@ class Line:
             raise CutOff(str(error)) from None
 
     def receive(self, most: int = -1) -> dict[str, Any]:
-        """The next message, of at most so many bytes. CutOff if the connection is lost."""
+        """The next message, of at most ``most`` bytes. CutOff if the connection is lost."""
         try:
             line = self._reader.readline(most)
             if not line.endswith(b"\n"):
@@ -231,7 +231,7 @@ def _serve(line: Line, supervisor: Supervisor, leaving: threading.Event) -> bool
 
 
 def _message_of(event: Event, supervisor: Supervisor) -> dict[str, Any]:
-    """The message for an event. One that is too long ends its job: every other attempt would come to the same."""
+    """The message for an event. One that is too long ends its job, since a retry would end the same way."""
     text = event_to_json(event)
     if len(text) >= LONGEST_EVENT:
         supervisor.send({"cancel": True})

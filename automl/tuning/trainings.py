@@ -82,7 +82,7 @@ class OpenTrainings:
             self._submit(self.waiting.popleft())
 
     def _is_in_program(self, trial: int) -> bool:
-        """Whether the program of a trial still runs: another job of this trial could not be told from it."""
+        """Whether the program of a trial still runs: another job of this trial could not be distinguished from it."""
         return any(trial in trials for trials in self.programs.values())
 
     def _submit(self, pack: Sequence[Proposal]) -> None:

@@ -1,4 +1,4 @@
-"""The loop: the strategy proposes, an executor trains, the outcome is told and stored. The only caller of both."""
+"""The search loop: ask the strategy, train with the executor, tell and store the outcome. Only it calls both."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Tuner:
     strategy: Strategy
     study: Study
     executor: Executor
-    n_trials: int | None  # None: as many as there is time for
+    n_trials: int | None  # None: as many as time allows
     seed: int
     device: str = "auto"
     lanes: int = 1  # maximum trainings of one shape that share a program
@@ -99,7 +99,7 @@ class Tuner:
         return self.budget_epochs is not None and self.study.committed_epochs >= self.budget_epochs
 
     def run(self) -> Result:
-        """Run until a stop. Running trainings are dropped then, and repeated when the run is resumed."""
+        """Run until the search ends. Trainings still running are dropped, and repeated when the run is resumed."""
         self._restore()
         self.log.write(
             "begin", strategy=self.strategy_name, seed=self.seed, n_workers=self.executor.n_workers,
@@ -108,7 +108,7 @@ class Tuner:
         try:
             reason = self._loop()
         except KeyboardInterrupt:
-            if self.interrupted:  # the second one ends more than the search
+            if self.interrupted:  # a second interrupt ends more than the search
                 self._end()
                 raise
             self.interrupted, reason = True, "interrupted"
@@ -149,7 +149,7 @@ class Tuner:
                 self.watch(self)
 
     def _handle_events(self, seconds: float) -> None:
-        """Wait for events, at most so long, and process them."""
+        """Wait for events, at most this many seconds, and process them."""
         for event in self.executor.wait(seconds):
             self.trainings.handle(event)
 

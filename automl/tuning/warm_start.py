@@ -69,7 +69,7 @@ def completed(config: Mapping[Any, Any], encoding: Encoding) -> Config:
 
 
 def _own_value(dimension: Dimension, value: Value) -> Value:
-    """The value as the space has it: 16 of an ordinal for 16.0, as a table with floats beside it gives it."""
+    """The space's own form of a value: the 16 of an ordinal for 16.0, which a table of floats may have made of it."""
     if dimension.values:
         return dimension.from_unit(dimension.to_unit(value))
     return int(value) if dimension.kind == "int" else float(value)
@@ -109,7 +109,7 @@ def in_words(prior: Sequence[Start]) -> str:
 def recommended(prior: Sequence[Start]) -> list[str]:
     """The number of configs from past studies, as a phrase; empty if there are none.
 
-    The studies are not named: those of own data have the paths of their files, which a reader may take for data in use.
+    The studies are not named: those on the user's data are named by file paths, which may look like data in use.
     """
     n = sum(start.study is not None for start in prior)
     if not n:

@@ -211,7 +211,7 @@ class _Inbox:
 
 def _share(content: bytes | None) -> None:
     """Let processes that a training starts by spawn or forkserver load the task too: see the end of this file."""
-    os.environ.pop(TASK, None)  # that of a worker in whose training this one was started
+    os.environ.pop(TASK, None)  # of a worker in whose training this one was started
     if content is not None and hasattr(os, "memfd_create"):  # on Linux
         file = os.memfd_create("automl-task")
         with open(file, "wb", closefd=False) as shared:
@@ -221,7 +221,7 @@ def _share(content: bytes | None) -> None:
 
 def main() -> None:
     """Serve jobs until killed."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    output = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # a training's output must not mix with the events
     inbox = _Inbox()
     start = json.loads(inbox.task_line)
@@ -238,14 +238,14 @@ def main() -> None:
                 task.prepare()
                 getattr(task, "warm_up", lambda device: None)(job.device)
         prepared = True
-        answers.write(event_to_json(JobStarted(job.key)) + "\n")
+        output.write(event_to_json(JobStarted(job.key)) + "\n")
         forget_peak()
         events = run_job(task, job, inbox.stopped)
         for event in events:
-            answers.write(event_to_json(event) + "\n")
+            output.write(event_to_json(event) + "\n")
             if job.key in inbox.stopped and isinstance(event, EpochDone) and not job.lanes:
                 events.close()  # type: ignore[attr-defined]
-                answers.write(event_to_json(JobEnded(job.key, 0.0)) + "\n")
+                output.write(event_to_json(JobEnded(job.key, 0.0)) + "\n")
                 break
         return_memory()
 
@@ -253,7 +253,7 @@ def main() -> None:
 if __name__ == "__main__":
     from automl.tuning import worker
 
-    worker.main()  # as that of a script may take the place of this one
+    worker.main()  # in the module, as a script's names may replace those in __main__
 elif __name__ == "__mp_main__" and TASK in os.environ:
     # In processes that a training starts by spawn or forkserver, this stands for the script, which is not run again.
     globals().update(unpickled(Path(os.environ[TASK]).read_bytes())[1].get("__main__", {}))

@@ -100,10 +100,10 @@ class WorkerProcess:
             self.process.stdin.flush()
 
     def trim_log(self) -> None:
-        """Drop older output if there is too much. The process may append meanwhile, so that this appends as well."""
+        """Drop older output if there is too much. The process may be appending, so this appends too."""
         if self.log is None or not self.log.exists() or self.log.stat().st_size <= MAX_LOG_BYTES:
             return
-        with contextlib.suppress(OSError), self.log.open("a+b") as file:  # no reason to end a run
+        with contextlib.suppress(OSError), self.log.open("a+b") as file:  # not worth ending a run
             file.seek(-(MAX_LOG_BYTES // 2), os.SEEK_END)
             end = file.read(MAX_LOG_BYTES)
             file.truncate(0)

@@ -1,4 +1,4 @@
-"""Baselines as a practitioner would start with, one file per field, scored on the test set.
+"""Baselines that a practitioner would start with, one file per field, scored on the test set.
 
 Each is fitted to the training set only, as the networks are, and makes its choices on the validation set. Nothing is
 tuned on the test set.
