@@ -140,7 +140,7 @@ def _named(columns: Sequence[ColumnImportance]) -> str:
 def in_short(found: ColumnImportances | None, run: Path) -> str:
     """One line at the end of a run: what is known, or how to find out."""
     if found is None:
-        return f"automl explain {run} says which of them the model relies on"
+        return f"run `automl explain {run}` to see which ones the model relies on"
     return next(found.words)
 
 

@@ -105,7 +105,7 @@ def result_in_words(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     if card.get("below_quantiles"):
         notes.append(f"Shares of the {shares_below_quantiles(card['below_quantiles'])}.")
     if best is not None:
-        notes.append(f"The best config by itself has {metric} {show(best)} {where}{against}.")
+        notes.append(f"The best single config has {metric} {show(best)} {where}{against}.")
     if on_test is None:
         notes.append(
             f"There is no test set. Scores {where} also chose the model: expect slightly worse scores on new data."

@@ -232,7 +232,7 @@ def _where_nothing_works(
 def _about_barely(barely: list[Barely], those: Compared) -> Iterator[str]:
     if barely:
         regions = "; ".join(region.in_words(those.length) for region in barely)
-        yield f"Barely explored, so nothing is known about: {regions}."
+        yield f"Too little explored to say anything about: {regions}."
 
 
 def _about_the_best(best: list[patterns.Shared], n_best: int, those: Compared) -> Iterator[str]:
@@ -249,7 +249,7 @@ def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed:
     slow = sum(trial.is_too_slow for trial in failed)
     failures = failed_in_words(len(failed), slow, n)
     if all(trial.had_no_time_left for trial in failed):
-        yield f"For {len(failed)} of {n} trials no time was left."
+        yield f"{len(failed)} of {n} trials had no time left."
         return
     if slow == len(failed):
         yield f"{failures}, as in: {reason.removeprefix(f'{TOO_SLOW}: ')}."

@@ -50,7 +50,7 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
         notes.append(f"{failed_in_words(failed, study.n_too_slow, n)}.")
     notes += [f"{finding[:1].upper()}{finding[1:]}." for finding in summary.get("findings", [])]
     if summary["stop_reason"] == RUNNING:
-        notes.append("The run is going on.")
+        notes.append("The run is still active.")
     elif not _is_complete(summary):
         notes.append(f"The run ended early: {summary['stop_reason']}.")
     notes += [note for note in (contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary)) if note]
@@ -115,7 +115,7 @@ def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     if len(scores) == 1:
         trainings = "one training with a fresh seed"
     if "chosen" in final["any_seed"]:
-        trainings = "one training, which gives the same with every seed"
+        trainings = "one training; its result does not depend on the seed"
     what = f"{place}: {final['metric']} {show_mean(scores)}"
     if summary["default"] is not None and chosen(summary)["config"] == summary["default"]["config"]:
         return "", [f"{what} ({trainings})."]
@@ -157,7 +157,7 @@ def contenders_in_words(summary: Mapping[str, Any]) -> str | None:
     means = dict(zip((entry["trial"] for entry in entries), _apart([e["validation"] for e in entries]), strict=True))
     others = ", ".join(f"{mean} of trial {trial}" for trial, mean in means.items() if trial != final["trial"])
     once = [str(entry["trial"]) for entry in entries if entry["any_seed"]]
-    same = f" Trained once, as the seed changes nothing: trial {', '.join(once)}." if once else ""
+    same = f" Trained once, as the seed has no effect: trial {', '.join(once)}." if once else ""
     return (
         f"The chosen config, of trial {final['trial']}, was the best of {len(entries)} contenders by mean "
         f"{final['metric']} on validation with fresh seeds ({means[final['trial']]}; {others}).{same}"

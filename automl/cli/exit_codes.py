@@ -24,7 +24,7 @@ def run_command(command: Callable[[], object], name: str = "automl", *, works: b
 
     ``works``: the command does more than print, so it reports if its output is closed before it ends.
     """
-    may_be_closed(f"{name}: the output was closed; the command goes on" if works else "")
+    may_be_closed(f"{name}: standard output was closed; the command continues" if works else "")
     try:
         try:
             command()

@@ -60,7 +60,7 @@ def _explain(console: Console, at: Location) -> None:
         _show_columns(console, columns, report)
     if history:
         used = next(facts["number"] for facts in history if facts["in_use"])
-        show_line(console, f"This is about the search of the run, which made version 1; version {used} is in use.")
+        show_line(console, f"This explains the search, which produced version 1; version {used} is in use.")
     for sentence in explained.words:
         show_line(console, sentence)
     _show_tables(console, explained)

@@ -104,7 +104,7 @@ def _begun(
     """Announce a run that can start or continue; returns its session and title."""
     if resume and out is not None and RunFolder(out).versions.is_dir():
         raise UserError(
-            f"the run in {str(out)!r} was updated with new data since, used or refused, so it cannot continue; "
+            f"the run in {str(out)!r} has been updated with new data since (promoted or not), so it cannot be resumed; "
             "start a new one with all data, or update it again"
         )
     task = build_task(settings, prepared or (None if out is None else RunFolder(out).data))

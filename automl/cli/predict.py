@@ -85,7 +85,7 @@ def predict(
     if useless:
         show_line(
             console,
-            f"warning: most values of {useless} cannot be used, so that the predictions lack them; write them as in "
+            f"warning: most values of {useless} cannot be used and count as missing; write them as in "
             "the training data",
         )
 

@@ -29,7 +29,7 @@ def shared_location(storage: str | None, out: Path | None, *, resume: bool) -> L
     """Where the study of a shared run is; None for a run of a single process, whose study is in its folder."""
     if storage is not None:
         if out is None:
-            raise UserError("--storage needs --out: the run's folder, which all its processes share, names it there")
+            raise UserError("--storage needs --out: the folder that all processes of the run share, and its name there")
         return in_database(storage, RunFolder(out))
     if resume and out is not None and RunFolder(out).storage.exists():
         return of_folder(RunFolder(out))
@@ -74,11 +74,13 @@ def share(
     def lend(stored: dict[str, Any]) -> bool:
         settings = _settings(stored, asked, folder)
         if settings != settings_of(stored, folder.path):
-            raise UserError("the run is going on, so its settings stay as they are; change them when it has ended")
-        say(f"lending {n_workers} worker{'s' * (n_workers != 1)} to the run in {folder.path}, which goes on elsewhere")
+            raise UserError("the run is still active; its settings can be changed once it has ended")
+        say(
+            f"lending {n_workers} worker{'s' * (n_workers != 1)} to the run in {folder.path}, which another process leads"
+        )
         leads = shared.lend(build_task(settings, folder.data), settings)
         if leads:
-            say("the leader of the run is gone: this process leads it now")
+            say("the leader of the run is gone; this process is the leader now")
         return leads
 
     with terminable(), SharedRun(location, n_workers, device, say) as shared:

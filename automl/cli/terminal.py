@@ -21,7 +21,7 @@ from automl.tuning.progress import Values
 if TYPE_CHECKING:
     from automl.study.run_folder import RunFolder
 
-OTHERS_GO_ON = "other processes of the run go on"
+OTHERS_GO_ON = "other processes continue the run"
 ENDED: tuple[State, ...] = ("complete", "paused", "stopped", "failed")
 
 

@@ -177,4 +177,4 @@ def _despite_the_test(versions: Versions) -> Iterator[str]:
         before, after = (loss_of(facts["metric"], facts["test"]["new"][each]) for each in ("in_use", "candidate"))
         if after < before:
             which = f"version {number} of {target}" if target else f"version {number}"
-            yield f"{which} is better on the new test set, but only validation data decide, and there it was not better"
+            yield f"{which} is better on the new test set, but validation data decide, and it was not better there"

@@ -169,7 +169,7 @@ def _write(
     scores, shares = on_test(task, after)
     kept = Kept(
         "updated",
-        f"{LONG[choice.candidate.what]}; compared with the model before, it {_how(task.metric, choice.verdict)}",
+        f"{LONG[choice.candidate.what]}; compared with the previous model, it {_how(task.metric, choice.verdict)}",
         choice.candidate.write(writing / MODEL),
         temperature=float(after.card["temperature"]),
         threshold=after.threshold,
@@ -283,8 +283,8 @@ def _balanced(metric: str, truth: Truth, predicted: NDArray[Any], rows: NDArray[
 NOT_USED = "later updates do not use these rows unless they are given again"
 SHORT = {"continued": "the fine-tuned model", "retrained": "the model, trained again,", "searched": "a new config"}
 LONG = {
-    "continued": "the model before, fine-tuned on new data",
-    "retrained": "the model before, trained again on old and new data",
+    "continued": "the previous model, fine-tuned on new data",
+    "retrained": "the previous model, trained again on old and new data",
     "searched": "a new config, trained on old and new data",
 }
 

@@ -150,7 +150,7 @@ def _judging(metric: str, new: NewData) -> tuple[str, list[str]]:
     if alike is None or stand_in is None or not METRICS[metric].is_relative:
         return metric, []
     what = "class" if METRICS[metric].kind == "classes" else "value"
-    why = f"{metric} is undefined, as the new {alike}examples have one {what} only: {stand_in} judges"
+    why = f"{metric} is undefined, as the new {alike}examples have a single {what}; {stand_in} is used instead"
     return stand_in, [why]
 
 

@@ -109,7 +109,7 @@ class RateLimit(logging.Filter):
         now = time.monotonic()
         if now - self._since >= SECONDS:
             if self._n > MESSAGES:
-                record.msg = f"{record.msg} ({self._n - MESSAGES:,} messages before it were left out)"
+                record.msg = f"{record.msg} ({self._n - MESSAGES:,} earlier messages were left out)"
             self._since, self._n = now, 0
         self._n += 1
         return self._n <= MESSAGES

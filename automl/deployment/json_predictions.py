@@ -103,7 +103,7 @@ class JsonPredictions:
             properties["of"] = {
                 "type": "array",
                 "items": {"type": "object", "required": list(predictor.encoder.prediction_id_columns)},
-                "description": "the forecast origin of each prediction: there is one for each time step with a full window",
+                "description": "forecast origin of each prediction: one for each time step with a full window",
             }
         return {"type": "object", "properties": properties, "required": list(properties)}
 

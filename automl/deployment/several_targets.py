@@ -144,7 +144,7 @@ def score_rows(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) 
 def _readme(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> str:
     """The README, from the joint card and the card of each target."""
     metric, scores = card["metric"], list(card["test"])
-    lines = [f"# A model of {card['task']}", "", f"This predicts {len(cards)} targets, each by a model of its own.", ""]
+    lines = [f"# A model of {card['task']}", "", f"This predicts {len(cards)} targets, each with its own model.", ""]
     lines += [f"| target | {metric} on validation |" + "".join(f" {name} on test |" for name in scores)]
     lines += ["|---|---|" + "---|" * len(scores)]
     for name, values in score_rows(card, cards):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from automl.tasks.cross_validated import CrossValidated
     from automl.tuning.tuner import Tuner
 
-NOT_REFITTED = "fitted to the training set alone, as the time limit leaves no time to add the validation set"
+NOT_REFITTED = "fitted to the training set alone, as there was no time left to add the validation set"
 MOST_CHOICES = 3  # attempts, each without the last one's members, if none of them could be fitted
 
 
@@ -53,7 +53,7 @@ def build(
     chosen, models = _fitted(task, tuner, found, most, left, watch, say)
     if chosen is None:
         if tuner.study.counts["complete"]:
-            say("no model: the files of no trial are whole, or no fit to all rows succeeded; start the run again")
+            say("no model: the files of every trial are damaged, or every fit to all rows failed; start the run again")
         return None
     if milliseconds is not None:
         chosen = _within(task, chosen, models, milliseconds, say)

@@ -128,7 +128,7 @@ def _choose(
 
     complete = _with_models(trials, checkpoints) if ensemble else []
     if ensemble and not complete:
-        kept.description = f"{_one(best.who)}, since no fully trained trial is there to combine"
+        kept.description = f"{_one(best.who)}, since there are no fully trained trials to combine"
     elif ensemble:
         chosen = _best_together(task, complete, checkpoints, ensemble, choosing, y)
         together = _mean(chosen)

@@ -56,7 +56,7 @@ def fitted_models(
 
     for number, member in members.items():
         for line in member.damage:
-            say(f"ensemble: trial {number} is fitted again where it is damaged: {line}")
+            say(f"ensemble: trial {number} is damaged and fitted again: {line}")
     waiting, is_first = dict(members), True
     most = left + LEAST_SECONDS if task.keeps_models else None
     while waiting:
@@ -69,14 +69,16 @@ def fitted_models(
             except CheckpointDamaged as damage:
                 errors[number] = str(damage)
                 if is_first and has_time(member):
-                    say(f"ensemble: trial {number} is fitted again where it is damaged: {damage}")
+                    say(f"ensemble: trial {number} is damaged and fitted again: {damage}")
                     again[number] = member
         for number in sorted(waiting.keys() & errors.keys() - again.keys()):
             if task.keeps_models and (scored := _as_scored(task, members[number])):
-                say(f"ensemble: trial {number} is kept as it was scored, its fit to all rows failed: {errors[number]}")
+                say(
+                    f"ensemble: trial {number} is kept as fitted to the training set, since its fit to all rows failed: {errors[number]}"
+                )
                 models[number] = scored
             else:
-                say(f"ensemble: trial {number} is left out, its fit to all rows failed: {errors[number]}")
+                say(f"ensemble: trial {number} is left out, since its fit to all rows failed: {errors[number]}")
         waiting, is_first = again, False
     return models
 

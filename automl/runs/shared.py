@@ -70,7 +70,7 @@ class SharedRun:
             if self.leads:
                 return None
             if not has_said:
-                self._say(f"waiting for the process that begins the run {self.location.name!r}")
+                self._say(f"waiting for another process to start the run {self.location.name!r}")
             has_said = True
 
     @property

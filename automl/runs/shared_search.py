@@ -61,4 +61,6 @@ def _check_same(stored: Mapping[str, Any], settings: Settings) -> None:
         asked["n_trials"] = stored.get("n_trials")
     for name in ("task", "strategy", "seed", "space", "n_trials", "max_epochs", "time_limit", "target", "maximize"):
         if stored.get(name) != asked[name]:
-            raise UserError(f"the run has {name} = {stored.get(name)!r}, not {asked[name]!r}; all its processes say so")
+            raise UserError(
+                f"the run has {name} = {stored.get(name)!r}, not {asked[name]!r}; all its processes need the same settings"
+            )

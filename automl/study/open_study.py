@@ -110,7 +110,7 @@ def recorded(folder: RunFolder, leader: LeaderConnection | None = None) -> dict[
         return Store.settings(leader.storage, leader.name)
     if not folder.has_run:
         if folder.targets.is_dir():
-            raise UserError("nothing to resume: a run on several targets is not continued; start it again")
+            raise UserError("nothing to resume: a run on several targets cannot be resumed; start a new one")
         raise UserError(f"nothing to resume: there is no study.db in {str(folder.path)!r}")
     if folder.starting.exists():
         raise UserError(f"nothing to resume: the run in {str(folder.path)!r} ended before it began; start it again")

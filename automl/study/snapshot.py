@@ -124,7 +124,7 @@ def _read(at: Location, kept: RDBStorage) -> tuple[Store, Study, dict[str, Any]]
         raise UserError(f"there is no run in {at}") from None
     settings = attributes.get("settings")
     if not isinstance(settings, dict) or not isinstance(settings.get("space"), dict):
-        raise UserError(f"the space of the run in {str(at)!r} has no short form, so it cannot be read from there")
+        raise UserError(f"the space of the run in {str(at)!r} has no short form, so the run cannot be read")
     space = load_space(settings["space"])
     store = Store(kept, study_id, space)
     return store, Study(space, settings.get("max_epochs") or 1, store), attributes

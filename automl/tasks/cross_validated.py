@@ -303,7 +303,7 @@ def described_plan(
         if seconds < least:
             return (
                 f"plan: one model, {families[0]}, scored by {_scored_by(task)}; {limit} seconds will be exceeded: "
-                f"at least {math.ceil(least)} are needed, of which {spent:.0f} have gone into starting and reading"
+                f"at least {math.ceil(least)} are needed; starting and reading have already taken {spent:.0f}"
             )
     if seconds is not None and seconds < LEAST_LIMIT:
         needed = f"{LEAST_LIMIT:g} or more"

@@ -63,7 +63,7 @@ class Line:
         if "refused" in answer:
             raise UserError(f"the run refuses this worker: {answer['refused']}")
         if not proves(answer.get("proof"), token, "run", challenges):
-            raise UserError("what listens there does not know the token")
+            raise UserError("the server at this address does not know the token")
         self.welcome = self.receive()
         sock.settimeout(SILENCE)
 

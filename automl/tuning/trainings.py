@@ -167,7 +167,7 @@ class OpenTrainings:
         running.reached = event.epoch
         self.study.restarted(event.key, event.epoch)
         self.log.write("restart", trial=event.key, after=event.epoch, reason=event.reason)
-        self.warn(f"trial {event.key} goes on after epoch {event.epoch}: {event.reason}")
+        self.warn(f"trial {event.key} continues after epoch {event.epoch}: {event.reason}")
 
     def _job_ended(self, event: JobEnded) -> None:
         if event.fatal:
@@ -203,7 +203,7 @@ class OpenTrainings:
             trial = proposal.trial
             self._retries[trial] += 1
             self.log.write("retry", trial=trial, attempt=self._retries[trial] + 1, reason=event.error)
-            self.warn(f"trial {trial} is trained again from where it began: {event.error}")
+            self.warn(f"trial {trial} is trained again: {event.error}")
         self.waiting.appendleft(list(pack))
 
     def _training_ended(self, trial: int, seconds: float, error: str | None) -> None:
@@ -215,7 +215,7 @@ class OpenTrainings:
             running.proposal,
             tuple(running.losses),
             max(running.seconds, seconds),
-            None if running.stopped else error or (None if running.losses else "the training gave no loss"),
+            None if running.stopped else error or (None if running.losses else "the training returned no loss"),
             running.stopped,
             {name: tuple(values) for name, values in running.metrics.items()},
         )

@@ -222,7 +222,7 @@ class Tuner:
         if self._n_workers != before:
             self.log.write("workers", n=self._n_workers)
             if self._n_workers == 0:
-                self.warn("no worker is left; the run goes on when one joins")
+                self.warn("no workers are left; the run continues when one joins")
 
     def _next_outcome(self) -> Outcome | None:
         untold = self.trainings.untold

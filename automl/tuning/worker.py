@@ -137,7 +137,7 @@ def _train(task: Task, job: Job, folder: Path | None) -> Iterator[EpochDone | Re
             number = event.epoch.epoch
             # A fit to all rows begins after all folds, none of which is reported again.
             if is_first and number != job.trained + 1 and (job.trained or (job.again and number <= task.max_epochs)):
-                reason = f"the checkpoint goes on at epoch {number}, not {job.trained + 1}"
+                reason = f"the checkpoint continues at epoch {number}, not {job.trained + 1}"
                 if number > job.trained + 1:
                     raise CheckpointDamaged(reason)
                 yield Restarted(job.key, number - 1, reason)
@@ -182,7 +182,7 @@ def _one_line(error: BaseException) -> str:
     try:
         return " ".join(str(error).split()) or type(error).__name__
     except Exception as another:
-        return f"(its text cannot be had: {type(another).__name__})"
+        return f"(its message is unavailable: {type(another).__name__})"
 
 
 class _Inbox:

@@ -212,7 +212,7 @@ def test_a_family_that_was_only_trained_short_is_not_said_to_fail(stopped_early)
     assert "fully trained trials are compared" in told.words[0]
     assert not any("nothing works" in words for words in told.words)
     assert any(" full trainings reaches loss 0." in words and "lr = " in words for words in told.words)
-    [barely] = [words for words in told.words if words.startswith("Barely explored")]
+    [barely] = [words for words in told.words if words.startswith("Too little explored")]
     assert f"model = slow ({len(by_model['slow'])} trials, none trained to the end)" in barely
 
 

@@ -654,7 +654,7 @@ def test_a_trial_without_time_left_is_no_headline(run):
         study.told(Outcome(proposal, () if error else (1.0,) * 8, 1.0, error=error), 0.0, 1.0)
     summary |= Result(study, "time limit of 60 s", 60.0, "table", "auto", "loss", False, 0).summary()
     assert not any("slow" in note for note in headline(study, summary)["notes"])
-    assert "For 1 of 2 trials no time was left." in explain(study, summary).words
+    assert "1 of 2 trials had no time left." in explain(study, summary).words
 
 
 def test_errors_that_differ_by_their_numbers_alone_are_one_reason():

@@ -18,7 +18,7 @@ from sklearn.datasets import load_diabetes
 
 from automl.cli import COMMANDS, WORK
 
-GOES_ON = "automl: the output was closed; the command goes on\n"
+GOES_ON = "automl: standard output was closed; the command continues\n"
 SERVERS = ("serve", "dashboard")
 
 

@@ -122,7 +122,7 @@ def test_the_run_on_each_target_is_explained_and_reported(place, tmp_path):
         invoke("report", copy, "--png", tmp_path / "curve.png")
     with pytest.raises(UserError, match=r"has a run on each of several targets; give one of them: .*price', .*rent'"):
         invoke("watch", copy)
-    with pytest.raises(UserError, match="a run on several targets is not continued; start it again"):
+    with pytest.raises(UserError, match="a run on several targets cannot be resumed; start a new one"):
         invoke("run", "--resume", "--out", copy)
 
 

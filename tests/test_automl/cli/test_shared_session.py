@@ -150,7 +150,7 @@ def test_a_leader_that_is_interrupted_says_whether_others_go_on(database, tmp_pa
                         assert other.poll() is None, other.communicate()
                         time.sleep(0.05)
                     leader.send_signal(signal.SIGINT)
-                    assert "interrupted; other processes of the run go on\n" in leader.communicate(timeout=120)[0]
+                    assert "interrupted; other processes continue the run\n" in leader.communicate(timeout=120)[0]
                     while "this process leads it now" not in other.stdout.readline():
                         assert other.poll() is None, other.communicate()
                     other.send_signal(signal.SIGINT)

@@ -69,7 +69,7 @@ def test_it_is_said_that_validation_data_refused_what_is_better_on_test(tmp_path
     facts = {"metric": "rmse", "promoted": False, "gain_on_new": -0.1, "test": test}
     versions.finish(versions.begin(), facts)
     assert list(_despite_the_test(versions)) == [
-        "version 2 is better on the new test set, but only validation data decide, and there it was not better"
+        "version 2 is better on the new test set, but validation data decide, and it was not better there"
     ]
     versions.finish(versions.begin(), facts | {"gain_on_new": 0.1})  # refused for its loss on old data
     assert list(_despite_the_test(versions)) == []

@@ -187,7 +187,7 @@ def test_an_update_of_weighted_rows_scores_them_by_their_weights(tmp_path):
     assert facts["promoted"]
     assert facts["gain_on_new"] > 0
     card = (run / "model" / "README.md").read_text()
-    assert "This is the model before, trained again on old and new data; compared with" in card
+    assert "This is the previous model, trained again on old and new data; compared with" in card
     assert "Made by `auto` with seed 0: 1 trial, started today. Updated with new data at 2" in card
     assert card.count(": version 2.") == 1
     listed = set(re.findall(r"^\| `([a-z._]+)/?` \|", card, re.MULTILINE))
@@ -434,7 +434,7 @@ def test_the_report_tells_which_version_is_in_use_and_the_score_of_each_on_the_s
     out, _ = command("update", folder.path, "--rollback", 1)
     assert "version 1 is now in use" in out
     assert "Version 1 of the model is in use, made by the run: rmse 71.00 on the new test rows" in words()
-    assert "which made version 1; version 1 is in use." in invoke("explain", folder.path)
+    assert "which produced version 1; version 1 is in use." in invoke("explain", folder.path)
     assert "Version 1 of the model is in use" in words()
 
 

@@ -443,7 +443,7 @@ def test_requests_cannot_fill_the_log(caplog, monkeypatch):
     assert len(caplog.records) == http_limits.MESSAGES
     monkeypatch.setattr(http_limits, "SECONDS", 0.0)
     log.warning("later")
-    assert caplog.messages[-1] == "later (980 messages before it were left out)"
+    assert caplog.messages[-1] == "later (980 earlier messages were left out)"
 
 
 def test_a_token_is_asked_for(patients):

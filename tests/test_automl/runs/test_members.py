@@ -94,7 +94,7 @@ def test_a_damaged_model_is_fitted_again_and_predicts_as_before(task, complete, 
         assert said == [], "not fitted to all rows before, as far as is known"
     else:
         (line,) = said
-        assert line.startswith(f"ensemble: trial {member.trial.number} is fitted again where it is damaged: ")
+        assert line.startswith(f"ensemble: trial {member.trial.number} is damaged and fitted again: ")
         assert str(file.parent) in line
         assert ("missing" if "missing" in damage else "checksum") in line
     check_model(file.parent)
@@ -107,7 +107,7 @@ def test_a_model_that_is_damaged_whenever_it_is_fitted_is_left_out(task, member,
     damage(file)
     assert fitted(task, looked_at(task, member), said, watch=lambda line: damage(file)) is None
     assert len(said) == 3, "damaged before the fit, after it, and after the last one"
-    assert said[-1].startswith(f"ensemble: trial {member.trial.number} is left out, its fit to all rows failed: ")
+    assert said[-1].startswith(f"ensemble: trial {member.trial.number} is left out, since its fit to all rows failed: ")
     assert all(str(file.parent) in line for line in said)
 
 

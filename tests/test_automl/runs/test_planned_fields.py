@@ -203,7 +203,7 @@ def test_a_short_run_on_texts_begins_with_words_and_says_what_it_needs(texts):
     assert said.startswith(
         "plan: one model, tfidf, scored by the validation set; 8 seconds will be exceeded: at least 1"
     )
-    assert said.endswith("are needed, of which 4 have gone into starting and reading")
+    assert said.endswith("are needed; starting and reading have already taken 4")
     assert described_plan(long, 600.0, has_test=True, spent=4.0).endswith("all within 600 seconds")
 
 

@@ -192,7 +192,7 @@ class InPrograms(Large):
                 training.close()
 
 
-@pytest.mark.filterwarnings("ignore:trial .* goes on after epoch .*beside others")
+@pytest.mark.filterwarnings("ignore:trial .* continues after epoch .*beside others")
 def test_trainings_of_a_program_that_does_not_fit_are_trained_alone(card):
     result = automl.tune(
         InPrograms(card), {"size": {"int": [40, 60]}}, strategy="random", n_trials=8, n_workers=2, lanes=3,

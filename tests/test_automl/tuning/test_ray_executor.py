@@ -202,7 +202,7 @@ def test_nodes_are_killed_added_drained_and_all_gone_and_back_and_the_trials_are
         found = search(executor, tmp_path / "trials", happen, lines.append)
     assert len(over) == 6
     assert [line for line in lines if "trained again" not in line] == [
-        "no worker is left; the run goes on when one joins"
+        "no workers are left; the run continues when one joins"
     ]
     assert 2 <= len(lines) - 1 <= 3
     assert {trial.state for trial in found.trials.values()} == {"complete"}

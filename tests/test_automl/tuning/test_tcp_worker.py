@@ -69,7 +69,7 @@ def test_a_worker_executes_nothing_of_a_run_that_does_not_know_the_token(worker,
         welcome = {"proof": hello["proof"], "run": "r", "settings": {}, "task": "gASVLg=="}
         sock.sendall(json.dumps(welcome).encode() + b"\n")
         _, err = process.communicate(timeout=120)
-    assert (process.returncode, err) == (2, "automl: what listens there does not know the token\n")
+    assert (process.returncode, err) == (2, "automl: the server at this address does not know the token\n")
 
 
 def test_a_worker_reads_no_endless_line_before_the_proof():

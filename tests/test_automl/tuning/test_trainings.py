@@ -35,7 +35,7 @@ def test_a_trial_whose_checkpoint_is_damaged_or_gone_is_trained_from_scratch_and
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         resumed = automl.tune("digits-cnn", study=folder, n_trials=2, resume=True, **options)
-    lines = [str(each.message) for each in said if "goes on after epoch 0" in str(each.message)]
+    lines = [str(each.message) for each in said if "continues after epoch 0" in str(each.message)]
     assert bool(lines) == (damage is flip_a_bit)
     assert all("its checksum is wrong" in line and "\n" not in line for line in lines)
     assert facts(resumed) == facts(automl.tune("digits-cnn", n_trials=2, **options))
@@ -50,7 +50,7 @@ def test_a_checkpoint_that_holds_fewer_epochs_than_the_study_cuts_the_curve(tmp_
         trial = automl.tune("digits-cnn", n_trials=1, **options).study.trials[int(folder.name)]
         shutil.rmtree(folder)
         list(task.train(trial.config, seed=training_seed(0, trial.number), epochs=1, checkpoint=folder, device="cpu"))
-    with pytest.warns(UserWarning, match="goes on after epoch 1: the checkpoint goes on at epoch 2, not 3"):
+    with pytest.warns(UserWarning, match="continues after epoch 1: the checkpoint continues at epoch 2, not 3"):
         resumed = automl.tune("digits-cnn", study=tmp_path / "run", n_trials=2, resume=True, **options)
     assert facts(resumed) == facts(automl.tune("digits-cnn", n_trials=2, **options))
 

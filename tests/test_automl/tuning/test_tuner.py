@@ -137,7 +137,7 @@ def test_a_resumed_run_keeps_the_length_that_the_function_had(tmp_path):
         (lambda config: "low", "must return a number, got 'low'"),
         (lambda config: {"accuracy": 1.0}, "without the key 'loss'"),
         (lambda config: [].pop(), "IndexError"),
-        (lambda config: (_ for _ in ()), "the training gave no loss"),
+        (lambda config: (_ for _ in ()), "the training returned no loss"),
         (lambda config: (_ for _ in ()).throw(MemoryError()), "out of memory"),
     ],
 )
@@ -176,7 +176,7 @@ class Mute(ValueError):
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (Mute(), "Mute: (its text cannot be had: LookupError)"),
+        (Mute(), "Mute: (its message is unavailable: LookupError)"),
         (BaseException("odd"), "BaseException: odd"),
         (asyncio.CancelledError(), "CancelledError: CancelledError"),
         (GeneratorExit(), "GeneratorExit: GeneratorExit"),

@@ -242,7 +242,7 @@ def test_a_checkpoint_that_is_ahead_of_what_is_known_is_left_behind(tmp_path):
     for number in (1, 2):
         (tmp_path / f"fold-{number}").touch()
     begins, *epochs, _ = run_job(Folds(), Job(0, {"x": 0.5}, 1, 4, folder=str(tmp_path), again=True))
-    assert (begins.epoch, begins.reason) == (0, "the checkpoint goes on at epoch 3, not 1")
+    assert (begins.epoch, begins.reason) == (0, "the checkpoint continues at epoch 3, not 1")
     assert [event.epoch.epoch for event in epochs] == [1, 2, 3, 4]
     refit, _ = run_job(Folds(), Job(0, {"x": 0.5}, 1, 5, folder=str(tmp_path), again=True))
     assert refit.epoch.epoch == 5, "a fit to all rows follows those of the folds"
