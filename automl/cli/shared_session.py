@@ -75,9 +75,8 @@ def share(
         settings = _settings(stored, asked, folder)
         if settings != settings_of(stored, folder.path):
             raise UserError("the run is still active; its settings can be changed once it has ended")
-        say(
-            f"lending {n_workers} worker{'s' * (n_workers != 1)} to the run in {folder.path}, which another process leads"
-        )
+        workers = f"{n_workers} worker{'s' * (n_workers != 1)}"
+        say(f"lending {workers} to the run in {folder.path}, which another process leads")
         leads = shared.lend(build_task(settings, folder.data), settings)
         if leads:
             say("the leader of the run is gone; this process is the leader now")

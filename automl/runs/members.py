@@ -73,9 +73,8 @@ def fitted_models(
                     again[number] = member
         for number in sorted(waiting.keys() & errors.keys() - again.keys()):
             if task.keeps_models and (scored := _as_scored(task, members[number])):
-                say(
-                    f"ensemble: trial {number} is kept as fitted to the training set, since its fit to all rows failed: {errors[number]}"
-                )
+                why = f"since its fit to all rows failed: {errors[number]}"
+                say(f"ensemble: trial {number} keeps the model that was scored, {why}")
                 models[number] = scored
             else:
                 say(f"ensemble: trial {number} is left out, since its fit to all rows failed: {errors[number]}")

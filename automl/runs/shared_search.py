@@ -62,5 +62,5 @@ def _check_same(stored: Mapping[str, Any], settings: Settings) -> None:
     for name in ("task", "strategy", "seed", "space", "n_trials", "max_epochs", "time_limit", "target", "maximize"):
         if stored.get(name) != asked[name]:
             raise UserError(
-                f"the run has {name} = {stored.get(name)!r}, not {asked[name]!r}; all its processes need the same settings"
+                f"the run has {name} = {stored.get(name)!r}, not {asked[name]!r}; its processes need the same settings"
             )
