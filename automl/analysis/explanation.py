@@ -70,22 +70,22 @@ def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
     """Explain a run from its trials; deterministic."""
     metric, maximize, seed = summary["metric"], summary["maximize"], summary["seed"]
     encoding = Encoding(study.space)
-    those = compared(study, metric, maximize, "folds" if has_folds(summary) else "epochs")
-    trials, values = those.trials, those.values
+    comparison = compared(study, metric, maximize, "folds" if has_folds(summary) else "epochs")
+    trials, values = comparison.trials, comparison.values
     failed = [trial for trial in study.trials.values() if trial.state == "failed"]
-    barely = barely_explored(encoding, those) if those.enough else []
-    basis = [those.basis] if those.basis else []
-    ending = [*_about_barely(barely, those), *_about_failures(study, encoding, failed, seed)]
-    facts: dict[str, Any] = {"compared": those, "n_failed": len(failed)}
+    barely = barely_explored(encoding, comparison) if comparison.enough else []
+    basis = [comparison.basis] if comparison.basis else []
+    ending = [*_about_barely(barely, comparison), *_about_failures(study, encoding, failed, seed)]
+    facts: dict[str, Any] = {"compared": comparison, "n_failed": len(failed)}
     reason = _too_little(encoding, trials, values)
     if reason is not None:
         return Explanation(words=[*basis, reason, *ending], reason=reason, **facts)
     found = importances(encoding, trials, values, maximize, seed)
-    each = [_settled(importance, encoding, those, barely, found.skill) for importance in found.each]
+    each = [_settled(importance, encoding, comparison, barely, found.skill) for importance in found.each]
     found = replace(found, each=[_within(importance, study, len(trials)) for importance in each])
     best = patterns.best_of(values, maximize)
     facts |= {"n_best": len(best), "best": patterns.shared(encoding, trials, best, seed)}
-    about_best = list(_about_the_best(facts["best"], len(best), those))
+    about_best = list(_about_the_best(facts["best"], len(best), comparison))
     if found.skill < SKILFUL:
         reason = (
             f"Which hyperparameters matter cannot be determined from these {len(trials)} trials: a model of them "
@@ -94,7 +94,7 @@ def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
         return Explanation([*basis, reason, *about_best, *ending], reason, **facts)
     first, *rest = _about_importance(found)
     matters = [importance.name for importance in found.each if verdict(importance) == "matters"]
-    nothing_works = _where_nothing_works(encoding, matters, those, barely, summary)
+    nothing_works = _where_nothing_works(encoding, matters, comparison, barely, summary)
     words = [*basis, first, *nothing_works, *rest, *_about_pairs(found), *about_best, *ending]
     return Explanation(words, None, importances=found, effects=_effects(encoding, trials, values, seed), **facts)
 
@@ -109,11 +109,11 @@ def verdict(importance: Importance) -> Verdict:
 
 
 def _settled(
-    importance: Importance, encoding: Encoding, those: Compared, barely: list[Barely], skill: float
+    importance: Importance, encoding: Encoding, comparison: Compared, barely: list[Barely], skill: float
 ) -> Importance:
     """The importance, settled if the model is good and all values are explored, contrasted if enough of them are."""
     dim = encoding.dimensions[encoding.names.index(importance.name)]
-    tried = Counter(trial.config[dim.name] for trial in those.trials if dim.name in trial.config)
+    tried = Counter(trial.config[dim.name] for trial in comparison.trials if dim.name in trial.config)
     gaps = len(tried) < 2 or (not dim.numeric and len(tried) < dim.n_values)
     gaps = gaps or any(region.name == dim.name for region in barely)
     contrasted = dim.numeric or sum(n >= CONTRASTED for n in tried.values()) > 1
@@ -206,39 +206,39 @@ def _about_pairs(found: Importances) -> Iterator[str]:
 
 
 def _where_nothing_works(
-    encoding: Encoding, names: list[str], those: Compared, barely: list[Barely], summary: Mapping[str, Any]
+    encoding: Encoding, names: list[str], comparison: Compared, barely: list[Barely], summary: Mapping[str, Any]
 ) -> Iterator[str]:
     """Regions where no trial gets halfway from the worst tenth of the trials to the best.
 
     Only full trainings are used, since a slow start may end well. If others were stopped early, the full ones are a
     selection, and even the worst of them may be good.
     """
-    if not those.whole:
+    if not comparison.whole:
         return
-    values, maximize = those.values, summary["maximize"]
+    values, maximize = comparison.values, summary["maximize"]
     best, worst = (values.max(), np.quantile(values, 0.1)) if maximize else (values.min(), np.quantile(values, 0.9))
     bar = float(best + worst) / 2
     good = values >= bar if maximize else values <= bar
     dims = [dim for dim in encoding.dimensions if dim.name in names]
     reached = f"reaches {summary['metric']} {show(bar)}, halfway"
-    for found in patterns.hopeless(dims, those.trials, good, barely):
+    for found in patterns.hopeless(dims, comparison.trials, good, barely):
         where = f"{found.where[:1].upper()}{found.where[1:]}"
-        if those.others:
+        if comparison.others:
             yield f"{where} none of {found.n_trials} full trainings {reached} from the worst tenth of them to the best."
         else:
             yield f"{where} nothing works: none of {found.n_trials} trials {reached} from the worst tenth to the best."
 
 
-def _about_barely(barely: list[Barely], those: Compared) -> Iterator[str]:
+def _about_barely(barely: list[Barely], comparison: Compared) -> Iterator[str]:
     if barely:
-        regions = "; ".join(region.in_words(those.length) for region in barely)
+        regions = "; ".join(region.in_words(comparison.length) for region in barely)
         yield f"Too little explored to say anything about: {regions}."
 
 
-def _about_the_best(best: list[patterns.Shared], n_best: int, those: Compared) -> Iterator[str]:
+def _about_the_best(best: list[patterns.Shared], n_best: int, comparison: Compared) -> Iterator[str]:
     telling = [f"{row.name} {row.values}" for row in best if row.telling]
     if telling:
-        yield f"The best {n_best} trials{those.after} have in common: {_listed(telling)}."
+        yield f"The best {n_best} trials{comparison.after} have in common: {_listed(telling)}."
 
 
 def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed: int) -> Iterator[str]:

@@ -43,21 +43,21 @@ def by_hyperparameter(
     study: Study,
     summary: Mapping[str, Any],
     effects: Mapping[str, Effect] | None = None,
-    those: Compared | None = None,
+    comparison: Compared | None = None,
 ) -> dict[str, Figure]:
     """The metric against each varying hyperparameter, by name, with its estimated effect if there is one.
 
-    ``those``: the compared trials, from which the effects are estimated; the plots show them at the compared length.
+    ``comparison``: the trials from which the effects are estimated; the plots show them at the compared length.
     """
     metric, maximize = summary["metric"], summary["maximize"]
-    those = those or compared(study, metric, maximize)
-    if those.enough and not those.whole:
-        heights = {trial.number: those.reached(trial, metric) for trial in those.trials}
+    comparison = comparison or compared(study, metric, maximize)
+    if comparison.enough and not comparison.whole:
+        heights = {trial.number: comparison.reached(trial, metric) for trial in comparison.trials}
     else:
         heights = {trial.number: value(trial, metric) for trial in ordered(study)}
     reached = {number: height for number, height in heights.items() if height is not None}
-    bulk = those.trials if those.enough else study.trials.values()
-    default = score(summary["default"], metric) if those.whole and too_short(summary) is None else None
+    bulk = comparison.trials if comparison.enough else study.trials.values()
+    default = score(summary["default"], metric) if comparison.whole and too_short(summary) is None else None
     limits = shown_range([reached[t.number] for t in bulk if t.number in reached], maximize, default)
     good = [trial for trial in ordered(study) if trial.number in reached]
     figures = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.continual.fine_tuning import continued, seen_a_time
+from automl.continual.fine_tuning import continued, epoch_cost
 from automl.continual.new_data import n_old
 from automl.data.memory_map import read_prepared
 from automl.runs.settings import Settings
@@ -60,7 +60,7 @@ class Trainer:
             f"fine-tuning the model in use: {n} epoch{'s' * (n != 1)} over the new examples, with replay of old ones"
         )
         n_train = len(read_prepared(Path(self.task.data_of(family))).y_train)
-        self._train(tuned, "continued", config, n * seen_a_time(tuned, n_train), "fine-tuning")
+        self._train(tuned, "continued", config, n * epoch_cost(tuned, n_train), "fine-tuning")
 
     def retrain(self, config: Mapping[str, Any]) -> None:
         """Train a config from scratch."""

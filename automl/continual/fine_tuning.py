@@ -50,7 +50,7 @@ def can_continue(family: str) -> bool:
     return family in NETWORKS
 
 
-def seen_a_time(task: ContinuedData, n_train: int) -> float:
+def epoch_cost(task: ContinuedData, n_train: int) -> float:
     """The cost of an epoch, in epochs over all n_train examples."""
     n_new = n_train - task.n_old
     return (n_new + min(task.n_old, round(task.replay * n_new))) / n_train

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
     from automl.tasks.cross_validated import CrossValidated
 
-SAW = "saw_valid"  # key in a card: see `saw_validation`
+SAW_VALID = "saw_valid"  # key in a card: see `saw_validation`
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Verdict:
 
 def saw_validation(card: Mapping[str, Any]) -> bool:
     """Whether a model was trained on its run's validation set: refitted to it, or fine-tuned from such a model."""
-    return card.get("made") == "refit" or bool(card.get(SAW))
+    return card.get("made") == "refit" or bool(card.get(SAW_VALID))
 
 
 def promote(
@@ -92,7 +92,7 @@ def promote(
     in_use, candidate = (compared["scores"][str(version)] for version in (lineage.current, coming))
     if verdict.promoted:
         about = {name: before.card.get(name) for name in ("strategy", "seed", "n_trials", "started")}
-        about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": coming, SAW: choice.saw}
+        about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": coming, SAW_VALID: choice.saw}
         card = _write(task, choice, after, writing, about, _baseline(compared))
         if doubt := not_better_than_baseline(card):
             say(doubt)

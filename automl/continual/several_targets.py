@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.continual.new_data import TooFewNew
-from automl.continual.update import UpdateOptions, arrived, ended, succeed
+from automl.continual.update import UpdateOptions, finished_run, read_update, train_and_promote
 from automl.continual.versions import MODEL, Versions
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder
@@ -40,20 +40,20 @@ def update_all(
         if not current:
             raise UserError(f"the run in {str(folder.path)!r} has no model of all its targets; start it again")
         heard = {name: partial(_say, say, name) for name in current}
-        arrivals, known = {}, {}
+        updates, known = {}, {}
         for name, place in current.items():
             run, lineage = RunFolder(folder.targets / place.name), versions.lineage(effort.options, place.name)
             try:
-                arrivals[name] = arrived(run, *ended(run, data), load_predictor(place), lineage, heard[name])
+                updates[name] = read_update(run, *finished_run(run, data), load_predictor(place), lineage, heard[name])
             except TooFewNew as error:
                 known[name] = error
         if known:
             name, reason = next(iter(known.items()))
-            raise UserError(f"each target needs new examples; {name}: {reason}") if arrivals else reason
+            raise UserError(f"each target needs new examples; {name}: {reason}") if updates else reason
         writing = versions.begin()
         parts = {name: RunFolder(writing).targets / place.name for name, place in current.items()}
         facts = {
-            name: {"folder": place.name, **succeed(arrivals[name], parts[name], effort, heard[name])}
+            name: {"folder": place.name, **train_and_promote(updates[name], parts[name], effort, heard[name])}
             for name, place in current.items()
         }
         made = {name: parts[name] / MODEL for name in current if facts[name]["promoted"]}

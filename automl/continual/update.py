@@ -61,7 +61,7 @@ class UpdateOptions:
 
 
 @dataclass(frozen=True)
-class Arrival:
+class UpdateData:
     """New data for the model of a run, as read, and their drift."""
 
     run: RunFolder
@@ -90,20 +90,20 @@ def update(
     """
     from automl.deployment.predictor import load_predictor, model_folder
 
-    seen, request = ended(folder, data)
+    seen, request = finished_run(folder, data)
     effort = effort or UpdateOptions()
     with folder.locked():
         versions = Versions(folder)
         versions.recover()
         before = load_predictor(model_folder(folder.path))
-        arrival = arrived(folder, seen, request, before, versions.lineage(effort.options), say)
+        update_data = read_update(folder, seen, request, before, versions.lineage(effort.options), say)
         writing = versions.begin()
-        facts = succeed(arrival, writing, effort, say)
+        facts = train_and_promote(update_data, writing, effort, say)
         facts["version"] = versions.finish(writing, facts)
         return facts
 
 
-def ended(run: RunFolder, data: Path) -> tuple[Seen, Request]:
+def finished_run(run: RunFolder, data: Path) -> tuple[Seen, Request]:
     """A finished run, and its data options for new data. UserError if it still runs or is not on the user's data."""
     seen = look(run)
     request = request_for(seen.settings.get("data"), data)
@@ -112,14 +112,14 @@ def ended(run: RunFolder, data: Path) -> tuple[Seen, Request]:
     return seen, request
 
 
-def arrived(
+def read_update(
     run: RunFolder,
     seen: Seen,
     request: Request,
     before: Predictor,
     lineage: Lineage,
     say: Callable[[str], None],
-) -> Arrival:
+) -> UpdateData:
     """Read new data for a model, and compare them with the old.
 
     TooFewNew if too few are new, UserError for data that cannot be used.
@@ -139,7 +139,7 @@ def arrived(
     for line in (*(f"note: {note}" for note in new.notes), *found["said"]):
         say(line)
     facts = {"data": str(request.path), "started": started, BUILT_ON: lineage.current, **found}
-    return Arrival(run, seen.study, settings, before, task, new, lineage, metric, facts, time.perf_counter() - clock)
+    return UpdateData(run, seen.study, settings, before, task, new, lineage, metric, facts, time.perf_counter() - clock)
 
 
 def _judging(metric: str, new: NewData) -> tuple[str, list[str]]:
@@ -154,28 +154,30 @@ def _judging(metric: str, new: NewData) -> tuple[str, list[str]]:
     return stand_in, [why]
 
 
-def succeed(arrival: Arrival, writing: Path, effort: UpdateOptions, say: Callable[[str], None]) -> dict[str, Any]:
+def train_and_promote(
+    update_data: UpdateData, writing: Path, effort: UpdateOptions, say: Callable[[str], None]
+) -> dict[str, Any]:
     """Train candidates on old and new data and judge them; returns the content of update.json.
 
     ``writing``: where the merged data are written, and ``model`` if one is promoted.
     """
-    clock, new, before, settings = time.perf_counter(), arrival.new, arrival.before, arrival.settings
+    clock, new, before, settings = time.perf_counter(), update_data.new, update_data.before, update_data.settings
     # The model of a cross-validated run was fitted to its validation examples too.
-    fits_valid = isinstance(arrival.task, CrossValidated)
-    n_doubles = unite(Path(arrival.task.data), new, writing / "data", fits_valid=fits_valid)
-    task = replace(arrival.task, data=str(writing / "data"), train_size=None)
+    fits_valid = isinstance(update_data.task, CrossValidated)
+    n_doubles = unite(Path(update_data.task.data), new, writing / "data", fits_valid=fits_valid)
+    task = replace(update_data.task, data=str(writing / "data"), train_size=None)
     if isinstance(task, CrossValidated):
         candidates, spent = [refitted(task, before, settings.seed or 0, settings.device or "auto", say)], None
     else:
-        trainer = _trained(arrival, task, writing / "work", effort, say)
+        trainer = _trained(update_data, task, writing / "work", effort, say)
         candidates, spent = trainer.candidates, trainer.spent
-    judging = replace(task, metric=arrival.metric)
-    judged = promote(judging, before, arrival.lineage, candidates, writing, effort.tolerance, say)
+    judging = replace(task, metric=update_data.metric)
+    judged = promote(judging, before, update_data.lineage, candidates, writing, effort.tolerance, say)
     shutil.rmtree(writing / "work", ignore_errors=True)
     return {
-        **arrival.facts,
+        **update_data.facts,
         "options": effort.options,
-        "seconds": round(arrival.seconds + time.perf_counter() - clock, 1),
+        "seconds": round(update_data.seconds + time.perf_counter() - clock, 1),
         "rows": {name: len(part) for name, part in _parts(new).items()},
         "new_classes": list(new.new_classes),
         "notes": [*new.notes, *([f"{n_doubles:,} rows were already known"] if n_doubles else [])],
@@ -186,23 +188,23 @@ def succeed(arrival: Arrival, writing: Path, effort: UpdateOptions, say: Callabl
 
 
 def _trained(
-    arrival: Arrival, task: OwnData, folder: Path, effort: UpdateOptions, say: Callable[[str], None]
+    update_data: UpdateData, task: OwnData, folder: Path, effort: UpdateOptions, say: Callable[[str], None]
 ) -> Trainer:
     """The candidates on the merged data. UserError if every training fails."""
-    before, settings = arrival.before, arrival.settings
-    seed = final_seed(settings.seed or 0, arrival.lineage.coming)
+    before, settings = update_data.before, update_data.settings
+    seed = final_seed(settings.seed or 0, update_data.lineage.coming)
     trainer = Trainer(task, folder, seed, settings.device or "auto", say)
     heaviest = max(before.members, key=lambda member: member.weight).model
     assert isinstance(heaviest, TrainedModel)
     if can_continue(heaviest.preprocessing.model):
         trainer.fine_tune(heaviest)
     config = {name: value for name, value in heaviest.config.items() if name in task.space}
-    best = arrival.run.best
+    best = update_data.run.best
     if len(before.members) > 1 and best.exists():  # the config of an ensemble's run is not that of a member
         config = yaml.safe_load(best.read_text(encoding="utf-8"))
     trainer.retrain(config)
     if effort.n_search:
-        trainer.search(arrival.study, settings, effort.n_search, effort.n_workers)
+        trainer.search(update_data.study, settings, effort.n_search, effort.n_workers)
     if not trainer.candidates:
         raise UserError("every training of the update failed; the model in use is unchanged")
     return trainer

@@ -71,10 +71,10 @@ def candidates(
 
 def _candidate(task: CrossValidated, trial: Trial, place: Path, known: NDArray[np.bool_]) -> MemberCandidate:
     predictions = read_predictions(place, known)[known].astype(np.float64)
-    return looked_at(task, MemberCandidate(trial, place, task.family(trial.config), predictions, 0.0))
+    return with_current_damage(task, MemberCandidate(trial, place, task.family(trial.config), predictions, 0.0))
 
 
-def looked_at(task: CrossValidated, candidate: MemberCandidate) -> MemberCandidate:
+def with_current_damage(task: CrossValidated, candidate: MemberCandidate) -> MemberCandidate:
     """The candidate with its current refit time and damage. CheckpointDamaged if its record cannot be read."""
     family, folder = candidate.family, candidate.folder
     record = read_record(folder)["seconds"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from automl.runs.member_candidates import looked_at
+from automl.runs.member_candidates import with_current_damage
 from automl.runs.selection import LEAST_SECONDS
 from automl.task import CheckpointDamaged
 from automl.training.fold_files import check_model, model_places, places_to_fit, read_record, scored_place
@@ -50,7 +50,7 @@ def fitted_models(
 
     def has_time(member: MemberCandidate) -> bool:
         try:
-            return looked_at(task, member).refit_seconds <= max(end - time.monotonic(), LEAST_SECONDS)
+            return with_current_damage(task, member).refit_seconds <= max(end - time.monotonic(), LEAST_SECONDS)
         except CheckpointDamaged:  # the record of its training
             return False
 

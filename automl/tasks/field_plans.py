@@ -103,13 +103,13 @@ SEEN = 100_000  # examples that a full training of a network sees, in FEWEST to 
 FEWEST, MOST = 5, 60
 SHARE_OF_A_TRAINING = 0.25  # maximum share of all seconds for a training of a network
 MOST_OF_A_WORKER = 0.3  # maximum share of the seconds of its worker
-SECONDS_A_STEP = 0.8e-6  # for a CNN of width 32, per pixel or step, example and epoch
-SECONDS_A_TOKEN = 1.2e-5  # for a network on tokens
-SECONDS_A_CHARACTER = 0.8e-7  # for a linear model on TF-IDF, per class
-SECONDS_A_COUNT = 4e-7  # for its n-grams, per character
+SECONDS_PER_STEP = 0.8e-6  # for a CNN of width 32, per pixel or step, example and epoch
+SECONDS_PER_TOKEN = 1.2e-5  # for a network on tokens
+SECONDS_PER_CHARACTER = 0.8e-7  # for a linear model on TF-IDF, per class
+SECONDS_PER_COUNT = 4e-7  # for its n-grams, per character
 SHARE_OF_WORDS = 0.25  # share of the seconds of a fit if it uses only word n-grams
-SECONDS_A_LINEAR = 7e-7  # for a linear model and its features, per pixel or step
-SECONDS_A_NUMBER = 1e-6  # for LightGBM with these presets, per number and class
+SECONDS_PER_LINEAR = 7e-7  # for a linear model and its features, per pixel or step
+SECONDS_PER_NUMBER = 1e-6  # for LightGBM with these presets, per number and class
 SMALL = 16  # width of a CNN if there is no time for wider ones
 PROBE = 400_000  # numbers to sort, which took SECONDS_OF_PROBE where the above were measured
 SECONDS_OF_PROBE = 0.020
@@ -140,8 +140,8 @@ def seconds_of_a_fold(kind: str, family: str, splits: Splits, seconds: float) ->
         return epochs_within(splits.x_train, seconds)[0] * n * _seconds_an_example(splits.x_train)
     if kind == "text":
         characters = sum(map(len, splits.x_train))
-        return SECONDS_A_CHARACTER * characters * max(1, splits.n_classes)
-    return 0.5 + SECONDS_A_NUMBER * splits.x_train.size * (splits.n_classes if splits.n_classes > 2 else 1)
+        return SECONDS_PER_CHARACTER * characters * max(1, splits.n_classes)
+    return 0.5 + SECONDS_PER_NUMBER * splits.x_train.size * (splits.n_classes if splits.n_classes > 2 else 1)
 
 
 def first_seconds(kind: str, family: str, splits: Splits, seconds: float, *, cheaper: bool) -> float:
@@ -150,11 +150,11 @@ def first_seconds(kind: str, family: str, splits: Splits, seconds: float, *, che
     ``family``: the first one, or the one that ``cheaper`` replaces, in a short run. ``seconds``: of all workers.
     """
     if kind != "text" and cheaper:
-        return SECONDS_A_LINEAR * splits.x_train.size
+        return SECONDS_PER_LINEAR * splits.x_train.size
     of_a_fold = seconds_of_a_fold(kind, family, splits, seconds)
     if family != "tfidf":
         return of_a_fold
-    return SECONDS_A_COUNT * sum(map(len, splits.x_train)) + of_a_fold * (SHARE_OF_WORDS if cheaper else 1.0)
+    return SECONDS_PER_COUNT * sum(map(len, splits.x_train)) + of_a_fold * (SHARE_OF_WORDS if cheaper else 1.0)
 
 
 def seconds_for_networks(seconds: float, n_workers: int) -> float:
@@ -175,7 +175,7 @@ def epochs_within(x: Array, seconds: float) -> tuple[int, bool]:
 def _seconds_an_example(x: Array) -> float:
     """Seconds of a network per example and epoch: images and signals have channels, tokens do not."""
     n_steps = int(x[0].size if x.ndim == 2 else x[0, 0].size)
-    return (SECONDS_A_TOKEN if x.ndim == 2 else SECONDS_A_STEP) * n_steps
+    return (SECONDS_PER_TOKEN if x.ndim == 2 else SECONDS_PER_STEP) * n_steps
 
 
 def space_of(

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from automl.data.ingest.prepare import Facts
     from automl.data.splits import Splits
 
-SECONDS_OF_A_FOLD = 0.5  # of LightGBM on few rows, plus SECONDS_A_NUMBER for each number in the table and class
-SECONDS_A_NUMBER = 4e-6
+SECONDS_OF_A_FOLD = 0.5  # of LightGBM on few rows, plus SECONDS_PER_NUMBER for each number in the table and class
+SECONDS_PER_NUMBER = 4e-6
 SHARE_OF_A_TRIAL = 0.5  # maximum share of the time limit for a configuration, but at least LEAST_SECONDS,
 LEAST_SECONDS = 10.0  # since without any finished configuration there is no model
 SHARE_OF_A_MODEL = 0.4  # maximum share of the budget for all folds of a model
@@ -68,7 +68,7 @@ def n_folds_within(folder: Path, time_limit: float, n_workers: int, model: str |
         of_a_fold = field_plans.slowness() * field_plans.seconds_of_a_fold(facts.kind, family, splits, of_training)
         most = min(most, SHARE_OF_FOLDS * seconds_of_a_trial(time_limit))  # one worker trains them one after the other
     else:
-        of_a_fold = SECONDS_OF_A_FOLD + SECONDS_A_NUMBER * splits.x_train.size * n_trees
+        of_a_fold = SECONDS_OF_A_FOLD + SECONDS_PER_NUMBER * splits.x_train.size * n_trees
     if not facts.folds:
         return 1
     return next((n for n in (N_FOLDS, N_FOLDS // 2) if n * of_a_fold <= most), 1)

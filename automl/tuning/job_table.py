@@ -217,7 +217,7 @@ class JobTable:
             self._run(connection, "DELETE FROM automl_lenders WHERE id = :lender", lender=lender)
             self._wake(connection, "leader")
 
-    def sign_of_life(self, lender: int) -> bool:
+    def heartbeat(self, lender: int) -> bool:
         """Renew the lease for another LEASE_SECONDS; returns False if this process already counts as dead."""
         with self._connected() as connection:
             update = "UPDATE automl_lenders SET seen = clock_timestamp() WHERE id = :lender"

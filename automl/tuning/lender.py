@@ -90,7 +90,7 @@ class Lender:
 
     def _give_sign(self) -> None:
         now = time.monotonic()
-        if not self._is_late and self._table.sign_of_life(self.id):
+        if not self._is_late and self._table.heartbeat(self.id):
             self._alive_until, self._next_sign = now + job_table.LEASE_SECONDS, now + SECONDS_BETWEEN_SIGNS
         else:  # others train its jobs now, or will once it has left: events of both attempts must not mix
             self._kill()

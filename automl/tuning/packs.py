@@ -79,21 +79,21 @@ def train_jobs(
     jobs: Sequence[Job],
     executor: Executor,
     watch: Callable[[int, int], None] = lambda done, of: None,
-    needless: Callable[[int, TrainingResult], set[int]] = lambda key, done: set(),
+    redundant: Callable[[int, TrainingResult], set[int]] = lambda key, done: set(),
     log: Write = lambda event, **facts: None,
     most_seconds: float | None = None,
 ) -> dict[int, TrainingResult]:
     """Run jobs to their end; returns the results of the trainings, by key.
 
-    ``watch``: called about once a second with the number of trainings done and in total. ``needless``: returns the keys
-    of trainings that need not start once this one has ended. If a program of several trainings fails as a whole, its
-    unfinished ones are trained alone, since one of them may be the cause. Each attempt has its own folder, which
+    ``watch``: called about once a second with the number of trainings done and in total. ``redundant``: returns the
+    keys of trainings that need not start once this one has ended. If a program of several trainings fails as a whole,
+    its unfinished ones are trained alone, since one of them may be the cause. Each attempt has its own folder, which
     becomes the training's at its end. ``log``: called with starts, ends, restarts and retries; a training is identified
     by the name of its folder. ``most_seconds``: trainings that have not ended by then are dropped and count as failed.
     Raises Blocked if a training ended for an external reason, such as a full disk.
     """
     end_at = math.inf if most_seconds is None else executor.now() + most_seconds
-    run = _Run(jobs, executor, needless, log)
+    run = _Run(jobs, executor, redundant, log)
     while run.is_unfinished:
         run.submit_waiting()
         for event in executor.wait(min(1.0, max(0.0, end_at - executor.now()))):
@@ -109,9 +109,9 @@ class _Run:
     """Jobs from their start to their end: see ``train_jobs``."""
 
     def __init__(
-        self, jobs: Sequence[Job], executor: Executor, needless: Callable[[int, TrainingResult], set[int]], log: Write
+        self, jobs: Sequence[Job], executor: Executor, redundant: Callable[[int, TrainingResult], set[int]], log: Write
     ) -> None:
-        self._executor, self._needless, self._log = executor, needless, log
+        self._executor, self._redundant, self._log = executor, redundant, log
         self._waiting, self._running = deque(jobs), dict[int, Job]()
         self._retries = Counter[int]()
         self._places = {single.key: Path(str(single.folder)) for job in jobs for single in job.trainings}
@@ -121,7 +121,7 @@ class _Run:
 
     @property
     def n_trainings(self) -> int:
-        """Without those that turned out to be needless."""
+        """Without those that turned out to be redundant."""
         return len(self._places)
 
     @property
@@ -166,7 +166,7 @@ class _Run:
             self._waiting.appendleft(job)
         else:
             self._end(job.key, event)
-            spared = self._needless(job.key, self.done[job.key])
+            spared = self._redundant(job.key, self.done[job.key])
             for one in [one for one in self._waiting if one.key in spared and not one.lanes]:
                 self._waiting.remove(one)
                 del self._places[one.key]

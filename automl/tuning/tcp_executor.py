@@ -219,7 +219,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
 
     async def _events(self, connection: _Connection, reader: asyncio.StreamReader) -> str:
         """Pass on a worker's readiness and events until it is gone; returns the reason."""
-        alive = asyncio.create_task(_sign_of_life(connection))
+        alive = asyncio.create_task(_heartbeats(connection))
         try:
             while True:
                 message = message_of(await _long_line(reader))
@@ -252,7 +252,7 @@ async def _long_line(reader: asyncio.StreamReader) -> bytes:
     return b"".join(pieces)
 
 
-async def _sign_of_life(connection: _Connection) -> None:
+async def _heartbeats(connection: _Connection) -> None:
     while True:
         await asyncio.sleep(ALIVE_EVERY)
         connection.write({"alive": True})

@@ -9,7 +9,7 @@ from sklearn.datasets import load_breast_cancer, load_wine
 
 import automl
 from automl.data.ingest.prepare import prepare
-from automl.runs.member_candidates import MemberCandidate, looked_at
+from automl.runs.member_candidates import MemberCandidate, with_current_damage
 from automl.runs.members import fitted_models
 from automl.study.run_folder import new_attempt
 from automl.study.trial import Trial
@@ -59,7 +59,7 @@ def complete(task, tmp_path_factory):
         place = tmp_path_factory.mktemp(family) / "0000"
         losses = [epoch.loss for epoch in task.train(config, seed=3, epochs=3, checkpoint=place, device="cpu")]
         trial = Trial(number, config, losses=losses[:2], state="complete")
-        found[family] = looked_at(task, MemberCandidate(trial, place, family, np.zeros(1), 0.0))
+        found[family] = with_current_damage(task, MemberCandidate(trial, place, family, np.zeros(1), 0.0))
     return found
 
 
@@ -86,7 +86,7 @@ def test_a_damaged_model_is_fitted_again_and_predicts_as_before(task, complete, 
     expected = [model.predict(x) for model in fitted(task, complete[member.family], [])]
     file, said = member.folder / FILES[member.family], []
     DAMAGES[damage](file)
-    found = looked_at(task, member)
+    found = with_current_damage(task, member)
     assert found.refit_seconds > 0
     again = [model.predict(x) for model in fitted(task, found, said)]
     np.testing.assert_array_equal(again, expected)
@@ -105,7 +105,7 @@ def test_a_damaged_model_is_fitted_again_and_predicts_as_before(task, complete, 
 def test_a_model_that_is_damaged_whenever_it_is_fitted_is_left_out(task, member, damage):
     file, said = member.folder / FILES[member.family], []
     damage(file)
-    assert fitted(task, looked_at(task, member), said, watch=lambda line: damage(file)) is None
+    assert fitted(task, with_current_damage(task, member), said, watch=lambda line: damage(file)) is None
     assert len(said) == 3, "damaged before the fit, after it, and after the last one"
     assert said[-1].startswith(f"ensemble: trial {member.trial.number} is left out, since its fit to all rows failed: ")
     assert all(str(file.parent) in line for line in said)

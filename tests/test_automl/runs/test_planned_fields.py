@@ -178,7 +178,7 @@ def test_networks_read_their_own_arrays_though_the_families_depend_on_the_worker
 def test_the_folds_suit_the_families_that_were_asked_for(texts, monkeypatch):
     data = texts[0] / "run/data"
     monkeypatch.setattr(field_plans, "slowness", lambda: 1.0)
-    monkeypatch.setattr(field_plans, "SECONDS_A_TOKEN", 0.01)
+    monkeypatch.setattr(field_plans, "SECONDS_PER_TOKEN", 0.01)
     assert n_folds_within(data, 300, 1) == n_folds_within(data, 300, 1, "tfidf") == 8
     assert n_folds_within(data, 300, 1, "cnn") == 1
     assert seconds_of_the_first(data, 300, 1, "cnn") > 10 * seconds_of_the_first(data, 300, 1)
@@ -241,7 +241,7 @@ def test_folds_and_epochs_of_images_leave_a_configuration_time_to_end_on_its_wor
     small_models.pictures(tmp_path / "given")
     data = tmp_path / "given/data"
     n_numbers = load_data(cross_validated(data, 1, "cnn", None).data_of("cnn"), None).x_train.size
-    monkeypatch.setattr(field_plans, "SECONDS_A_STEP", 1.0 / n_numbers)  # a second an epoch
+    monkeypatch.setattr(field_plans, "SECONDS_PER_STEP", 1.0 / n_numbers)  # a second an epoch
     for limit, n_workers in [(30, 1), (30, 2), (30, 8), (60, 2), (60, 8)]:
         n_folds = n_folds_within(data, limit, n_workers)
         task = cross_validated(data, n_folds, "cnn", None, time_limit=limit, n_workers=n_workers)

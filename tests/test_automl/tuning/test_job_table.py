@@ -55,7 +55,7 @@ def test_events_come_in_order_and_once(tables):
     assert lender.mine(me) == {jobs[1]: False}
 
 
-def test_a_lender_that_gives_no_sign_of_life_loses_its_jobs(tables, database):
+def test_a_lender_that_sends_no_heartbeat_loses_its_jobs(tables, database):
     leader, lender = tables
     job = leader.put(0, "job")
     me, another = lender.join(1), lender.join(4)
@@ -64,11 +64,11 @@ def test_a_lender_that_gives_no_sign_of_life_loses_its_jobs(tables, database):
     assert leader.remove_dead_lenders() == []
     with psycopg.connect(database) as connection:  # as if much time had passed
         connection.execute("UPDATE automl_lenders SET seen = seen - interval '1 hour'")
-    assert lender.sign_of_life(another)
+    assert lender.heartbeat(another)
     [(lost, host)] = leader.remove_dead_lenders()
     assert (lost, host != "") == (job, True)
     assert leader.n_workers() == 4
-    assert not lender.sign_of_life(me)
+    assert not lender.heartbeat(me)
     lender.write(me, [(job, 1, "late")], [job])
     assert leader.events({job: 0}) == []
 
