@@ -79,7 +79,7 @@ def share(
         say(f"lending {workers} to the run in {folder.path}, which another process leads")
         leads = shared.lend(build_task(settings, folder.data), settings)
         if leads:
-            say("the leader of the run is gone; this process is the leader now")
+            say("the leader of the run is gone; this process leads it now")
         return leads
 
     with terminable(), SharedRun(location, n_workers, device, say) as shared:
