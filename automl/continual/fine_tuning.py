@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +40,9 @@ class ContinuedData(OwnData):
 
 def continued(task: OwnData, model: Path, n_old: int, replay: float = 1.0) -> ContinuedData:
     """A task that fine-tunes the network in a folder."""
-    fields = {name: getattr(task, name) for name in OwnData.__dataclass_fields__}
-    fields |= {"max_epochs": max(1, task.max_epochs // SHARE)}
-    return ContinuedData(**fields, start=str(model), n_old=n_old, replay=replay)
+    options = {field.name: getattr(task, field.name) for field in fields(OwnData)}
+    options |= {"max_epochs": max(1, task.max_epochs // SHARE)}
+    return ContinuedData(**options, start=str(model), n_old=n_old, replay=replay)
 
 
 def can_continue(family: str) -> bool:

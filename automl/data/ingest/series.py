@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -78,7 +78,7 @@ class SeriesEncoder(encoder.Encoder):
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        given = {name: content[name] for name in Layout.__dataclass_fields__}
+        given = {field.name: content[field.name] for field in fields(Layout)}
         return cls(Layout(**given | {"channels": tuple(content["channels"])}))
 
     def labelled(self, request: Request) -> encoder.LabelledRows:

@@ -94,7 +94,7 @@ def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     with pytest.raises(UserError, match="version 3 has no model; choose one of: 1, 2"):
         invoke("update", run / "run", "--rollback", 3)
     _, error = command("run", "--resume", "--out", run / "run", "--trials", 2, code=2)
-    assert "was updated with new data since" in error
+    assert "has been updated with new data since" in error
 
 
 @pytest.mark.slow
@@ -363,7 +363,9 @@ def test_a_model_of_quantiles_is_updated(tmp_path):
     assert automl.load(run).predict(new).shape == (300, 3)
 
 
-@pytest.mark.parametrize(("metric", "judge", "line"), [("auc", "log_loss", "one class"), ("r2", "rmse", "one value")])
+@pytest.mark.parametrize(
+    ("metric", "judge", "line"), [("auc", "log_loss", "a single class"), ("r2", "rmse", "a single value")]
+)
 def test_new_data_without_different_targets_are_judged_by_a_metric_that_is_defined(metric, judge, line, tmp_path):
     old, new = delays(300, 0), delays(120, 1)
     late = old["delay"] > old["delay"].median()
@@ -374,7 +376,7 @@ def test_new_data_without_different_targets_are_judged_by_a_metric_that_is_defin
     run, _ = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear", metric=metric)
     said = []
     facts = update(RunFolder(run), tmp_path / "new.csv", say=said.append)
-    assert f"note: {metric} is undefined, as the new examples have {line} only: {judge} judges" in said
+    assert f"note: {metric} is undefined, as the new examples have {line}; {judge} is used instead" in said
     assert facts["metric"] == judge
     assert facts["test"]["new"]["candidate"] < facts["test"]["new"]["in_use"]
     assert "NaN" not in (run / "versions" / "2" / "update.json").read_text()

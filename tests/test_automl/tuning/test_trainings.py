@@ -67,7 +67,7 @@ def test_a_worker_that_is_killed_from_outside_costs_a_retry_and_not_the_trial(tm
             yield config["x"] + epoch
 
     options = {"strategy": "random", "n_trials": 2, "max_epochs": 3, "n_workers": 2, "study": tmp_path / "run"}
-    with pytest.warns(UserWarning, match=r"trial \d is trained again .* died \(signal SIGTERM\)"):
+    with pytest.warns(UserWarning, match=r"trial \d is trained again: .* died \(signal SIGTERM\)"):
         result = automl.tune(killed_once, SPACE, **options)
     assert [(trial.state, len(trial.losses)) for trial in result.trials] == [("complete", 3)] * 2
 

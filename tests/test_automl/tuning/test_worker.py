@@ -128,7 +128,7 @@ def test_a_training_without_room_beside_other_processes_is_tried_again():
             raise OutOfMemory("other processes hold 60.0 of its 80.0 GiB", crowded=True)
         return config["x"]
 
-    with pytest.warns(UserWarning, match=r"trial 0 is trained again .* other processes hold 60\.0 of its 80\.0 GiB"):
+    with pytest.warns(UserWarning, match=r"trial 0 is trained again: other processes hold 60\.0 of its 80\.0 GiB"):
         result = automl.tune(trains, SPACE, strategy="random", n_trials=1, progress=False)
     assert [trial.error for trial in result.trials] == [None]
     assert len(attempts) == 3
