@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from automl.task import Task
 
 
-NOT_SENT: Any = "a space that was not sent to this process"
 OF_FILE = "automl_user_"  # prefix of the names of modules created from users' files
 NAMED = (type, FunctionType, functools._lru_cache_wrapper)  # what pickle looks up by its name
+
+
+class SpaceNotSent:
+    """In a training process, the space of a task whose trainings do not read it (``reads_space``)."""
 
 
 def pickled(task: Task) -> bytes:
@@ -32,7 +35,8 @@ def pickled(task: Task) -> bytes:
     import cloudpickle
 
     if not getattr(task, "reads_space", True):
-        task = vary(task, space=NOT_SENT)
+        not_sent: Any = SpaceNotSent()
+        task = vary(task, space=not_sent)
 
     defined: dict[str, dict[str, Any]] = defaultdict(dict)  # by module and name
 
