@@ -29,7 +29,7 @@ def shared_location(storage: str | None, out: Path | None, *, resume: bool) -> L
     """Where the study of a shared run is; None for a run of a single process, whose study is in its folder."""
     if storage is not None:
         if out is None:
-            raise UserError("--storage needs --out: the folder that all processes of the run share, and its name there")
+            raise UserError("--storage needs --out: the folder of the run, which all its processes share")
         return in_database(storage, RunFolder(out))
     if resume and out is not None and RunFolder(out).storage.exists():
         return of_folder(RunFolder(out))

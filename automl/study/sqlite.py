@@ -61,6 +61,8 @@ def open_sqlite(where: str) -> RDBStorage:
 
 def _created(file: Path) -> bool:
     """Create a database without studies, unless there is such a file. Returns whether it did."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     if file.exists():
         return False
     part = file.with_name(f".{file.name}.{os.getpid()}")
@@ -69,7 +71,8 @@ def _created(file: Path) -> bool:
             writing.write(empty_database())
             os.fsync(writing.fileno())
         os.link(part, file)  # at once, and not if another process was faster
-    except OSError:  # also of a file system without links: Optuna creates the database or says what is wrong
+    except (OSError, SQLAlchemyError, UserError):  # such as no links, or a full folder for temporary files
+        # Optuna then creates the database, or says what is wrong.
         return False
     finally:
         with contextlib.suppress(OSError):

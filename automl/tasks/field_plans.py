@@ -108,7 +108,7 @@ SECONDS_PER_TOKEN = 1.2e-5  # for a network on tokens
 SECONDS_PER_CHARACTER = 0.8e-7  # for a linear model on TF-IDF, per class
 SECONDS_PER_COUNT = 4e-7  # for its n-grams, per character
 SHARE_OF_WORDS = 0.25  # share of the seconds of a fit if it uses only word n-grams
-SECONDS_PER_LINEAR = 7e-7  # for a linear model and its features, per pixel or step
+SECONDS_OF_LINEAR = 7e-7  # for a linear model and its features, per pixel or step
 SECONDS_PER_NUMBER = 1e-6  # for LightGBM with these presets, per number and class
 SMALL = 16  # width of a CNN if there is no time for wider ones
 PROBE = 400_000  # numbers to sort, which took SECONDS_OF_PROBE where the above were measured
@@ -150,7 +150,7 @@ def first_seconds(kind: str, family: str, splits: Splits, seconds: float, *, che
     ``family``: the first one, or the one that ``cheaper`` replaces, in a short run. ``seconds``: of all workers.
     """
     if kind != "text" and cheaper:
-        return SECONDS_PER_LINEAR * splits.x_train.size
+        return SECONDS_OF_LINEAR * splits.x_train.size
     of_a_fold = seconds_of_a_fold(kind, family, splits, seconds)
     if family != "tfidf":
         return of_a_fold

@@ -2,12 +2,13 @@
 
 import os
 import sqlite3
+import tempfile
 
 import optuna
 import pytest
 
 from automl.errors import UserError
-from automl.study.sqlite import open_sqlite, sqlite_url
+from automl.study.sqlite import empty_database, open_sqlite, sqlite_url
 
 
 def content(file):
@@ -32,6 +33,15 @@ def test_where_files_cannot_be_linked_or_written_optuna_creates_it(tmp_path, mon
     open_sqlite(sqlite_url(tmp_path / "study.db")).engine.dispose()
     assert [file.name for file in tmp_path.iterdir()] == ["study.db"]
     assert any("CREATE TABLE studies" in line for line in content(tmp_path / "study.db"))
+
+
+def test_it_needs_no_folder_for_temporary_files(tmp_path, monkeypatch):
+    (tmp_path / "what?").mkdir()
+    for unusable in ("missing", "what?"):  # SQLAlchemy 2.0 cannot open the second
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / unusable))
+        empty_database.cache_clear()
+        open_sqlite(sqlite_url(tmp_path / f"{len(unusable)}.db")).engine.dispose()
+        assert content(tmp_path / f"{len(unusable)}.db")
 
 
 def test_a_database_of_another_version_of_optuna_is_refused_and_kept(tmp_path):
