@@ -19,6 +19,7 @@ from automl.analysis.multiple_testing import holm
 
 LEVEL = 0.05
 N_DRAWS = 2000  # bootstrap samples
+FEW_RANKS = 13  # number of differences up to which all choices of their signs are counted
 
 Units = pd.Series | None  # the unit of each (suite, task); None: each task is a unit
 
@@ -151,14 +152,27 @@ def against(table: pd.DataFrame, first: str) -> pd.DataFrame:
     ``difference``: mean of ``a``, the first, minus mean of ``b``. ``p``: raw; ``p_holm``: corrected for their number,
     which adding a strategy changes, but not which of the others is compared with which.
     """
-    from scipy import stats
-
     means = table.mean().sort_values(kind="stable")
-    rows = []
-    for b in means.index.drop(first):
-        differences = (table[first] - table[b]).to_numpy()
-        differences = differences[differences != 0]
-        p = float(stats.wilcoxon(differences).pvalue) if len(differences) else 1.0
-        rows.append((first, b, means[first] - means[b], p))
+    others = means.index.drop(first)
+    rows = [(first, b, means[first] - means[b], signed_rank(table[first] - table[b])) for b in others]
     found = pd.DataFrame(rows, columns=["a", "b", "difference", "p"])
     return found.assign(p_holm=holm(found["p"]))
+
+
+def signed_rank(differences: pd.Series) -> float:
+    """The p-value of Wilcoxon's signed-rank test; differences of 0 are left out.
+
+    As ``scipy.stats.wilcoxon``, which takes a thousand times as long for few differences with ties.
+    """
+    from scipy import stats
+
+    known = differences[differences != 0].to_numpy()
+    n = len(known)
+    if n == 0:
+        return 1.0
+    if n > FEW_RANKS:
+        return float(stats.wilcoxon(known).pvalue)
+    ranks = stats.rankdata(np.abs(known))
+    positive = (np.arange(2**n)[:, None] >> np.arange(n) & 1) @ ranks  # for every choice of signs
+    seen = ranks[known > 0].sum()
+    return float(min(1.0, 2 * min((positive <= seen).mean(), (positive >= seen).mean())))

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
-from test_leaderboard import TASKS, constants, crashed, failed, runs, save
+from test_leaderboard import TASKS, constants, crashed, failed, save
+from test_leaderboard import numeric_runs as runs
 
 from automl.errors import UserError
 from benchmarks import check

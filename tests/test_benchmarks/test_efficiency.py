@@ -5,7 +5,8 @@ import functools
 import numpy as np
 import pandas as pd
 import pytest
-from test_leaderboard import TASKS, constants, runs
+from test_leaderboard import TASKS, constants
+from test_leaderboard import numeric_runs as runs
 
 from benchmarks.pages import markdown
 from benchmarks.pages.efficiency import efficiencies, full_table, notes, short_table

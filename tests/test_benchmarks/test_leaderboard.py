@@ -1,5 +1,6 @@
 """Fields, verdicts and sentences for synthetic runs with known answers, and the files that the command writes."""
 
+import functools
 import json
 import re
 import subprocess
@@ -37,10 +38,13 @@ def runs(
     suite: str = "s",
     n_workers: int = 1,
     max_epochs: int = 1,
-    kind: str = "numeric",
+    kind: str = "",
     split: str = "development",
 ) -> pd.DataFrame:
-    """Runs whose regret falls from 1 to about ``quality``, with 10% noise."""
+    """Runs whose regret falls from 1 to about ``quality``, with 10% noise.
+
+    ``kind``: of the space; without one, no field of all suites is computed as well.
+    """
     rng = np.random.default_rng([*map(ord, strategy)])
     n_runs = len(tasks) * n_seeds
     regret = quality + (1 - quality) / np.arange(1, n_trials + 1) ** 2
@@ -59,6 +63,9 @@ def runs(
             "commit": "abc",
         }
     )  # fmt: skip
+
+
+numeric_runs = functools.partial(runs, kind="numeric")
 
 
 def crashed(rows: pd.DataFrame, task: str, seed: int, error: str = "ValueError: boom") -> pd.DataFrame:
@@ -90,7 +97,7 @@ QUALITIES = (("random", 0.5), ("good", 0.1))
 
 
 def test_a_known_best_is_found_and_its_sentence_has_the_numbers_of_the_tables():
-    table = pd.concat([RANDOM, runs("good", 0.1, TASKS), runs("bad", 0.4, TASKS)])
+    table = pd.concat([RANDOM, runs("good", 0.1, TASKS), runs("bad", 0.4, TASKS)]).assign(kind="numeric")
     section, of_kind = sections(table, constants(TASKS))
     assert (section.field.name, of_kind.field.suite, of_kind.field.name) == ("all tasks", EVERY_SUITE, "numeric spaces")
     found = last(section)
@@ -374,8 +381,8 @@ def test_variants_of_one_function_are_one_unit_in_tests_and_sentences():
 
 def test_holdout_tasks_are_separate_fields():
     held = [f"h{i:02d}" for i in range(11)]
-    parts = [runs(name, quality, TASKS) for name, quality in QUALITIES]
-    parts += [runs(name, quality, held, split="holdout") for name, quality in QUALITIES]
+    parts = [numeric_runs(name, quality, TASKS) for name, quality in QUALITIES]
+    parts += [numeric_runs(name, quality, held, split="holdout") for name, quality in QUALITIES]
     found = sections(pd.concat(parts), constants([*TASKS, *held]))
     assert [section.field.title for section in found] == ["s", "s, held-out", EVERY_SUITE, f"{EVERY_SUITE}, held-out"]
     assert [len(section.field.tasks) for section in found] == [14, 11, 14, 11]

@@ -1,7 +1,8 @@
 """The first screen of the leaderboard below the advice."""
 
 import pandas as pd
-from test_leaderboard import TASKS, constants, runs
+from test_leaderboard import TASKS, constants
+from test_leaderboard import numeric_runs as runs
 
 from benchmarks.pages.overview import WHERE_HOW, losses, strategy_table, terms, where_how
 from benchmarks.pages.sentences import about_zero

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_leaderboard import constants, runs
+from test_leaderboard import constants
+from test_leaderboard import numeric_runs as runs
 
 from automl.errors import UserError
 from automl.tuning.recommend import LIKE, Advice, Record, as_records, probability, recommend, standing

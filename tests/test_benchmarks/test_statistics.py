@@ -120,6 +120,16 @@ def test_the_first_is_compared_with_each_other_by_scipys_test_corrected_for_thei
     assert statistics.against(pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}), "a").loc[0, "p_holm"] == 1.0
 
 
+@pytest.mark.parametrize("n", [1, 2, 5, 8, 14])
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_signed_rank_test_is_scipys_with_ties_and_zeros_too(n, ties):
+    differences = np.random.default_rng(n).normal(0.3, 1, size=n)
+    differences = differences.round(0) if ties else differences
+    known = differences[differences != 0]
+    expected = stats.wilcoxon(known).pvalue if len(known) else 1.0
+    assert statistics.signed_rank(pd.Series(differences)) == pytest.approx(expected)
+
+
 def test_friedman_against_a_published_example():
     """M. Hollander and D. Wolfe, Nonparametric Statistical Methods, rounding first base: 22 players, 3 methods."""
     times = [

@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from processes import begun, command
+from processes import begun
 from sklearn.datasets import load_diabetes
 
 from automl.cli import COMMANDS, WORK
@@ -24,26 +24,35 @@ SERVERS = ("serve", "dashboard")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a run and its data."""
+    """A folder with a run, whose output was closed, and its data."""
     folder = tmp_path_factory.mktemp("closed")
     frame = load_diabetes(as_frame=True).frame.round(4)
     frame[:300].to_csv(folder / "known.csv", index=False)
     frame[300:].to_csv(folder / "new.csv", index=False)
-    command("run", *options(folder, "run"))
+    assert ended(folder, "run") == (0, GOES_ON)
     return folder
 
 
-def options(folder, name):
-    return [
-        "--data", folder / "known.csv", "--target", "target", "--model", "linear", "--trials", 2, "--epochs", 1,
-        "--workers", 1, "--final-seeds", 1, "--no-learn", "--prior", "none", "--out", folder / name,
-    ]  # fmt: skip
+def ended(folder, name):
+    """The code of a command whose output is closed, and its errors."""
+    port, errors = free_port(), folder / f"{name}.errors"
+    with begun("automl", name, *arguments(folder, name, port), out=None, err=errors) as (child, wait):
+        if name in SERVERS:
+            try:
+                assert wait_for(f"http://127.0.0.1:{port}/") == 200
+            finally:
+                os.kill(child, signal.SIGINT)
+        code = wait()
+    return code, errors.read_text()
 
 
 def arguments(folder, name, port):
     run = folder / "run"
     return {
-        "run": options(folder, "another"),
+        "run": [
+            "--data", folder / "known.csv", "--target", "target", "--model", "linear", "--trials", 2, "--epochs", 1,
+            "--workers", 1, "--final-seeds", 1, "--no-learn", "--prior", "none", "--out", run,
+        ],
         "predict": [run, "--data", folder / "new.csv", "--out", folder / "predictions.csv"],
         "update": [run, "--data", folder / "new.csv"],
         "export": [run, "--onnx", "--out", folder / "model.onnx"],
@@ -56,7 +65,7 @@ def arguments(folder, name, port):
         "baseline": ["digits"],
         "doctor": [],
         "data": ["list"],
-    }[name]
+    }[name]  # fmt: skip
 
 
 def free_port():
@@ -75,18 +84,11 @@ def wait_for(url):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "worker"])  # which needs a run that listens
 def test_a_command_whose_output_is_closed_goes_on_to_its_end(place, name):
-    port, errors = free_port(), place / f"{name}.errors"
-    with begun("automl", name, *arguments(place, name, port), out=None, err=errors) as (child, wait):
-        if name in SERVERS:
-            try:
-                assert wait_for(f"http://127.0.0.1:{port}/") == 200
-            finally:
-                os.kill(child, signal.SIGINT)
-        code = wait()
-    assert (code, errors.read_text()) == (0, GOES_ON if name in WORK else "")
     if name == "run":
-        assert json.loads((place / "another" / "summary.json").read_text())["n_trials"] == 2
-    elif name == "predict":
+        assert json.loads((place / "run" / "summary.json").read_text())["n_trials"] == 2
+        return
+    assert ended(place, name) == (0, GOES_ON if name in WORK else "")
+    if name == "predict":
         assert len((place / "predictions.csv").read_text().splitlines()) == 143
     elif name == "update":
         assert (place / "run" / "versions").is_dir()

@@ -98,7 +98,7 @@ if __name__ == "__main__":
         command, how = ["-m", "automl", "run", *options.split()], f"--resume --out {folder}"
     assert subprocess.run([sys.executable, *command]).returncode == -signal.SIGKILL
     text = shown(folder)
-    assert f": stopped without ending; continue with {how}" in "".join(text.splitlines())
+    assert f": stopped without ending; continue with {how}" in " ".join(text.split())
     assert "best loss 0.500" in text
     study, summary = read_run(folder)
     assert (summary["metric"], summary["n_trials"], summary["best"]["loss"]) == ("loss", 2, 0.5)

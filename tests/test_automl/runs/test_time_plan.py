@@ -91,8 +91,8 @@ def test_the_stages_add_up_to_the_total():
         time.sleep(0.05)
     table = clock.table(strategy_seconds=0.02)
     assert table["strategy"] == 0.02
-    assert 0.03 <= table["search"] <= table["total"] - 0.02
-    assert sum(table.values()) - table["total"] == pytest.approx(table["total"], abs=0.03)  # each is rounded
+    assert 0.03 <= table["search"] <= table["total"] - 0.01  # each is rounded
+    assert sum(table.values()) - table["total"] == pytest.approx(table["total"], abs=0.03)
 
 
 @pytest.mark.parametrize(("n_seeds", "last"), [(0, "fits to all rows and their scores"), (3, "the final")])
