@@ -10,14 +10,41 @@ from typing import Any
 from automl.models.integrity import check_expansion
 
 FILE = "model.skops"
-TRUSTED = (  # types in fitted estimators that are not in skops' own list
+ESTIMATORS = (  # all that models here consist of
+    "sklearn.compose._column_transformer.ColumnTransformer",
+    "sklearn.ensemble._forest.ExtraTreesClassifier",
+    "sklearn.ensemble._forest.ExtraTreesRegressor",
+    "sklearn.ensemble._forest.RandomForestClassifier",
+    "sklearn.ensemble._forest.RandomForestRegressor",
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingRegressor",
+    "sklearn.feature_extraction.text.TfidfTransformer",
+    "sklearn.feature_extraction.text.TfidfVectorizer",
+    "sklearn.impute._base.MissingIndicator",
+    "sklearn.impute._base.SimpleImputer",
+    "sklearn.linear_model._logistic.LogisticRegression",
+    "sklearn.linear_model._quantile.QuantileRegressor",
+    "sklearn.linear_model._ridge.Ridge",
+    "sklearn.pipeline.Pipeline",
+    "sklearn.preprocessing._data.QuantileTransformer",
+    "sklearn.preprocessing._data.StandardScaler",
+    "sklearn.preprocessing._encoders.OneHotEncoder",
+    "sklearn.preprocessing._encoders.OrdinalEncoder",
+    "sklearn.preprocessing._function_transformer.FunctionTransformer",
+    "sklearn.preprocessing._label.LabelEncoder",
+    "sklearn.tree._classes.DecisionTreeClassifier",
+    "sklearn.tree._classes.DecisionTreeRegressor",
+    "sklearn.tree._classes.ExtraTreeClassifier",
+    "sklearn.tree._classes.ExtraTreeRegressor",
+)
+INSIDE = (  # types in fitted estimators that are not in skops' own list
     "functools.partial",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
 )
-ADAPTERS = tuple(f"sklearn.externals.array_api_compat.{name}" for name in ("dask", "torch"))
+TRUSTED = [*ESTIMATORS, *INSIDE]
 LOCK = threading.Lock()
 
 
@@ -28,27 +55,33 @@ def estimator_bytes(estimator: Any) -> bytes:
 
 
 def estimator_from(content: bytes) -> Any:
-    """The inverse of ``estimator_bytes``; anything but scikit-learn's models and numbers is rejected.
+    """The inverse of ``estimator_bytes``; anything but the estimators of models here is rejected.
 
     ValueError if it would unpack to much more than its size.
     """
     check_expansion(content)
-    return _skops().loads(content, trusted=list(TRUSTED))
+    return _skops().loads(content, trusted=TRUSTED)
 
 
 def _skops() -> Any:
-    """``skops.io``, imported without torch and dask.
+    """``skops.io``, imported without all packages of scikit-learn.
 
-    To list all estimators, skops imports every package in scikit-learn, the adapters to torch and dask included, and
-    ignores those whose import fails. Torch takes seconds, and brings an OpenMP that LightGBM should not share a process
-    with. So the adapters, which nothing else imports, cannot be imported meanwhile; torch can, by other threads.
+    To list all estimators, which it trusts, skops imports every one of them, and with their adapters torch and dask.
+    This takes most of a second, torch more, and LightGBM should not share a process with torch's OpenMP. So the list is
+    empty, for the thread that imports skops alone.
     """
     with LOCK:
-        hidden = [name for name in ADAPTERS if name not in sys.modules and "skops.io" not in sys.modules]
-        blocked: Any = dict.fromkeys(hidden)
-        sys.modules.update(blocked)  # None: importing it raises ImportError
-        try:
-            return importlib.import_module("skops.io")
-        finally:
-            for name in hidden:
-                sys.modules.pop(name, None)
+        if "skops.io" not in sys.modules:
+            import sklearn.utils
+
+            every, importing = sklearn.utils.all_estimators, threading.get_ident()
+
+            def listed(*arguments: Any, **options: Any) -> Any:
+                return [] if threading.get_ident() == importing else every(*arguments, **options)
+
+            sklearn.utils.all_estimators = listed
+            try:
+                return importlib.import_module("skops.io")
+            finally:
+                sklearn.utils.all_estimators = every
+    return importlib.import_module("skops.io")
