@@ -35,12 +35,15 @@ def planned(asked: Settings, prepared: Path) -> Settings:
     ``prepared``: the folder of the data.
     """
     from automl.data.ingest.prepare import Facts
+    from automl.tasks.families import cross_validated_alone
 
-    obstacle = _obstacle_to_the_plan(asked, Facts.read(prepared).kind)
+    kind = Facts.read(prepared).kind
+    obstacle = _obstacle_to_the_plan(asked, kind)
     if obstacle is None:
         return with_folds(asked, prepared)
-    needing = {"--no-test": None if asked.has_test else True, "--max-latency": asked.max_latency}
+    needing: dict[str, Any] = {"--no-test": None if asked.has_test else True, "--max-latency": asked.max_latency}
     needing |= {f"--{name}": (asked.data or {}).get(name) for name in ("weight", "quantiles")}
+    needing |= {f"--model {name}": name for name in cross_validated_alone(kind, asked.model)}
     for name, value in needing.items():
         if value is not None:
             raise UserError(f"{name} needs the default plan{obstacle}")

@@ -132,6 +132,11 @@ def suits(kind: str, asked: str | None) -> bool:
     return set(wanted) <= set(folds)
 
 
+def cross_validated_alone(kind: str, asked: str | None) -> list[str]:
+    """The families of ``--model`` that suit data of this kind, but only with cross-validation."""
+    return [name for name in _listed(asked) if name in FAMILIES.get(kind, ()) and name not in CHOICES[kind]]
+
+
 def _listed(asked: str | None) -> list[str]:
     return [] if asked is None or asked == "auto" else [name.strip() for name in asked.split(",")]
 

@@ -588,6 +588,10 @@ def test_from_a_file_to_a_tuned_model_and_on_with_resume(tmp_path):
             "'auc' is not a metric for regression",
         ),
         (["--data", "a.csv", "--target", "y", "--model", "cnn"], "--model 'cnn' does not suit table"),
+        (
+            ["--data", "a.csv", "--target", "y", "--model", "linear,lightgbm", "--trials", 3],
+            "--model lightgbm needs the default plan: leave out --trials",
+        ),
         (["--data", "a.csv", "--target", "y", "--task", "digits-cnn"], "give only one of a task"),
         (["--model", "mlp"], "--model is for your own data"),
         (["--target", "price"], "--target must be a number, got 'price'; a column to predict needs --data FILE"),
