@@ -61,3 +61,20 @@ assert len(found) == 1 and torch.ones(2).sum() == 2
 def test_another_thread_may_import_torch_meanwhile():
     done = subprocess.run([sys.executable, "-c", BESIDE_TORCH], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+STRANGE = """
+from sklearn.svm import SVC
+from sklearn.utils import all_estimators
+from automl.models.skops_format import estimator_bytes, estimator_from
+content = estimator_bytes(SVC().fit([[0.0], [1.0]], [0, 1]))
+assert len(all_estimators()) > 100, "the user's own calls list all"
+estimator_from(content)
+"""
+
+
+def test_estimators_that_no_model_here_consists_of_are_rejected():
+    done = subprocess.run([sys.executable, "-c", STRANGE], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "UntrustedTypesFoundException" in done.stderr
+    assert "sklearn.svm._classes.SVC" in done.stderr
