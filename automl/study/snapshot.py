@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from automl.study.facts import GONE, RUNNING, Objective, facts_of_search
 from automl.study.location import Location, of_folder
 from automl.study.postgres import is_led, open_storage
 from automl.study.run_folder import RunFolder
+from automl.study.sqlite import connect, has_known_tables, remember_tables
 from automl.study.storage import Store
 from automl.study.study import Study
 
@@ -56,15 +56,6 @@ class Seen:
     folder: str | None  # None: unknown
 
 
-def connect(file: Path) -> sqlite3.Connection:
-    """A read-only connection, which leaves no files behind."""
-    # SQLite creates write-ahead log files even for readers, unless the database is declared immutable. Without such a
-    # log it is immutable: an active run has one.
-    log = file.with_name(f"{file.name}-wal")
-    mode = "mode=ro" if log.exists() else "immutable=1"
-    return sqlite3.connect(f"{file.resolve().as_uri()}?{mode}", uri=True, check_same_thread=False)
-
-
 def storage(run: RunFolder | Location) -> RDBStorage:
     """The run's Optuna storage, read-only. UserError if there is none."""
     import optuna
@@ -79,9 +70,13 @@ def storage(run: RunFolder | Location) -> RDBStorage:
     file = at.folder.study
     how = {"creator": lambda: connect(file), "poolclass": NullPool}
     try:
-        return optuna.storages.RDBStorage("sqlite://", engine_kwargs=how, skip_table_creation=True)
+        found = optuna.storages.RDBStorage(
+            "sqlite://", engine_kwargs=how, skip_table_creation=True, skip_compatibility_check=has_known_tables(file)
+        )
     except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
         raise UserError(f"cannot read {str(file)!r}: {reason(error)}") from None
+    remember_tables(file)
+    return found
 
 
 def look(run: RunFolder | Location) -> Seen:

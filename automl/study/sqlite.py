@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sqlite3
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 SPECIAL = "?%#{}"  # special characters of a URL or (the last two) of Optuna's URL template
 MAX_LOG_BYTES = 16_777_216  # the write-ahead log shrinks to this size after a long read has made it grow
 SECONDS_LOCKED = 60.0  # to wait for another program that has locked the database, such as a backup
+
+_accepted = set[tuple[str, ...]]()  # versions of tables that Optuna has accepted in this process
 
 
 def sqlite_url(file: Path) -> str:
@@ -41,10 +44,10 @@ def open_sqlite(where: str) -> RDBStorage:
     from sqlalchemy import event, make_url
     from sqlalchemy.exc import SQLAlchemyError
 
+    file, options = Path(make_url(where).database or ""), {"connect_args": {"timeout": SECONDS_LOCKED}}
     try:
-        is_new = _created(Path(make_url(where).database or ""))
-        options = {"connect_args": {"timeout": SECONDS_LOCKED}}
-        storage = optuna.storages.RDBStorage(where, engine_kwargs=options, skip_compatibility_check=is_new)
+        known = _created(file) or has_known_tables(file)
+        storage = optuna.storages.RDBStorage(where, engine_kwargs=options, skip_compatibility_check=known)
     except (SQLAlchemyError, ValueError, RuntimeError) as error:  # the last for tables of another version of Optuna
         raise UserError(f"cannot open the storage {where}: {reason(error)}") from None
 
@@ -56,7 +59,42 @@ def open_sqlite(where: str) -> RDBStorage:
         connection.execute(f"PRAGMA journal_size_limit={MAX_LOG_BYTES}")
 
     storage.engine.dispose()
+    remember_tables(file)
     return storage
+
+
+def connect(file: Path) -> sqlite3.Connection:
+    """A read-only connection, which leaves no files behind."""
+    # SQLite creates write-ahead log files even for readers, unless the database is declared immutable. Without such a
+    # log it is immutable: an active run has one.
+    log = file.with_name(f"{file.name}-wal")
+    mode = "mode=ro" if log.exists() else "immutable=1"
+    return sqlite3.connect(f"{file.resolve().as_uri()}?{mode}", uri=True, check_same_thread=False)
+
+
+def has_known_tables(file: Path) -> bool:
+    """Whether Optuna has accepted a database with tables of the same versions in this process.
+
+    Its check takes a tenth of a second, as it executes all its migration scripts each time.
+    """
+    found = _versions_of_tables(file)
+    return found != () and found in _accepted
+
+
+def remember_tables(file: Path) -> None:
+    """Remember the versions of a database's tables, which Optuna has accepted."""
+    _accepted.add(_versions_of_tables(file))
+
+
+def _versions_of_tables(file: Path) -> tuple[str, ...]:
+    """Empty if they cannot be read, such as in a locked database."""
+    query = "SELECT schema_version, version_num FROM version_info, alembic_version"
+    try:
+        with contextlib.closing(connect(file)) as database:
+            (found,) = database.execute(query)
+    except (sqlite3.Error, ValueError):
+        return ()
+    return tuple(map(str, found))
 
 
 def _created(file: Path) -> bool:

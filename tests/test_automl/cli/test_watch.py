@@ -27,8 +27,8 @@ from automl.cli import dashboard, watch
 from automl.cli.watch_view import frame
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder
-from automl.study.snapshot import connect, look, read_run, storage
-from automl.study.sqlite import sqlite_url
+from automl.study.snapshot import look, read_run, storage
+from automl.study.sqlite import connect, sqlite_url
 
 SPACE = {"x": {"float": [0, 1]}, "kind": {"choice": ["a", "[bold]"]}}
 

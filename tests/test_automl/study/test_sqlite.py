@@ -6,9 +6,10 @@ import tempfile
 
 import optuna
 import pytest
+from alembic.script import ScriptDirectory
 
 from automl.errors import UserError
-from automl.study.sqlite import empty_database, open_sqlite, sqlite_url
+from automl.study.sqlite import empty_database, has_known_tables, open_sqlite, sqlite_url
 
 
 def content(file):
@@ -53,3 +54,17 @@ def test_a_database_of_another_version_of_optuna_is_refused_and_kept(tmp_path):
     with pytest.raises(UserError, match=r"cannot open the storage .*no longer compatible"):
         open_sqlite(url)
     assert content(tmp_path / "study.db") == before
+
+
+def test_optuna_checks_the_tables_of_one_version_once(tmp_path, monkeypatch):
+    def fails(*arguments):
+        raise AssertionError("the migration scripts are executed again")
+
+    optuna.storages.RDBStorage(sqlite_url(tmp_path / "first.db")).engine.dispose()
+    (tmp_path / "second.db").write_bytes((tmp_path / "first.db").read_bytes())
+    open_sqlite(sqlite_url(tmp_path / "first.db")).engine.dispose()
+    monkeypatch.setattr(ScriptDirectory, "get_current_head", fails)
+    open_sqlite(sqlite_url(tmp_path / "second.db")).engine.dispose()
+    assert has_known_tables(tmp_path / "second.db")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["first.db", "second.db"]  # no logs of SQLite
+    assert not has_known_tables(tmp_path / "none.db")
