@@ -64,11 +64,11 @@ def estimator_from(content: bytes) -> Any:
 
 
 def _skops() -> Any:
-    """``skops.io``, imported without all packages of scikit-learn.
+    """``skops.io``, imported without all modules of scikit-learn.
 
-    To list all estimators, which it trusts, skops imports every one of them, and with their adapters torch and dask.
-    This takes most of a second, torch more, and LightGBM should not share a process with torch's OpenMP. So the list is
-    empty, for the thread that imports skops alone.
+    To list the estimators that it trusts, skops imports all of these and, through their adapters, torch and dask. That
+    takes most of a second, or several with torch, whose OpenMP LightGBM should not share a process with. So the list is
+    empty, but only for the thread that imports skops.
     """
     with LOCK:
         if "skops.io" not in sys.modules:
@@ -81,7 +81,7 @@ def _skops() -> Any:
 
             sklearn.utils.all_estimators = listed
             try:
-                return importlib.import_module("skops.io")
+                importlib.import_module("skops.io")
             finally:
                 sklearn.utils.all_estimators = every
     return importlib.import_module("skops.io")

@@ -68,14 +68,15 @@ def storage(run: RunFolder | Location) -> RDBStorage:
         return open_storage(at.url, reads_only=True)
     assert at.folder is not None
     file = at.folder.study
-    how = {"creator": lambda: connect(file), "poolclass": NullPool}
+    how, known = {"creator": lambda: connect(file), "poolclass": NullPool}, has_known_tables(file)
     try:
         found = optuna.storages.RDBStorage(
-            "sqlite://", engine_kwargs=how, skip_table_creation=True, skip_compatibility_check=has_known_tables(file)
+            "sqlite://", engine_kwargs=how, skip_table_creation=True, skip_compatibility_check=known
         )
     except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
         raise UserError(f"cannot read {str(file)!r}: {reason(error)}") from None
-    remember_tables(file)
+    if not known:
+        remember_tables(file)
     return found
 
 

@@ -46,8 +46,8 @@ def open_sqlite(where: str) -> RDBStorage:
 
     file, options = Path(make_url(where).database or ""), {"connect_args": {"timeout": SECONDS_LOCKED}}
     try:
-        known = _created(file) or has_known_tables(file)
-        storage = optuna.storages.RDBStorage(where, engine_kwargs=options, skip_compatibility_check=known)
+        is_new, known = _created(file), has_known_tables(file)
+        storage = optuna.storages.RDBStorage(where, engine_kwargs=options, skip_compatibility_check=is_new or known)
     except (SQLAlchemyError, ValueError, RuntimeError) as error:  # the last for tables of another version of Optuna
         raise UserError(f"cannot open the storage {where}: {reason(error)}") from None
 
@@ -59,7 +59,8 @@ def open_sqlite(where: str) -> RDBStorage:
         connection.execute(f"PRAGMA journal_size_limit={MAX_LOG_BYTES}")
 
     storage.engine.dispose()
-    remember_tables(file)
+    if not known:
+        remember_tables(file)
     return storage
 
 
