@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from automl.data.splits import check_train_size
-from automl.tasks.translation import OF_FAMILY, TRAINING, Translation
+from automl.tasks.sequence_to_sequence import OF_FAMILY, TRAINING, Translation
 
 # Minimum number of pairs, epochs of a full training: with fewer pairs, more epochs for the same number of steps.
 SCALES = ((100_000, 5), (20_000, 10), (5_000, 20), (0, 40))

@@ -94,14 +94,11 @@ class ImagesEncoder(encoder.Encoder):
 
     def _read(self, file: str | bytes) -> NDArray[np.uint8]:
         """The image as (channels, side, side): the shorter side is resized, the longer one centre-cropped."""
-        from torchvision.transforms import functional
-
         with opened(file) as whole:
             width, height = whole.size
             if self.side**2 * max(width, height) > MOST_PIXELS * min(width, height):
                 raise ValueError(f"{width:,} x {height:,} pixels are too narrow")
-            plain = as_seen(whole).convert(self.mode)
-            picture = functional.center_crop(functional.resize(plain, [self.side]), [self.side])
+            picture = centre(as_seen(whole).convert(self.mode), self.side)
         pixels: NDArray[np.uint8] = np.asarray(picture, np.uint8).reshape(self.side, self.side, -1).transpose(2, 0, 1)
         return pixels
 
@@ -270,6 +267,20 @@ def as_seen(picture: Image.Image) -> Image.Image:
         seen = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
     return picture
+
+
+def centre(picture: Image.Image, side: int) -> Image.Image:
+    """The shorter side resized, the longer one centre-cropped, as torchvision's ``Resize`` and ``CenterCrop`` do it.
+
+    torchvision itself takes seconds to import.
+    """
+    from PIL import Image
+
+    shorter = min(picture.size)
+    width, height = (side * length // shorter for length in picture.size)
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    resized = picture.resize((width, height), Image.Resampling.BILINEAR)
+    return resized.crop((left, top, left + side, top + side))
 
 
 def labelled(folder: Path) -> list[tuple[Path, str]]:

@@ -13,6 +13,7 @@ import small_models
 from PIL import Image
 from processes import invoke
 from sklearn.datasets import load_digits
+from torchvision.transforms import functional
 from user_models import trained
 
 from automl.data.datasets.registry import load_data
@@ -214,6 +215,13 @@ def test_pictures_are_read_as_they_are_seen(tmp_path):
         encoder = images.ImagesEncoder(16, "L")
         [[pixels]] = encoder.encode(encoder.as_frame([tmp_path / name]))["pixels"]
         assert (pixels[0, 0], pixels[-1, -1]) == (above, below), name
+
+
+@pytest.mark.parametrize("size", [(16, 16), (40, 31), (31, 40), (9, 100), (1, 3)])
+def test_pictures_are_resized_and_cropped_as_by_torchvision(size):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8))
+    wanted = functional.center_crop(functional.resize(picture, [24]), [24])
+    assert np.array_equal(images.centre(picture, 24), wanted)
 
 
 def test_pictures_that_lie_in_no_folder_of_a_class_and_a_target_are_answered(photos):

@@ -154,6 +154,10 @@ def test_missing_data_are_told_when_the_task_is_named(tmp_path, monkeypatch):
     [
         ("import automl.tasks.registry, automl.task, automl.data.datasets.registry", {"torch", "numpy", "ConfigSpace"}),
         ("from automl.tasks.registry import load_task; load_task('mnist1d-cnn')", {"torch", "sklearn", "mnist1d"}),
+        (  # which training processes import
+            "from automl.tasks import cross_validated, language_modelling, sequence_to_sequence, user_data",
+            {"torch", "sklearn", "ConfigSpace", "scipy.stats"},
+        ),
     ],
 )
 def test_slow_packages_wait_until_they_are_needed(statement, unwanted):

@@ -23,9 +23,9 @@ from automl.models.trained_language import load_language_model
 from automl.models.trained_seq2seq import load_translator
 from automl.task import Task
 from automl.tasks.baselines import BASELINES
-from automl.tasks.language import LanguageModelling
+from automl.tasks.language_modelling import LanguageModelling
 from automl.tasks.registry import TASKS, load_task
-from automl.tasks.translation import Translation
+from automl.tasks.sequence_to_sequence import Translation
 from automl.tuning.final_evaluation import FinalTraining, final_summary, fit_baseline
 from automl.tuning.progress import Values
 
