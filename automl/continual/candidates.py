@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.continual.fine_tuning import continued, epoch_cost
+from automl.continual.continued_data import continued, epoch_cost
 from automl.continual.new_data import n_old
 from automl.data.memory_map import read_prepared
 from automl.runs.settings import Settings

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from automl.analysis.formatting import at_resolution
 from automl.continual import SEARCHED, TOLERANCE
 from automl.continual.candidates import Trainer
+from automl.continual.continued_data import can_continue
 from automl.continual.drift import Drift, drifts
-from automl.continual.fine_tuning import can_continue
 from automl.continual.new_data import NewData, read_new, request_for, splits_by_family, truth_of, unite
 from automl.continual.paired_bootstrap import Truth, has_fallen, interval, score
 from automl.continual.promotion import promote

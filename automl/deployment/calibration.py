@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 Probabilities = NDArray[np.float64]  # (n, n_classes), rows sum to 1
 
@@ -58,6 +57,8 @@ def fit_temperature(probabilities: Probabilities, labels: NDArray[np.int64], wei
 
     Without the prior, a model that is right on a few examples would become almost certain of everything.
     """
+    from scipy.optimize import minimize_scalar  # slow to import, and not used by predictions
+
     judged = Judged(probabilities, labels, weights)
 
     def cost(log: float) -> float:

@@ -25,7 +25,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from automl.continual.fine_tuning import continued
+from automl.continual.continued_data import continued
 from automl.continual.new_data import n_old, read_new, request_for, splits_by_family, unite
 from automl.continual.versions import Versions
 from automl.deployment.predictor import load_predictor, model_folder
