@@ -10,7 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,13 +70,33 @@ def connect(address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray._private.worker.print_to_stdstream = _log  # standard output belongs to the run, and may be JSON
     try:
-        ray.init(found, log_to_driver=False, logging_level=logging.ERROR)
+        with _on_loopback() if found == "local" else nullcontext():
+            ray.init(found, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"cannot connect to a Ray cluster at {found}: {reason}") from None
     if found == "local":
         with suppress(OSError):  # Ray wrote no token, or it is not this user's
             (Path.home() / TOKEN).chmod(0o600)  # Ray lets all users of the machine read it
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Make the processes of a cluster that is started here listen on 127.0.0.1 alone, as Ray does on macOS and Windows.
+
+    On Linux, Ray 2.60 has no argument for this: it replaces 127.0.0.1 by an address that other machines can reach.
+    """
+    constants = ray._private.ray_constants
+    enabled, before = constants.ENABLE_RAY_CLUSTER, os.environ.get(constants.ENABLE_RAY_CLUSTERS_ENV_VAR)
+    constants.ENABLE_RAY_CLUSTER = False  # in this process; in those that it starts, by the variable
+    os.environ[constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = enabled
+        del os.environ[constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
+        if before is not None:
+            os.environ[constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = before
 
 
 def _may_be_same(address: str, connected: str) -> bool:

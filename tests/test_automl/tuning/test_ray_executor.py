@@ -303,10 +303,22 @@ def test_a_process_trains_on_no_other_cluster_than_the_one_that_was_named(cluste
         connect("127.0.0.1:1")
 
 
-def test_only_the_user_can_read_the_token_of_a_cluster_that_a_run_starts(tmp_path):
-    code = "from automl.tuning.ray_executor import connect; connect('local')"
+def test_a_cluster_that_a_run_starts_is_for_its_machine_and_its_user(tmp_path):
+    code = """
+import psutil
+from automl.tuning.ray_executor import connect
+
+connect("local")
+processes = psutil.Process().children(recursive=True)
+sockets = [connection for process in processes for connection in process.net_connections()]
+print(*{connection.laddr.ip for connection in sockets if connection.status == "LISTEN"})
+"""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    subprocess.run([sys.executable, "-c", code], env=variables | {"HOME": str(tmp_path)}, check=True, timeout=300)
+    environment = variables | {"HOME": str(tmp_path)}
+    shown = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, timeout=300, capture_output=True, text=True
+    )
+    assert set(shown.stdout.split()) == {"127.0.0.1", "::ffff:127.0.0.1"}
     assert stat.S_IMODE((tmp_path / ".ray" / "auth_token").stat().st_mode) == 0o600
 
 
