@@ -6,6 +6,7 @@ probabilities or fields.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,15 +33,32 @@ Curve = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class SearchRun:
-    """A run of a search. ``curve`` and ``timed``: (budget spent, worth of the incumbent) where that changes, with the
-    budget in trainings and in units of a training's mean time; ``returned``: (trainings spent, worth of the returned
-    config with fresh seeds, NaN if unknown) after each outcome, empty if none is known; ``default``: the worth of the
-    default config, NaN if it failed."""
+    """A run of a search. ``own``: the columns of its rows, in the order of the epochs spent."""
 
-    curve: Curve
-    timed: Curve
-    returned: Curve
-    default: float
+    own: Mapping[str, np.ndarray]
+
+    @functools.cached_property
+    def curve(self) -> Curve:
+        """(trainings spent, worth of the incumbent) where that changes."""
+        return incumbents(self.own, self.own["spent"])
+
+    @functools.cached_property
+    def timed(self) -> Curve:
+        """As ``curve``, in units of a training's mean time."""
+        order = np.argsort(self.own["time"], kind="stable")
+        return incumbents({name: values[order] for name, values in self.own.items()}, self.own["time"][order])
+
+    @functools.cached_property
+    def returned(self) -> Curve:
+        """(trainings spent, worth of the returned config with fresh seeds, NaN if unknown) after each outcome, empty if
+        none is known."""
+        is_known = not np.isnan(self.own["returned"]).all()
+        return list(zip(self.own["spent"].tolist(), self.own["returned"].tolist(), strict=True)) if is_known else []
+
+    @functools.cached_property
+    def default(self) -> float:
+        """The worth of the default config, NaN if it failed."""
+        return float(np.fmax.reduce(self.own["default"], initial=np.nan))
 
 
 @dataclass(frozen=True)
@@ -76,20 +94,8 @@ def runs_of(rows: pd.DataFrame) -> pd.DataFrame:
         "default": rows["worth"].where(rows["is_default"] & ~rows["failed"]).to_numpy(dtype=float),
     }
     pieces = zip(starts, [*starts[1:], len(rows)], strict=True)
-    runs = [_run({name: values[i:j] for name, values in columns.items()}) for i, j in pieces]
+    runs = [SearchRun({name: values[i:j] for name, values in columns.items()}) for i, j in pieces]
     return facts.assign(run=pd.Series(runs, index=facts.index, dtype=object)).reset_index(drop=True)
-
-
-def _run(own: Mapping[str, np.ndarray]) -> SearchRun:
-    """``own``: the columns of a run, in the order of the epochs spent."""
-    by_time = np.argsort(own["time"], kind="stable")
-    is_known = not np.isnan(own["returned"]).all()
-    return SearchRun(
-        incumbents(own, own["spent"]),
-        incumbents({name: values[by_time] for name, values in own.items()}, own["time"][by_time]),
-        list(zip(own["spent"].tolist(), own["returned"].tolist(), strict=True)) if is_known else [],
-        float(np.fmax.reduce(own["default"], initial=np.nan)),
-    )
 
 
 def incumbents(own: Mapping[str, np.ndarray], spent: np.ndarray) -> Curve:
@@ -183,17 +189,18 @@ def _means(tasks: list[TaskRuns], budgets: list[float], last: float) -> Means:
                     value = np.nan if strategy in lacking or end is None else end
                 values.append((strategy, budget, task.suite, task.unit, i, value))
     columns = ["strategy", "budget", "suite", "unit", "task", "regret"]
-    by_task = pd.DataFrame(values, columns=columns).groupby(columns[:-1])["regret"].apply(_mean)
-    by_unit = by_task.groupby(columns[:-2]).apply(_mean)
+    by_seed = pd.DataFrame(values, columns=columns).set_index(columns[:-1])["regret"]
+    by_unit = _mean_by(columns[:-2], _mean_by(columns[:-1], by_seed))
     found: Means = {}
     for strategy, budget in dict.fromkeys((strategy, budget) for strategy, budget, *_ in by_unit.index):
         found[strategy, budget] = by_unit.loc[strategy, budget]
     return found
 
 
-def _mean(values: pd.Series) -> float:
-    """NaN if any value is."""
-    return float(values.mean(skipna=False))
+def _mean_by(levels: list[str], values: pd.Series) -> pd.Series:
+    """The means over the other levels of the index; NaN where any value is."""
+    groups = values.groupby(level=levels)
+    return groups.mean().where(groups.count() == groups.size())
 
 
 def at(curve: Curve, budget: float) -> float:

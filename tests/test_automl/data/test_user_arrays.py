@@ -13,7 +13,6 @@ import small_models
 from PIL import Image
 from processes import invoke
 from sklearn.datasets import load_digits
-from torchvision.transforms import functional
 from user_models import trained
 
 from automl.data.datasets.registry import load_data
@@ -219,6 +218,8 @@ def test_pictures_are_read_as_they_are_seen(tmp_path):
 
 @pytest.mark.parametrize("size", [(16, 16), (40, 31), (31, 40), (9, 100), (1, 3)])
 def test_pictures_are_resized_and_cropped_as_by_torchvision(size):
+    from torchvision.transforms import functional  # slow to import
+
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8))
     wanted = functional.center_crop(functional.resize(picture, [24]), [24])
     assert np.array_equal(images.centre(picture, 24), wanted)

@@ -9,7 +9,6 @@ import zipfile
 
 import numpy as np
 import pytest
-import skops.io
 import small_models
 
 import automl
@@ -120,6 +119,8 @@ CHANGES = {
 
 def call(folder):
     """Of a function, when the file is read."""
+    import skops.io  # slow
+
     skops.io.dump(functools.partial(os.system, f"touch {folder / 'called'}"), folder / "model.skops")
 
 
