@@ -6,6 +6,7 @@ no statistics with the report. Exits with 1 and prints a line per difference.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -150,4 +151,5 @@ def check_losses(folders: list[Path], n_rows: int | None) -> tuple[int, list[str
 
 
 if __name__ == "__main__":
+    gc.disable()  # it would go through millions of tuples again and again
     run_command(main)
