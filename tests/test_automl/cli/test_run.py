@@ -63,7 +63,7 @@ def mine(tmp_path) -> list:
     """Arguments for a quick task of one's own."""
     (tmp_path / "mine.py").write_text(OBJECTIVE)
     (tmp_path / "space.yaml").write_text(SPACE)
-    return ["--task", f"{tmp_path}/mine.py:curve", "--space", tmp_path / "space.yaml", "--epochs", 5, "--no-learn"]
+    return ["--task", f"{tmp_path}/mine.py:curve", "--space", tmp_path / "space.yaml", "--epochs", 5, "--no-learn", "--workers", 1]
 
 
 def facts(folder: Path) -> list:
