@@ -73,7 +73,7 @@ def run_session(
     session, title = _begun(settings, out, resume=resume, console=console, prepared=prepared, clock=clock)
     folder, live = session.folder, LiveTable(console, title, session.plan)
     try:
-        with _full_disk_says_how_to_go_on(folder), session.searching(
+        with _full_disk_names_resume(folder), session.searching(
             warn=partial(show_line, console), display=live, data=prepared, resume=resume, listeners=listeners,
             shared=shared,
         ) as search:  # fmt: skip
@@ -122,7 +122,7 @@ def _finished(
     """Write and show the results, and learn from them. Returns the exit code."""
     settings, folder, result, tuner = session.settings, session.folder, outputs.result, outputs.tuner
     interrupted = tuner.interrupted or final.interrupted
-    with _full_disk_says_how_to_go_on(folder):
+    with _full_disk_names_resume(folder):
         summary = outputs.write(final)
     if not interrupted:
         tuner.retention.keep_best(max(KEPT_AT_THE_END, settings.ensemble or 0))
@@ -235,7 +235,7 @@ def _write_first(console: Console, outputs: Outputs) -> Mapping[str, Any]:
 
 
 @contextmanager
-def _full_disk_says_how_to_go_on(folder: RunFolder) -> Iterator[None]:
+def _full_disk_names_resume(folder: RunFolder) -> Iterator[None]:
     """Turn errors for lack of space into a UserError with the option that continues the run."""
     try:
         with writes(folder.path):

@@ -24,7 +24,7 @@ from small_files import files_of_at_most
 
 from automl.cli import main
 from automl.cli.exit_codes import call, run_command
-from automl.cli.pipeline import _full_disk_says_how_to_go_on, _write_first, new_folder
+from automl.cli.pipeline import _full_disk_names_resume, _write_first, new_folder
 from automl.cli.prepared_data import prepared_for
 from automl.data.ingest.request import Request
 from automl.errors import UserError
@@ -63,7 +63,8 @@ def mine(tmp_path) -> list:
     """Arguments for a quick task of one's own."""
     (tmp_path / "mine.py").write_text(OBJECTIVE)
     (tmp_path / "space.yaml").write_text(SPACE)
-    return ["--task", f"{tmp_path}/mine.py:curve", "--space", tmp_path / "space.yaml", "--epochs", 5, "--no-learn", "--workers", 1]
+    task = ["--task", f"{tmp_path}/mine.py:curve", "--space", tmp_path / "space.yaml", "--epochs", 5]
+    return [*task, "--workers", 1, "--no-learn"]
 
 
 def facts(folder: Path) -> list:
@@ -616,7 +617,7 @@ def test_a_full_disk_says_how_a_run_that_has_begun_goes_on(tmp_path, starting):
     way = "" if starting else f" with --resume --out {tmp_path}"
     with (
         pytest.raises(UserError, match=rf"^cannot write 'best\.yaml' \(.*\); free space and try again{way}$"),
-        _full_disk_says_how_to_go_on(folder),
+        _full_disk_names_resume(folder),
     ):
         raise OSError(errno.EDQUOT, "Disk quota exceeded", "best.yaml")
 
