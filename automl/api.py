@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import secrets
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -41,7 +43,8 @@ if TYPE_CHECKING:
     from strategies.portfolio import PastStudy
 
 DEFAULT_TRIALS = 50
-KEPT_ON_RESUME = ("target", "patience", "sure_within", "trial_seconds")  # unless they are given
+SEEDS = 2**31  # random ones are below
+KEPT_ON_RESUME = ("seed", "target", "patience", "sure_within", "trial_seconds")  # unless they are given
 
 
 def tune(
@@ -50,7 +53,7 @@ def tune(
     *,
     strategy: str | type[Strategy] = "auto",
     n_trials: int | None = None,
-    seed: int = 0,
+    seed: int | None = 0,
     n_workers: int | None = None,
     lanes: int = 1,
     max_epochs: int | None = None,
@@ -82,7 +85,7 @@ def tune(
         ``time_limit``. A run that is resumed without either keeps both.
     ``time_limit``: seconds for the search. A single worker trains in this process, where a training that has begun goes
         on to its end; one of several, on a GPU or with ``trial_seconds`` is ended.
-    ``seed``: of the search and, derived from it, of each training.
+    ``seed``: of the search and, derived from it, of each training. None: a random one; a resumed run keeps its own.
     ``n_workers``: trainings in parallel, by default 1. Several, or one on a GPU, run in separate processes; a warning
         is given if they share cores. On other machines, the maximum; by default as many as there is room for.
     ``lanes``: maximum number of configs of one shape that a worker trains in one program, for tasks with ``lane_key``.
@@ -121,6 +124,8 @@ def tune(
     Raises UserError for errors that the caller can fix, and warns if no trial has succeeded.
     """
     _check(strategy, callbacks, executor, study=study, storage=storage, resume=resume)
+    if seed is None and storage is not None:
+        raise UserError("processes that share a run need the same seed: give one with storage")
     keeps_budget = resume and study is not None and n_trials is None and time_limit is None
     if n_trials is None and time_limit is None and not keeps_budget:
         n_trials = DEFAULT_TRIALS
@@ -143,13 +148,15 @@ def tune(
     # The objective may change the working directory.
     folder = None if study is None else RunFolder(Path(study).expanduser().absolute())
     first = None
+    given = to_json(starts(task.space, task.name, n_trials, start)) if start else None
     if not resume or folder is None:
         first = to_json(starts(task.space, task.name, n_trials, start, _past_studies(prior, settings.strategy)))
     warn = functools.partial(warnings.warn, stacklevel=2)
     if settings.crowded and own is None:
         warn(settings.crowded)
     display = progress_display() if progress else None
-    search = _Search(task, replace(settings, prior=first), kind, folder, own, keeps_budget, display, callbacks, warn)
+    complete = replace(settings, prior=first)
+    search = _Search(task, complete, kind, folder, own, keeps_budget, given, display, callbacks, warn)
     if storage is not None:
         result = share(storage, folder, task, settings, search, resume=resume)
     else:
@@ -173,7 +180,12 @@ def _check(
     if executor is not None and not isinstance(executor, (Executor, Machines)):
         raise UserError(f"executor must be Machines, such as Machines('ray'), or an Executor, got {executor!r}")
     if not isinstance(strategy, str) and not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
-        raise UserError(f"strategy must be a name, such as 'bo', or a class, got {strategy!r}")
+        raise UserError(f"strategy must be a name, such as 'bo', or a subclass of Strategy, got {strategy!r}")
+    if not isinstance(strategy, str) and inspect.isabstract(strategy):
+        missing = ", ".join(sorted(strategy.__abstractmethods__))
+        raise UserError(f"the strategy {strategy.__name__} is abstract; implement {missing}")
+    if study is not None and not isinstance(study, (str, Path)):
+        raise UserError(f"study must be the path of a folder, got {study!r}")
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise UserError(f"callbacks must be a list of functions, got {callbacks!r}")
     if resume and study is None and storage is None:
@@ -192,6 +204,7 @@ class _Search:
     folder: RunFolder | None
     executor: Executor | None  # the user's own
     keeps_budget: bool  # whether a resumed run keeps its budget
+    starts: Sequence[Mapping[str, Any]] | None  # the configs given with ``start``, as JSON; None: not given
     display: Progress | None
     callbacks: Sequence[Callback]
     warn: Callable[[str], None]
@@ -219,9 +232,17 @@ class _Search:
 
     def _settings(self, stored: Mapping[str, Any] | None) -> Settings:
         if stored is None:
-            return replace(self.settings, started=datetime.now(UTC).isoformat(timespec="seconds"))
+            started = datetime.now(UTC).isoformat(timespec="seconds")
+            seed = secrets.randbelow(SEEDS) if self.settings.seed is None else self.settings.seed
+            return replace(self.settings, started=started, seed=seed)
         kept = KEPT_ON_RESUME + (("n_trials", "time_limit") if self.keeps_budget else ())
         before = Settings.from_json(stored)
+        own = [start for start in before.prior or () if start["study"] is None]
+        if self.starts is not None and self.starts != own:
+            raise UserError(
+                f"the run started from {len(own)} given configuration{'s' * (len(own) != 1)}, not from those of start; "
+                "a resumed run keeps them: leave start out"
+            )
         same = {name: getattr(before, name) for name in kept if getattr(self.settings, name) is None}
         if self.keeps_budget and before.n_trials is None and before.time_limit is None:
             same["n_trials"] = DEFAULT_TRIALS

@@ -25,6 +25,8 @@ DRIVERS = {"win32": "nvcuda.dll"}  # the library of NVIDIA's driver by platform;
 
 def check_device(name: str) -> None:
     """Raise UserError for an invalid device name."""
+    if not isinstance(name, str):
+        raise UserError(f"device must be a string such as 'cpu' or 'cuda:0', got {name!r}")
     if name == "mps":
         raise UserError("the device 'mps' is not supported: trainings sum in float64, which it lacks; use cpu")
     if not NAMES.fullmatch(name):

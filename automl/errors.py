@@ -52,6 +52,8 @@ def writes(place: Path) -> Iterator[None]:
 def whole(name: str, value: Any, least: int) -> int:
     """The option's value as an int, also if it is one of NumPy's. UserError if it is none, or below ``least``."""
     try:
+        if isinstance(value, bool):
+            raise TypeError
         number = operator.index(value)
     except TypeError:
         raise UserError(f"{name} must be a whole number, got {value!r}") from None

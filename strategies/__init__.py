@@ -54,6 +54,8 @@ def strategy_class(name: str) -> type[Strategy]:
 
 def check_spec(spec: str) -> None:
     """Raise UnknownStrategy unless the spec is a strategy name followed by wrapper names, joined by plus signs."""
+    if not isinstance(spec, str):
+        raise UnknownStrategy(f"a strategy is given by its name, such as 'bo' or 'tpe+asha'; got {spec!r}")
     name, *wrappers = spec.split("+")
     _check_name("strategy", STRATEGIES, name)
     for wrapper in wrappers:

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, ClassVar
 
 from strategies.types import JSON, Config
@@ -145,8 +145,11 @@ class Strategy(ABC):
     ) -> None:
         """``n_trials``: the budget in full trainings, if known. ``max_epochs``: the length of a full training.
 
-        Raises ValueError for a negative seed, or if one of these is less than 1.
+        Raises TypeError if one of these is not a whole number, ValueError for a negative seed or less than 1.
         """
+        for name, value in (("seed", seed), ("max_epochs", max_epochs), ("n_trials", n_trials)):
+            if not isinstance(value, Integral) and (value is not None or name != "n_trials"):
+                raise TypeError(f"{name} must be a whole number, got {value!r}")
         if seed < 0:
             raise ValueError(f"a seed must be 0 or larger, got {seed}")
         if max_epochs < 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,8 +44,8 @@ class StrategySampler(BaseSampler):
                 f"{strategy!r} stops trials early, which is a pruner's task in Optuna; use "
                 f"StrategySampler({strategy.split('+')[0]!r}) and create_study(pruner=...)"
             )
-        if seed is not None and not 0 <= seed < 2**32:
-            raise ValueError(f"a seed must lie in [0, 2**32), got {seed}")
+        if seed is not None and not (isinstance(seed, Integral) and 0 <= seed < 2**32):
+            raise ValueError(f"a seed must be a whole number in [0, 2**32), got {seed!r}")
         self._strategy = strategy
         self._seed = _fresh_seed() if seed is None else seed
         self._independent = RandomSampler(seed)

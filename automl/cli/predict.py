@@ -43,6 +43,7 @@ def predict(
     if out.exists() and out.samefile(data):
         raise UserError(f"--out {str(out)!r} is the file given by --data; choose another")
     from automl.data.ingest.encoder import NOTES
+    from automl.deployment.predictor import about_unusable
     from automl.deployment.several_targets import load
 
     console = literal_console()
@@ -81,13 +82,8 @@ def predict(
     counts = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
     if counts:
         show_line(console, f"values treated as missing (not a number or date, or an unseen category): {counts}")
-    useless = ", ".join(f"{name!r} ({count:,} of {n:,} rows)" for name, count in strange.items() if count > n / 2)
-    if useless:
-        show_line(
-            console,
-            f"warning: most values of {useless} cannot be used and count as missing; write them as in "
-            "the training data",
-        )
+    if doubt := about_unusable(strange, n):
+        show_line(console, f"warning: {doubt}")
 
 
 @dataclass

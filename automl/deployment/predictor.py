@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from automl.models.trained_seq2seq import Translator
 
 PREPROCESSING = "preprocessing.json"
+LEAST_TO_DOUBT = 5  # rows whose values all cannot be used; fewer may be exceptions
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,11 @@ class Predictor:
     def _outputs(self, examples: Any) -> NDArray[Any]:
         if self.encoder is None:
             return self.whole(self.judge(lambda family: self._array(examples)))
-        return self.of_frame(self.encoder.as_frame(examples))
+        frame = self.encoder.as_frame(examples)
+        found = self.of_frame(frame)
+        if doubt := about_unusable(self.encoder.unusable(frame), len(frame)):
+            warnings.warn(doubt, UserWarning, stacklevel=3)
+        return found
 
     def whole(self, found: NDArray[Any]) -> NDArray[Any]:
         """The result of ``judge`` with the target's offset added."""
@@ -241,6 +247,19 @@ class Predictor:
                 f"the model takes numbers of shape (n, {', '.join(map(str, shape))}), got {array.dtype} {array.shape}"
             )
         return array
+
+
+def about_unusable(counts: Mapping[str, int], n: int) -> str:
+    """A warning about columns of which most of n values count as missing; empty if there are none.
+
+    ``counts``: the number of such values by column.
+    """
+    useless = [f"{name!r} ({count:,} of {n:,} rows)" for name, count in counts.items() if count > n / 2]
+    if not useless or n < LEAST_TO_DOUBT:
+        return ""
+    return (
+        f"most values of {', '.join(useless)} cannot be used and count as missing; write them as in the training data"
+    )
 
 
 def _spread(values: NDArray[Any], there: NDArray[np.bool_]) -> NDArray[Any]:

@@ -10,14 +10,14 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from functools import partial
-from numbers import Integral
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
@@ -25,7 +25,9 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from automl.data.ingest.notes import Caution
 from automl.errors import UserError
+from automl.estimators.parameters import check_parameters, in_python
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,8 +80,14 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         ``groups``: the group of each row, (n,); rows of a group stay in one fold. Raises ValueError for data that no
         model can be fitted to.
         """
+        try:
+            check_parameters(self.get_params())
+        except UserError as error:
+            raise ValueError(str(error)) from error
         frame = self._frame(X, reset=True)
         if sample_weight is not None:
+            if isinstance(sample_weight, Real):
+                sample_weight = np.full(len(frame), sample_weight)
             _check_complete(sample_weight, "sample_weight")
             frame, y, sample_weight, groups = _that_count(frame, y, sample_weight, groups)
         _check_complete(y, "y")
@@ -89,10 +97,13 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
             try:
                 cards = self._fit_all(frame, y, {"group": groups, "weight": sample_weight}, place, run)
             except UserError as error:
-                raise ValueError(str(error)) from error
+                raise ValueError(in_python(str(error))) from error
             self._keep(run / MODEL)
+        for note in self.notes_:
+            if isinstance(note, Caution):
+                warnings.warn(note, UserWarning, stacklevel=2)
         if doubts := _doubts(cards):
-            warnings.warn(doubts, UserWarning, stacklevel=2)
+            warnings.warn(in_python(doubts), UserWarning, stacklevel=2)
         return self
 
     def _fit_all(
@@ -138,7 +149,9 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         kind, spelled = f"table,{self._kind}", self._kind == "classification"
         levels = getattr(self, "quantiles", None)  # classifiers have none
         columns["quantiles"] = None if levels is None else list(levels)
-        request = Request(str(file), target=target, kind=kind, no_test=True, spelled=spelled, **columns).checked()
+        request = Request(
+            str(file), target=target, kind=kind, as_given=True, no_test=True, spelled=spelled, **columns
+        ).checked()
         self.notes_ = prepare(request, place / "data").notes
         families = self.models if isinstance(self.models, str) else ",".join(self.models)
         settings = Settings(
@@ -158,14 +171,14 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
 
         n_cores = default_workers("cpu")
         n = n_cores if self.n_jobs is None else self.n_jobs
-        if n == 0:
-            raise UserError("n_jobs must not be 0; None or -1 uses one worker process per core")
-        return max(1, n_cores + 1 + n) if isinstance(n, Integral) and n < 0 else n
+        return max(1, n_cores + 1 + n) if n < 0 else n
 
-    def _seed(self) -> int | None:
-        """The seed of a search, drawn if ``random_state`` is a generator."""
+    def _seed(self) -> int:
+        """The seed of a search, drawn if ``random_state`` is a generator or None."""
         given = self.random_state
-        return given.randint(np.iinfo(np.int32).max) if isinstance(given, np.random.RandomState) else given
+        if given is None or isinstance(given, np.random.RandomState):
+            return int(check_random_state(given).randint(np.iinfo(np.int32).max))
+        return given
 
     def _search(self, asked: Settings, data: Path, folder: RunFolder, clock: Clock) -> dict[str, Any]:
         from automl.analysis.sentences import commonest_error
@@ -176,10 +189,12 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
 
         settings = new_settings(with_folds(asked, data), None, [], prepared=data)
         session = Session.of(settings, build_task(settings, data), folder, clock)
-        display, warn = progress() if self.progress else None, partial(warnings.warn, stacklevel=4)
+        display, warn = progress() if self.progress else None, _warn
         with session.searching(warn=warn, display=display, data=data, executor=_in_this_process(session)) as search:
             session.plan.begin()
             result = search.tuner.run()
+            if result.stop_reason == "interrupted":
+                raise KeyboardInterrupt
             about = {"strategy": settings.strategy, "seed": settings.seed, "n_trials": len(result.trials)}
             about["started"] = settings.started
             card = session.ensemble(search.tuner, about, watch=lambda line: None, say=warn)
@@ -210,7 +225,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if Path(path).exists() and any(Path(path).iterdir()):
             raise FileExistsError(f"the folder {str(path)!r} is not empty; choose another one")
-        facts = {"parameters": self.get_params() | {"folder": None}, **self._facts()}
+        facts = {"estimator": type(self).__name__, "parameters": self.get_params() | {"folder": None}, **self._facts()}
         content = json.dumps(facts, indent=2, default=_plain)
         self._extract(Path(path))
         (Path(path) / ESTIMATOR).write_text(content + "\n", encoding="utf-8")
@@ -222,6 +237,9 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
             facts = json.loads((Path(path) / ESTIMATOR).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ValueError(f"there is no {ESTIMATOR} in {str(path)!r}; give a folder written by save") from None
+        saved = facts.get("estimator", cls.__name__)
+        if saved != cls.__name__:
+            raise ValueError(f"{str(path)!r} holds an {saved}; load it with {saved}.load or automl.load")
         found = cls(**facts["parameters"])
         found._restore(facts)
         found._keep(Path(path))
@@ -259,7 +277,12 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
             if reset:
                 self._columns = list(names)
             return X.reset_index(drop=True).set_axis(names, axis=1)
-        X = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
+        try:
+            X = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
+        except ValueError as error:
+            if "could not convert string to float" not in str(error):
+                raise
+            raise ValueError(f"{error}; columns of strings need a pandas DataFrame") from error
         if reset:
             self._columns = [f"x{place}" for place in range(X.shape[1])]
         return pd.DataFrame(X, columns=self._columns)
@@ -285,6 +308,10 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         tags.non_deterministic = True  # what is tried depends on timing
         return tags
+
+
+def _warn(line: str) -> None:
+    warnings.warn(in_python(line), UserWarning, stacklevel=5)
 
 
 def _plain(value: Any) -> Any:
@@ -318,6 +345,7 @@ def _check_complete(values: Any, name: str) -> None:
 def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple[pd.DataFrame, Any, Any, Any]:
     """The rows whose weight is not zero."""
     weights = column_or_1d(weights)
+    weights = weights.astype(float) if weights.dtype.kind == "b" else weights
     check_consistent_length(frame, y, weights, groups)
     counts = weights != 0
     if not counts.any():

@@ -20,15 +20,15 @@ class AutoMLClassifier(ClassifierMixin, AutoMLEstimator):  # type: ignore[misc]
     families, such as ["lightgbm", "linear"]; "auto" uses all that are installed. ``max_members``: maximum size of the
     ensemble; 1 gives a single model. ``max_latency``: maximum prediction time of the ensemble, in milliseconds per row.
     ``n_trials``: maximum number of configurations to try. ``n_jobs``: number of worker processes; None or -1 uses one
-    per core. ``random_state``: seed of the search and the models, or a generator that draws it. ``folder``: keeps the
-    run, with a report and the files that ``automl explain`` reads; it must be new or empty. ``progress``: show a
-    progress bar.
+    per core. ``random_state``: seed of the search and the models, or a generator that draws it; None draws a new
+    one for each fit. ``folder``: keeps the run, with a report and the files that ``automl explain`` reads; it must be
+    new or empty. ``progress``: show a progress bar.
 
     Attributes after ``fit``: ``classes_``, ``leaderboard_`` (a frame with every configuration that was scored on all
     folds, the best first: its out-of-fold loss, its seconds and its weight in the ensemble), ``score_out_of_fold_``,
-    ``baseline_`` (the name and out-of-fold score of a prediction without a model), ``notes_`` (findings about the data,
-    such as columns that are left out), ``predictor_``. ``fit`` issues a UserWarning if the model is not better than the
-    baseline.
+    ``baseline_`` (the name and out-of-fold score of a prediction without a model), ``notes_`` (findings about the
+    data), ``predictor_``. ``fit`` issues a UserWarning if the model is not better than the baseline, and for what it
+    leaves out: columns of identifiers, and classes with fewer than 5 rows. Ctrl-C raises KeyboardInterrupt.
     """
 
     _kind = "classification"

@@ -93,6 +93,8 @@ class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
         y = column_or_1d(y, warn=True)
         check_consistent_length(np.empty(n), y)
         assert_all_finite(y, input_name="y")
+        if y.dtype.kind in "Mm":
+            raise UserError("y must be numbers, and has dates or times; give for example the days since a date")
         try:
             return np.asarray(y, np.float64)
         except ValueError:

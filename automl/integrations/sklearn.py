@@ -32,8 +32,9 @@ class SearchCV(BaseSearchCV):  # type: ignore[misc]
     """Search an estimator's parameters by cross-validation with any strategy.
 
     ``space``: the short form, a YAML file, a ConfigurationSpace, or what RandomizedSearchCV takes (lists of anything,
-    distributions of scipy.stats). ``strategy``: a name of STRATEGIES. ``n_iter``: number of candidates, fewer if a
-    finite space is exhausted. The other parameters and the attributes after ``fit`` are those of RandomizedSearchCV.
+    distributions of scipy.stats; of discrete ones the values count, not the probabilities). ``strategy``: a name of
+    STRATEGIES. ``n_iter``: number of candidates, fewer if a finite space is exhausted. The other parameters and the
+    attributes after ``fit`` are those of RandomizedSearchCV.
 
     ``early_stopping``: a candidate is stopped after a fold once its probability of becoming the best is below 5%.
     Splits that were not run are NaN in ``cv_results_``, its mean is over the splits that were (``n_splits_run``), and

@@ -103,6 +103,9 @@ class Settings:
                 if not float(value) > 0:  # also refuses NaN
                     raise UserError(f"{label(name)} must be above 0 {rule.unit}, got {value!r}")
                 object.__setattr__(self, name, float(value))
+        for name in ("maximize", "reproducible"):
+            if not isinstance(getattr(self, name) or False, bool):
+                raise UserError(f"{label(name)} must be True or False, got {getattr(self, name)!r}")
         if self.target is not None:
             if not isinstance(self.target, Real) or math.isnan(self.target):
                 raise UserError(f"{label('target')} must be a number, got {self.target!r}")

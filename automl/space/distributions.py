@@ -123,7 +123,13 @@ def _distribution(name: str, distribution: Any) -> tuple[dict[str, Any], tuple[s
     """A distribution as its quantile function, applied to a uniform hyperparameter."""
     if not hasattr(distribution, "ppf"):
         raise SpaceError(name, f"a distribution needs ppf, as those of scipy.stats have; {distribution!r} has only rvs")
-    low, high = (float(end) for end in distribution.support())
+    try:
+        low, high = (float(end) for end in distribution.support())
+    except TypeError:  # not frozen
+        name_of = getattr(distribution, "name", "the distribution")
+        raise SpaceError(name, f"{name_of} needs its arguments, as in loguniform(1e-4, 1)") from None
+    if not low <= high or math.isnan(distribution.ppf(0.5)):
+        raise SpaceError(name, f"the distribution has no range, but ends at {low:g} and {high:g}; check its arguments")
     if hasattr(distribution, "pmf"):
         return _whole_numbers(distribution, low, high), (name, _itself)
     shares = [0.0 if math.isfinite(low) else TAIL, 1.0 if math.isfinite(high) else 1.0 - TAIL]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from automl.devices import cards
 from automl.errors import UserError, whole
 from automl.space.parse import load_space
-from automl.task import Epoch, NoLoss, Task, vary
+from automl.task import Epoch, NoLoss, Task, TrainingFailed, vary
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -35,6 +37,8 @@ def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None,
     if isinstance(objective, Task) and not inspect.isclass(objective):
         if maximize:
             raise UserError("maximize is for functions and commands; a task has its own direction")
+        if space is None:
+            check_space(objective)
         if isinstance(objective, FunctionTask) and max_epochs is not None:
             own, maximize = objective.space, objective.maximize
             objective = FunctionTask.of(objective.function, own, max_epochs=max_epochs, maximize=maximize)
@@ -50,11 +54,23 @@ def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None,
     return FunctionTask.of(objective, load_space(space), max_epochs=max_epochs, maximize=maximize)
 
 
+def check_space(task: Task) -> None:
+    """Raise UserError unless the task has a ConfigurationSpace."""
+    from ConfigSpace import ConfigurationSpace
+
+    if not isinstance(task.space, ConfigurationSpace):
+        raise UserError(
+            f"the space of the task {task.name!r} must be a ConfigurationSpace, got {task.space!r}; automl.load_space "
+            "makes one from a dict"
+        )
+
+
 @dataclass(frozen=True)
 class FunctionTask:
     """A function ``config -> loss``, or a generator ``config -> a loss after each epoch``.
 
-    It may also take ``seed``, ``epochs``, ``folder`` and ``device``, by these names. Instead of a number it may give a
+    It may also take ``seed``, ``epochs``, ``folder`` and ``device``, by these names; the device is ``cpu`` or ``cuda``,
+    or as given to the run. Instead of a number it may give a
     mapping with the key ``loss`` (``value`` under ``maximize``) and further metrics. A generator of known length is
     closed after ``max_epochs`` yields; other generators, and functions, run to completion.
     """
@@ -129,9 +145,14 @@ class FunctionTask:
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
     ) -> Iterator[Epoch]:
-        given = {"seed": seed, "epochs": epochs, "folder": checkpoint, "device": device}
+        given: dict[str, Any] = {"seed": seed, "epochs": epochs, "folder": checkpoint}
+        if "device" in self.arguments:
+            given["device"] = device if device != "auto" else "cuda" if cards(device) else "cpu"
         start = time.perf_counter()
-        result = self.function(dict(config), **{name: given[name] for name in self.arguments})
+        try:
+            result = self.function(dict(config), **{name: given[name] for name in self.arguments})
+        except StopIteration as error:  # which would end this generator
+            raise RuntimeError("StopIteration: next() was called on an iterator that has no more items") from error
         if not inspect.isgenerator(result):
             yield self._epoch(epochs, result, time.perf_counter() - start)
             return
@@ -175,6 +196,8 @@ def epoch_of(number: int, given: float, result: Mapping[str, Any], seconds: floa
             metrics[name] = float(value)
         except (TypeError, ValueError):
             continue
+    if not math.isfinite(given):
+        raise TrainingFailed(f"the {'value' if maximize else 'loss'} is {given} at epoch {number}")
     metrics.pop("loss", None)
     if maximize:
         metrics["value"] = given

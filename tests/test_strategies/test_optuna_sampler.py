@@ -274,5 +274,5 @@ def test_invalid_arguments_are_rejected():
         StrategySampler("cmae")
     with pytest.raises(ValueError, match=r"stops trials early, .* StrategySampler\('tpe'\)"):
         StrategySampler("tpe+asha")
-    with pytest.raises(ValueError, match=r"must lie in \[0, 2\*\*32\), got -1"):
+    with pytest.raises(ValueError, match=r"must be a whole number in \[0, 2\*\*32\), got -1"):
         StrategySampler("bo", seed=-1)

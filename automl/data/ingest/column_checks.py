@@ -28,10 +28,16 @@ WORDS_OF_SENTENCES = 4  # minimum mean number of words in a column of sentences
 LETTERS_OF_WORD = 3  # of a word that makes a short text, unless its script has no spaces
 LEAST_DISTINCT = 50  # values up to which a column is not mostly distinct
 LOOKED_AT = 1_000  # of the distinct values
+SAY_NOTHING = EMPTY, CONSTANT = "it has no values", "it is constant"  # reasons for which nothing is lost
 
 
-def useless_columns(frame: pd.DataFrame, labels: pd.Series[Any], target: str, read: Collection[str]) -> dict[str, str]:
-    """Columns that are useless or leak the target, with the reason. ``read``: those that hold dates or texts."""
+def useless_columns(
+    frame: pd.DataFrame, labels: pd.Series[Any], target: str, read: Collection[str], *, as_given: bool = False
+) -> dict[str, str]:
+    """Columns that are useless or leak the target, with the reason. ``read``: those that hold dates or texts.
+
+    ``as_given``: numbers are ids only if they are named so, and a leak is the caller's choice.
+    """
     found = {}
     n = len(frame)
     for name in map(str, frame):
@@ -39,10 +45,10 @@ def useless_columns(frame: pd.DataFrame, labels: pd.Series[Any], target: str, re
         there = values.dropna()
         n_unique = there.nunique()
         if not n_unique:
-            found[name] = "it has no values"
+            found[name] = EMPTY
         elif n_unique == 1 and n - len(there) < LEAST_OF_A_CLASS:  # else, a missing value may say something
-            found[name] = "it is constant"
-        elif _equals(values, labels):
+            found[name] = CONSTANT
+        elif not as_given and equals(values, labels):
             found[name] = f"it equals the target {target!r}, or maps one-to-one to it (a leak)"
         elif name in read:
             continue
@@ -50,8 +56,10 @@ def useless_columns(frame: pd.DataFrame, labels: pd.Series[Any], target: str, re
             found[name] = "most of its values occur only once (an id?)"
         elif LABELS_OF_ROWS.fullmatch(name) and n_unique == n:
             found[name] = "it is a saved row index"
-        elif values.dtype.kind in "fiu" and n_unique >= NUMBERED * n and _numbers_rows(name, there, n_unique):
-            found[name] = "it numbers the rows (an id)"
+        elif values.dtype.kind not in "fiu" or n_unique < NUMBERED * n or (as_given and not IDS.fullmatch(name)):
+            continue
+        elif _numbers_rows(name, there, n_unique):
+            found[name] = f"it numbers the rows (an id){'; to keep it, rename it' * as_given}"
     return found
 
 
@@ -125,7 +133,7 @@ def determines_target(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
     return bool(change.sum() == len(counts) - 1 and (x[1:] > x[:-1])[change].all())
 
 
-def _equals(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
+def equals(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
     """Whether a column equals the labels or maps one-to-one to them, where it has values or with missing as one."""
     values, labels = values[labels.notna()], labels[labels.notna()]
     there = values.notna()

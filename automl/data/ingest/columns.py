@@ -246,6 +246,15 @@ class ColumnsEncoder:
             found[column.name] = int(np.sum(values.notna().to_numpy() & ~known))
         return found
 
+    def unusable(self, frame: pd.DataFrame) -> dict[str, int]:
+        """The number of present values per column that count as missing."""
+        found = self.unknown(frame)
+        for column in self.columns:
+            if column.role == "number" and frame[column.name].dtype.kind not in "fiub":
+                values = frame[column.name]
+                found[column.name] = int(np.sum(values.notna() & np.isnan(as_numbers(values, column.decimal))))
+        return found
+
     def encode(self, frame: pd.DataFrame) -> NDArray[np.float32]:
         """The rows as an array (n, columns). UserError if a column is missing."""
         x = np.full((len(frame), sum(column.width for column in self.columns)), np.nan, np.float32)

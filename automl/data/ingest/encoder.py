@@ -80,6 +80,10 @@ class Reader(ABC):
     def as_frame(self, examples: Any) -> pd.DataFrame:
         """New examples as a frame, from a file's path, a frame or a list."""
 
+    def unusable(self, frame: pd.DataFrame) -> Mapping[str, int]:
+        """The number of present values per column of a frame that count as missing."""
+        return {}
+
     @abstractmethod
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
         """Examples parsed from JSON, as a frame like that of ``as_frame``. Strings are never treated as paths.

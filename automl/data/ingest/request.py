@@ -42,6 +42,7 @@ class Request:
     source: str | None = None
     into: str | None = None
     kind: str | None = None  # of the data, of the target or both: "table", "regression", "text,classification"
+    as_given: bool = False  # whether the columns were chosen as inputs, even if they are like ids or the target
     no_test: bool = False  # whether all rows are for training, so that no test score is possible
     spelled: bool = False  # whether classes are strings as spelled (01 is not 1), as in a model with such classes
     weight: str | None = None  # column with row weights

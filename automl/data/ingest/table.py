@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from automl.data.ingest import encoder
-from automl.data.ingest.column_checks import determines_target, text_columns, useless_columns
+from automl.data.ingest.column_checks import SAY_NOTHING, determines_target, equals, text_columns, useless_columns
 from automl.data.ingest.columns import ColumnsEncoder, date_format
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
+from automl.data.ingest.notes import Caution
 from automl.data.ingest.read_table import check_is_frame, column_names, read_table
 from automl.data.ingest.request import Request, column, formats, listed, spelled_group, spelled_target, target_classes
 from automl.data.ingest.split_columns import about_dates, about_groups, check_split, row_weights, split_by
@@ -65,6 +66,9 @@ class TableEncoder(encoder.Encoder):
         frame: pd.DataFrame = examples
         return frame
 
+    def unusable(self, frame: pd.DataFrame) -> dict[str, int]:
+        return self.table.unusable(frame)
+
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
         numbers = {name for name, is_number in self.table.numeric.items() if is_number}
         written = self.table.numeric.keys() - numbers
@@ -100,12 +104,13 @@ def read(request: Request) -> encoder.LabelledRows:
     frame, notes = rows_of.frame, rows_of.notes
     dates = _dates(frame)
     texts = text_columns(frame, dates)
-    useless = useless_columns(frame, rows_of.labels, rows_of.target, {*dates, *texts})
+    useless = useless_columns(frame, rows_of.labels, rows_of.target, {*dates, *texts}, as_given=request.as_given)
     for name, why in useless.items():
         del frame[name]
         dates.pop(name, None)
         texts.discard(name)
-        notes.append(f"column {name!r} is left out: {why}")
+        left_out = f"column {name!r} is left out: {why}"
+        notes.append(left_out if why in SAY_NOTHING else Caution(left_out))
     if frame.shape[1] == 0:
         reasons = "; ".join(f"{name!r}: {why}" for name, why in list(useless.items())[:5])
         of_past = f"; to forecast {rows_of.target!r} from its own past, give --horizon too" if request.time else ""
@@ -116,6 +121,12 @@ def read(request: Request) -> encoder.LabelledRows:
         )
     notes += about_dates(frame, dates)
     notes += about_groups(frame, request)
+    if request.as_given:
+        notes += [
+            Caution(f"column {name!r} equals the target, or maps one-to-one to it: is it known at prediction time?")
+            for name in map(str, frame)
+            if equals(frame[name], rows_of.labels)
+        ]
     notes += [
         f"column {name!r} alone determines the target {rows_of.target!r}: is it known at prediction time?"
         for name in map(str, frame)

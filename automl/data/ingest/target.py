@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.columns import date_format
+from automl.data.ingest.notes import Caution
 from automl.data.ingest.number_formats import as_numbers, differing
 from automl.data.ingest.offsets import offset_of
 from automl.data.ingest.read_table import plain_text, spelled_text
@@ -126,8 +127,10 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
     if rare.any() and not rare.all():
         shown = ", ".join(names[rare][:5])
         notes.append(
-            f"classes with fewer than {LEAST_OF_A_CLASS} rows are left out: {shown}{', ...' if rare.sum() > 5 else ''} "
-            f"({rare.sum()}, with {counts[rare].sum():,} rows in all)"
+            Caution(
+                f"classes with fewer than {LEAST_OF_A_CLASS} rows are left out: {shown}"
+                f"{', ...' if rare.sum() > 5 else ''} ({rare.sum()}, with {counts[rare].sum():,} rows in all)"
+            )
         )
     kept = names[~rare]
     if not len(kept) and len(names) > len(strings) / 2:

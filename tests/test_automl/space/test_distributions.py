@@ -103,6 +103,9 @@ def test_one_space_in_a_list_is_itself():
         ({"a": "word"}, "expected a list of values"),
         ({"a": []}, "needs a list of values"),
         ({"a": type("Draws", (), {"rvs": None})()}, "has only rvs"),
+        ({"a": stats.loguniform}, "'a': loguniform needs its arguments"),
+        ({"a": stats.randint(3, 3)}, "'a': the distribution has no range, but ends at nan and nan"),
+        ({"a": stats.uniform(0, -1)}, "'a': the distribution has no range"),
         ({"a": [None, 1], "b": {"float": [0, 1], "when": {"a": 7}}}, "7 is not one of its values"),
     ],
 )

@@ -180,7 +180,7 @@ class Mute(ValueError):
         (BaseException("odd"), "BaseException: odd"),
         (asyncio.CancelledError(), "CancelledError: CancelledError"),
         (GeneratorExit(), "GeneratorExit: GeneratorExit"),
-        (StopIteration(), "RuntimeError: generator raised StopIteration"),
+        (StopIteration(), "RuntimeError: StopIteration: next() was called on an iterator that has no more items"),
     ],
 )
 @pytest.mark.parametrize("curve", [False, True], ids=["function", "generator"])
@@ -192,6 +192,8 @@ def test_odd_exceptions_fail_the_trial_and_leave_none_running(tmp_path, error, r
         yield 1.0
         raise error
 
+    if curve and isinstance(error, StopIteration):
+        reason = "RuntimeError: generator raised StopIteration"  # by Python itself
     objective = fails_later if curve else fails
     with pytest.warns(UserWarning, match="no trial succeeded"):
         result = automl.tune(objective, SPACE, strategy="random", n_trials=2, max_epochs=3, study=tmp_path / "run")
@@ -305,7 +307,10 @@ def test_a_time_limit_waits_for_the_first_result_of_a_task_that_asks_for_it():
         ({"n_trials": "3"}, "n_trials must be a whole number, got '3'"),
         ({"max_epochs": 0}, "max_epochs must be 1 or more, got 0"),
         ({"executor": "ray"}, r"executor must be Machines, such as Machines\('ray'\), or an Executor, got 'ray'"),
-        ({"strategy": RandomSearch(automl.load_space(SPACE), seed=0)}, "must be a name, such as 'bo', or a class"),
+        (
+            {"strategy": RandomSearch(automl.load_space(SPACE), seed=0)},
+            "must be a name, such as 'bo', or a subclass of",
+        ),
         ({"callbacks": [1]}, r"callbacks must be a list of functions, got \[1\]"),
         ({"callbacks": print}, "callbacks must be a list of functions"),
         ({"patience": 0}, "patience must be 1 or more, got 0"),

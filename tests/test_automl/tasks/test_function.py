@@ -1,0 +1,99 @@
+"""Functions as objectives of ``tune``: what they are given, what they may return, and wrong arguments."""
+
+import pytest
+
+import automl
+from automl.errors import UserError
+from strategies.base import Strategy
+
+SPACE = {"x": {"float": [0, 1]}}
+
+
+def tuned(objective, space=SPACE, **options):
+    return automl.tune(objective, space, **{"strategy": "random", "n_trials": 3, "progress": False} | options)
+
+
+def bowl(config):
+    return (config["x"] - 0.3) ** 2
+
+
+def test_the_device_has_a_name_for_torch():
+    given = []
+
+    def objective(config, device=None):
+        given.append(device)
+        return config["x"]
+
+    tuned(objective, device="auto")
+    assert {*given} <= {"cpu", "cuda"}
+    tuned(objective, device="cpu")
+    assert given[-1] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("objective", "options", "line"),
+    [
+        (
+            lambda config: next(iter([])),
+            {},
+            r"StopIteration: next\(\) was called on an iterator that has no more items",
+        ),
+        (lambda config: float("inf"), {"maximize": True}, "the value is inf at epoch 1"),
+        (lambda config: float("nan"), {}, "the loss is nan at epoch 1"),
+    ],
+)
+def test_why_no_trial_succeeded_is_told(objective, options, line):
+    with pytest.warns(UserWarning, match=line):
+        tuned(objective, **options)
+
+
+def test_without_a_seed_one_is_drawn_and_a_resumed_run_keeps_it(tmp_path):
+    drawn = [tuned(bowl, seed=None).trials[2].config["x"] for _ in range(3)]
+    assert len({*drawn}) == 3
+    before = tuned(bowl, seed=None, study=tmp_path / "run")
+    after = tuned(bowl, seed=None, study=tmp_path / "run", resume=True, n_trials=5)
+    assert [trial.config for trial in after.trials[:3]] == [trial.config for trial in before.trials]
+
+
+def test_a_resumed_run_keeps_the_configs_it_started_from(tmp_path):
+    tuned(bowl, study=tmp_path / "run", start=[{"x": 0.25}])
+    tuned(bowl, study=tmp_path / "run", resume=True, n_trials=4, start=[{"x": 0.25}])
+    with pytest.raises(UserError, match="the run started from 1 given configuration, not from those of start"):
+        tuned(bowl, study=tmp_path / "run", resume=True, n_trials=5, start=[{"x": 0.75}])
+
+
+class Unfinished(Strategy):
+    """Without its abstract methods."""
+
+
+class WithoutSpace:
+    name, space, max_epochs, resumable, metric, maximize = "mine", None, 1, False, "loss", False
+
+    def train(self, config, *, seed, epochs, checkpoint, device):
+        yield automl.Epoch(1, 0.0, {}, 0.0)
+
+    def test(self, checkpoint, device):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"maximize": "no"}, "maximize must be True or False, got 'no'"),
+        ({"reproducible": "x"}, "reproducible must be True or False, got 'x'"),
+        ({"n_trials": True}, "n_trials must be a whole number, got True"),
+        ({"device": 0}, "device must be a string such as 'cpu' or 'cuda:0', got 0"),
+        ({"study": 3}, "study must be the path of a folder, got 3"),
+        ({"strategy": int}, "strategy must be a name, such as 'bo', or a subclass of Strategy, got <class 'int'>"),
+        ({"strategy": Unfinished}, "the strategy Unfinished is abstract; implement ask, exhausted, restore"),
+        (
+            {"objective": WithoutSpace(), "space": None},
+            "the space of the task 'mine' must be a ConfigurationSpace",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_one_line(options, line):
+    with pytest.raises(UserError) as error:
+        tuned(**{"objective": bowl} | options)
+    assert str(error.value).startswith(line)
+    assert "\n" not in str(error.value)
