@@ -80,7 +80,9 @@ def _lead(
     history: Sequence[Mapping[str, Any]], rows: Sequence[VersionRow], metric: str, n_test: Mapping[str, int]
 ) -> str:
     """Which version is in use, and how it compares on the newest rows with the latest other one and the baseline."""
-    used = next(facts for facts in history if facts["in_use"])
+    used = next((facts for facts in history if facts["in_use"]), None)
+    if used is None:
+        return "The folder of the version in use is missing: copy it back, or use another version with --rollback."
     row = next(row for row in rows if row.in_use)
     origin = f"made by the update of {row.date}" if used["number"] > 1 else "made by the run"
     lead = f"Version {used['number']} of the model is in use, {origin}"

@@ -13,6 +13,8 @@ import typer
 
 from automl.errors import UserError, abridged, writes
 
+OTHER_FORMATS = (".parquet", ".xlsx", ".xls", ".json", ".jsonl", ".feather")
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -40,6 +42,8 @@ def predict(
     place = Path(os.path.realpath(out))  # a link is kept and its target written, unless links form a loop
     if (out.exists() and not out.is_file()) or place.is_symlink() or not place.parent.is_dir():
         raise UserError(f"--out must be a file in an existing folder, got {str(out)!r}")
+    if out.suffix.lower() in OTHER_FORMATS:
+        raise UserError(f"predictions are written as CSV: give an --out that ends in .csv, not {str(out)!r}")
     if out.exists() and out.samefile(data):
         raise UserError(f"--out {str(out)!r} is the file given by --data; choose another")
     from automl.data.ingest.encoder import NOTES

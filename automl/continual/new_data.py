@@ -39,6 +39,7 @@ from automl.data.inputs import Array
 from automl.data.memory_map import read_array, read_prepared, write_prepared
 from automl.data.splits import Splits, held_out
 from automl.data.targets import Classes, Target, levels_of
+from automl.deployment.predictor import about_unusable
 from automl.errors import UserError
 from automl.tasks.cross_validated import CrossValidated
 from automl.tasks.user_data import OwnData
@@ -52,9 +53,13 @@ class TooFewNew(UserError):
     """The run has all or nearly all of the examples already, or they were judged already."""
 
     def __init__(self, n_new: int, n_known: int, *, tried: bool = False) -> None:
-        where = "are already in the run's data" + ", or were refused or rolled back with the same options" * tried
+        where = "are already in the run's data"
+        if tried:
+            where += ", or were refused or rolled back with the same options: other ones judge them again"
         reason = f"no new examples: all {n_known:,} {where}"
-        if n_new:
+        if n_new and not n_known:
+            reason = f"an update needs at least {LEAST_ROWS} new examples, the data have {n_new}"
+        elif n_new:
             of = f"{n_known:,} of {n_known + n_new:,}"
             reason = f"an update needs at least {LEAST_ROWS} new examples: {of} {where}"
         super().__init__(reason)
@@ -86,8 +91,8 @@ def read_new(
     """Read, label, encode and split new data in the same way as the run's data in ``folder``.
 
     Leaves out examples that the run already has, and new training examples of groups in the sets that judge models
-    (``judges``). TooFewNew if the run has nearly all examples, or if an earlier update, with its merged data in
-    ``tried``, had nearly all of them; UserError for problems in the new data.
+    (``judges``). TooFewNew if there are few, if the run has nearly all of them, or if an earlier update, with its
+    merged data in ``tried``, had; UserError for problems in the new data.
     """
     written = load_encoder(folder / ENCODER_FOLDER)[1].get("formats", {})  # runs of earlier versions lack it
     codes = any(plain_text(number_of(name)) != name for name in old.names)
@@ -98,7 +103,15 @@ def read_new(
         needed = f"the new data have no column {error.name!r}, the run's {error.option}: an update needs it{labels}"
         raise UserError(needed) from None
     usable, y, target, notes = _labels(rows, old)
-    arrays = encoder.encode(rows.frame.iloc[usable])
+    if 0 < len(usable) < LEAST_ROWS:
+        raise TooFewNew(len(usable), 0)
+    check_enough(len(usable), hints=[*rows.notes, *notes])
+    frame = rows.frame.iloc[usable]
+    if doubt := about_unusable(encoder.unusable(frame), len(frame)):
+        notes.append(f"warning: {doubt}")
+    if doubt := about_unusable(encoder.unreadable_dates(frame), len(frame)):
+        raise UserError(doubt)
+    arrays = encoder.encode(frame)
     moments = rows.details.get("moments")
     times = None if moments is None else moments[usable]
     fresh = _fresh(folder, tried, arrays, y, times)

@@ -250,7 +250,8 @@ class ColumnsEncoder:
         """The number of present values per column that count as missing."""
         found = self.unknown(frame)
         for column in self.columns:
-            if column.role == "number" and frame[column.name].dtype.kind not in "fiub":
+            is_number = column.role == "number" and column.name in frame.columns
+            if is_number and frame[column.name].dtype.kind not in "fiub":
                 values = frame[column.name]
                 found[column.name] = int(np.sum(values.notna() & np.isnan(as_numbers(values, column.decimal))))
         return found

@@ -84,6 +84,10 @@ class Reader(ABC):
         """The number of present values per column of a frame that count as missing."""
         return {}
 
+    def unreadable_dates(self, frame: pd.DataFrame) -> Mapping[str, int]:
+        """As ``unusable``, for the columns of dates."""
+        return {}
+
     @abstractmethod
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
         """Examples parsed from JSON, as a frame like that of ``as_frame``. Strings are never treated as paths.

@@ -33,6 +33,7 @@ NUMBER_LIKE = 0.95  # share of the present values that must be numbers for the r
 EXACT = 2**24  # whole numbers up to here are exact in 4 bytes; larger ones take 8
 CLOSE = 1e3  # numbers whose range is a smaller share of the largest take 8 bytes too
 CODE = re.compile(r"0\d+")  # a class that looks like a number, such as 01
+LISTED = 10  # missing columns that an error names
 NUMBERS_MEANT = 0.5  # share of numbers in a categorical column from which the other values are reported
 
 Watch = Callable[[float, int], None]  # called with the share of a file that was read, 0 to 1, and its rows so far
@@ -189,10 +190,12 @@ def check_is_frame(examples: Any) -> None:
 def check_there(names: Collection[str], wanted: Iterable[str]) -> None:
     """Raise UserError if a column that a model was trained with is missing, or there twice."""
     needed = list(wanted)
-    for name in needed:
-        if name not in names:
-            hint = did_you_mean(name, (other for other in names if other not in needed))
-            raise UserError(f"the column {name!r} is missing; {hint}the model was trained with it")
+    if missing := [name for name in needed if name not in names]:
+        hint = did_you_mean(missing[0], (other for other in names if other not in needed))
+        if len(missing) == 1:
+            raise UserError(f"the column {missing[0]!r} is missing; {hint}the model was trained with it")
+        shown = ", ".join(map(repr, missing[:LISTED])) + ", ..." * (len(missing) > LISTED)
+        raise UserError(f"{len(missing)} columns are missing: {shown}; {hint}the model was trained with them")
     counts = Counter(names)
     if twice := [name for name in needed if counts[name] > 1]:
         raise UserError(f"the frame has two columns named {twice[0]!r}; rename one of them")

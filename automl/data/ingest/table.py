@@ -69,6 +69,10 @@ class TableEncoder(encoder.Encoder):
     def unusable(self, frame: pd.DataFrame) -> dict[str, int]:
         return self.table.unusable(frame)
 
+    def unreadable_dates(self, frame: pd.DataFrame) -> dict[str, int]:
+        dates = {column.name for column in self.table.columns if column.role == "date"}
+        return {name: count for name, count in self.table.unknown(frame).items() if name in dates}
+
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
         numbers = {name for name, is_number in self.table.numeric.items() if is_number}
         written = self.table.numeric.keys() - numbers

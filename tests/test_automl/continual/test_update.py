@@ -157,15 +157,17 @@ def test_what_is_good_on_new_data_alone_is_not_promoted_when_it_is_bad_on_old(fo
     ("arguments", "line"),
     [
         (["--data", "nowhere.csv"], "there is no file or folder"),
-        (["--data", "few.csv"], "at least 40 usable rows are needed"),
+        (["--data", "none.csv"], "the target 'target' has no values"),
         (["--data", "other.csv"], "the new data have no column 'target', the run's --target: an update needs it"),
         (["--data", "columns.csv"], "the column 'bmi' is missing; the model was trained with it"),
+        (["--data", "age.csv"], "9 columns are missing: 'sex', 'bmi', 'bp', "),
         (["--data", "old.csv", "--rollback", 1], "--data and --rollback exclude each other"),
     ],
 )
 def test_what_cannot_update_is_one_line(forest, arguments, line):
     frame = pd.read_csv(forest / "old.csv")
-    frame[:20].assign(target=frame["target"] + 1).to_csv(forest / "few.csv", index=False)
+    frame.assign(target=np.nan).to_csv(forest / "none.csv", index=False)
+    frame[["age", "target"]].to_csv(forest / "age.csv", index=False)
     frame.drop(columns="target").to_csv(forest / "other.csv", index=False)
     frame.drop(columns="bmi").to_csv(forest / "columns.csv", index=False)
     arguments = [forest / str(a) if str(a).endswith(".csv") else a for a in arguments]
@@ -173,6 +175,25 @@ def test_what_cannot_update_is_one_line(forest, arguments, line):
         invoke("update", forest / "run", *arguments)
     assert line in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_few_rows_are_no_update_and_no_error(forest):
+    frame = pd.read_csv(forest / "old.csv")
+    frame[:20].assign(target=frame["target"] + 1).to_csv(forest / "few.csv", index=False)
+    said = invoke("update", forest / "run", "--data", forest / "few.csv")
+    assert "an update needs at least 40 new examples, the data have 20" in said
+
+
+def test_dates_that_cannot_be_read_are_no_update(tmp_path):
+    frame = delays(300, 0)
+    frame["day"] = pd.date_range("2024-01-01", periods=len(frame)).strftime("%Y-%m-%d")
+    frame.to_csv(tmp_path / "old.csv", index=False)
+    run, _ = planned_run(Request(str(tmp_path / "old.csv"), "delay", kind="table"), tmp_path, folds=2, n_trials=1)
+    new = delays(100, 1).assign(day=[f"the {n}th" for n in range(100)])
+    new.to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(UserError, match=r"most values of 'day' \(100 of 100 rows\) cannot be used"):
+        update(RunFolder(run), tmp_path / "new.csv")
+    assert Versions(RunFolder(run)).current == 1
 
 
 def test_an_update_of_weighted_rows_scores_them_by_their_weights(tmp_path):

@@ -186,7 +186,7 @@ def test_columns_that_cannot_be_used_are_named_in_a_warning(cells, tmp_path):
 
 def test_a_column_in_another_case_is_suggested(cells, tmp_path):
     pd.read_csv(cells / "cells.csv").rename(columns=str.upper).to_csv(tmp_path / "new.csv", index=False)
-    with pytest.raises(UserError, match="the column 'mean radius' is missing; did you mean 'MEAN RADIUS'"):
+    with pytest.raises(UserError, match=r"30 columns are missing: 'mean radius', .*; did you mean 'MEAN RADIUS'"):
         invoke("predict", cells / "run", "--data", tmp_path / "new.csv", "--out", tmp_path / "told.csv")
 
 
@@ -216,7 +216,8 @@ def test_predictions_never_replace_the_data_that_they_are_for(cells, tmp_path):
     ("data", "out", "line"),
     [
         ("nowhere.csv", "told.csv", "there is no file or folder"),
-        ("other.csv", "told.csv", "the column 'mean radius' is missing; the model was trained with it"),
+        ("cells.csv", "told.parquet", "predictions are written as CSV: give an --out that ends in .csv, not "),
+        ("other.csv", "told.csv", "30 columns are missing: 'mean radius', 'mean texture', "),
         ("cells.csv", "no/folder/told.csv", "--out must be a file in an existing folder"),
     ],
 )
