@@ -148,7 +148,7 @@ def tune(
     # The objective may change the working directory.
     folder = None if study is None else RunFolder(Path(study).expanduser().absolute())
     first = None
-    given = to_json(starts(task.space, task.name, n_trials, start)) if start else None
+    given = to_json(starts(task.space, task.name, n_trials, start))
     if not resume or folder is None:
         first = to_json(starts(task.space, task.name, n_trials, start, _past_studies(prior, settings.strategy)))
     warn = functools.partial(warnings.warn, stacklevel=2)
@@ -204,7 +204,7 @@ class _Search:
     folder: RunFolder | None
     executor: Executor | None  # the user's own
     keeps_budget: bool  # whether a resumed run keeps its budget
-    starts: Sequence[Mapping[str, Any]] | None  # the configs given with ``start``, as JSON; None: not given
+    starts: Sequence[Mapping[str, Any]]  # the configs given with ``start``, as JSON
     display: Progress | None
     callbacks: Sequence[Callback]
     warn: Callable[[str], None]
@@ -238,7 +238,7 @@ class _Search:
         kept = KEPT_ON_RESUME + (("n_trials", "time_limit") if self.keeps_budget else ())
         before = Settings.from_json(stored)
         own = [start for start in before.prior or () if start["study"] is None]
-        if self.starts is not None and self.starts != own:
+        if self.starts and self.starts != own:
             raise UserError(
                 f"the run started from {len(own)} given configuration{'s' * (len(own) != 1)}, not from those of start; "
                 "a resumed run keeps them: leave start out"

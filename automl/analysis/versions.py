@@ -82,7 +82,7 @@ def _lead(
     """Which version is in use, and how it compares on the newest rows with the latest other one and the baseline."""
     used = next((facts for facts in history if facts["in_use"]), None)
     if used is None:
-        return "The folder of the version in use is missing: copy it back, or use another version with --rollback."
+        return "the folder of the version in use is missing: copy it back, or use an earlier version with --rollback"
     row = next(row for row in rows if row.in_use)
     origin = f"made by the update of {row.date}" if used["number"] > 1 else "made by the run"
     lead = f"Version {used['number']} of the model is in use, {origin}"

@@ -13,13 +13,13 @@ import typer
 
 from automl.errors import UserError, abridged, writes
 
-OTHER_FORMATS = (".parquet", ".xlsx", ".xls", ".json", ".jsonl", ".feather")
-
 if TYPE_CHECKING:
     import pandas as pd
 
     from automl.deployment.predictor import Predictor
     from automl.deployment.several_targets import JointPredictor
+
+OTHER_FORMATS = (".parquet", ".xlsx", ".xls", ".json", ".jsonl", ".feather")
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

@@ -131,6 +131,8 @@ def _show(console: Console, run: Path) -> None:
             return
         title = "versions of the model" + (f" of {summary['settings']['data']['target']}" if len(found) > 1 else "")
         console.print(_table(title, versions))
+        if not any(row.in_use for row in versions.rows):
+            show_line(console, versions.lead)
 
 
 def _table(title: str, versions: VersionTable) -> Table:

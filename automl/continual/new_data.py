@@ -107,10 +107,11 @@ def read_new(
         raise TooFewNew(len(usable), 0)
     check_enough(len(usable), hints=[*rows.notes, *notes])
     frame = rows.frame.iloc[usable]
-    if doubt := about_unusable(encoder.unusable(frame), len(frame)):
-        notes.append(f"warning: {doubt}")
-    if doubt := about_unusable(encoder.unreadable_dates(frame), len(frame)):
+    lost = encoder.unusable(frame)
+    if doubt := about_unusable({name: lost.get(name, 0) for name in encoder.dates}, len(frame)):
         raise UserError(doubt)
+    if doubt := about_unusable(lost, len(frame)):
+        notes.append(f"warning: {doubt}")
     arrays = encoder.encode(frame)
     moments = rows.details.get("moments")
     times = None if moments is None else moments[usable]

@@ -203,7 +203,8 @@ class Predictor:
             return self.whole(self.judge(lambda family: self._array(examples)))
         frame = self.encoder.as_frame(examples)
         found = self.of_frame(frame)
-        if doubt := about_unusable(self.encoder.unusable(frame), len(frame)):
+        # Not for a few rows, whose prediction may have to be quick.
+        if len(frame) >= LEAST_TO_DOUBT and (doubt := about_unusable(self.encoder.unusable(frame), len(frame))):
             warnings.warn(doubt, UserWarning, stacklevel=3)
         return found
 

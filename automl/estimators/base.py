@@ -189,15 +189,15 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
 
         settings = new_settings(with_folds(asked, data), None, [], prepared=data)
         session = Session.of(settings, build_task(settings, data), folder, clock)
-        display, warn = progress() if self.progress else None, _warn
-        with session.searching(warn=warn, display=display, data=data, executor=_in_this_process(session)) as search:
+        display = progress() if self.progress else None
+        with session.searching(warn=_warn, display=display, data=data, executor=_in_this_process(session)) as search:
             session.plan.begin()
             result = search.tuner.run()
             if result.stop_reason == "interrupted":
                 raise KeyboardInterrupt
             about = {"strategy": settings.strategy, "seed": settings.seed, "n_trials": len(result.trials)}
             about["started"] = settings.started
-            card = session.ensemble(search.tuner, about, watch=lambda line: None, say=warn)
+            card = session.ensemble(search.tuner, about, watch=lambda line: None, say=_warn)
         if card is None:
             failed = f"no configuration could be trained within {settings.time_limit:g} seconds"
             way_out = "give a larger time_limit if that is too short."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -13,20 +12,21 @@ import numpy as np
 from automl.errors import UserError, whole
 from strategies.errors import did_you_mean
 
-IN_PYTHON = (  # phrases of the command's messages, and what they are here; the longest first
-    (r"leave --group or --time out", "leave groups out"),
-    (r"give --kind regression", "use AutoMLRegressor"),
-    (r"another --target", "another y"),
-    (r"--max-latency", "max_latency"),
-    (r"--metric", "metric"),
-    (r"the file needs informative columns besides the target", "X needs informative columns"),
+IN_PYTHON = (  # phrases of the command's messages, and what they are here
+    ("leave --group or --time out", "leave groups out"),
+    ("give --kind regression", "use AutoMLRegressor"),
+    ("another --target", "another y"),
+    ("choose another, or continue it with tune(..., resume=True)", "choose another"),
+    ("--max-latency", "max_latency"),
+    ("--metric", "metric"),
+    ("the file needs informative columns besides the target", "X needs informative columns"),
 )
 
 
 def in_python(message: str) -> str:
     """A message of the command with parameters of the estimators in place of options."""
     for phrase, here in IN_PYTHON:
-        message = re.sub(phrase, here, message)
+        message = message.replace(phrase, here)
     return message
 
 
@@ -42,8 +42,6 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
         raise UserError("n_jobs must not be 0; None or -1 uses one worker process per core")
     if folder is not None and not isinstance(folder, (str, Path)):
         raise UserError(f"folder must be the path of a folder, got {folder!r}")
-    if folder is not None and Path(folder).expanduser().is_dir() and any(Path(folder).expanduser().iterdir()):
-        raise UserError(f"the folder {str(folder)!r} is not empty; choose another one")
     _check_models(parameters["models"])
     _check_levels(parameters.get("quantiles"))
 

@@ -104,7 +104,7 @@ class Settings:
                     raise UserError(f"{label(name)} must be above 0 {rule.unit}, got {value!r}")
                 object.__setattr__(self, name, float(value))
         for name in ("maximize", "reproducible"):
-            if not isinstance(getattr(self, name) or False, bool):
+            if getattr(self, name) not in (None, True, False):
                 raise UserError(f"{label(name)} must be True or False, got {getattr(self, name)!r}")
         if self.target is not None:
             if not isinstance(self.target, Real) or math.isnan(self.target):

@@ -38,7 +38,7 @@ def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None,
         if maximize:
             raise UserError("maximize is for functions and commands; a task has its own direction")
         if space is None:
-            check_space(objective)
+            _check_space(objective)
         if isinstance(objective, FunctionTask) and max_epochs is not None:
             own, maximize = objective.space, objective.maximize
             objective = FunctionTask.of(objective.function, own, max_epochs=max_epochs, maximize=maximize)
@@ -54,7 +54,7 @@ def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None,
     return FunctionTask.of(objective, load_space(space), max_epochs=max_epochs, maximize=maximize)
 
 
-def check_space(task: Task) -> None:
+def _check_space(task: Task) -> None:
     """Raise UserError unless the task has a ConfigurationSpace."""
     from ConfigSpace import ConfigurationSpace
 
@@ -70,9 +70,9 @@ class FunctionTask:
     """A function ``config -> loss``, or a generator ``config -> a loss after each epoch``.
 
     It may also take ``seed``, ``epochs``, ``folder`` and ``device``, by these names; the device is ``cpu`` or ``cuda``,
-    or as given to the run. Instead of a number it may give a
-    mapping with the key ``loss`` (``value`` under ``maximize``) and further metrics. A generator of known length is
-    closed after ``max_epochs`` yields; other generators, and functions, run to completion.
+    or as given to the run. Instead of a number it may give a mapping with the key ``loss`` (``value`` under
+    ``maximize``) and further metrics. A generator of known length is closed after ``max_epochs`` yields; other
+    generators, and functions, run to completion.
     """
 
     reads_space: ClassVar[bool] = False

@@ -292,7 +292,7 @@ def test_columns_are_inputs_as_they_are_given_and_what_is_left_out_is_a_warning(
         ({"quantiles": ("a",)}, "quantiles must be numbers between 0 and 1, such as (0.1, 0.5, 0.9), got ('a',)"),
         ({"quantiles": (0.5, 0.5)}, "quantiles must differ, got (0.5, 0.5)"),
         ({"folder": 3}, "folder must be the path of a folder, got 3"),
-        ({"folder": "."}, "the folder '.' is not empty; choose another one"),
+        ({"folder": "."}, "the folder '.' is not empty; choose another"),
     ],
 )
 def test_wrong_parameters_are_told_by_their_names(parameters, line):

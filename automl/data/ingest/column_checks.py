@@ -48,7 +48,7 @@ def useless_columns(
             found[name] = EMPTY
         elif n_unique == 1 and n - len(there) < LEAST_OF_A_CLASS:  # else, a missing value may say something
             found[name] = CONSTANT
-        elif not as_given and equals(values, labels):
+        elif not as_given and equals_target(values, labels):
             found[name] = f"it equals the target {target!r}, or maps one-to-one to it (a leak)"
         elif name in read:
             continue
@@ -133,7 +133,7 @@ def determines_target(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
     return bool(change.sum() == len(counts) - 1 and (x[1:] > x[:-1])[change].all())
 
 
-def equals(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
+def equals_target(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
     """Whether a column equals the labels or maps one-to-one to them, where it has values or with missing as one."""
     values, labels = values[labels.notna()], labels[labels.notna()]
     there = values.notna()

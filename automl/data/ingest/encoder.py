@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -84,9 +84,10 @@ class Reader(ABC):
         """The number of present values per column of a frame that count as missing."""
         return {}
 
-    def unreadable_dates(self, frame: pd.DataFrame) -> Mapping[str, int]:
-        """As ``unusable``, for the columns of dates."""
-        return {}
+    @property
+    def dates(self) -> Collection[str]:
+        """The columns that hold dates."""
+        return ()
 
     @abstractmethod
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from automl.data.ingest import encoder
-from automl.data.ingest.column_checks import SAY_NOTHING, determines_target, equals, text_columns, useless_columns
+from automl.data.ingest.column_checks import (
+    SAY_NOTHING,
+    determines_target,
+    equals_target,
+    text_columns,
+    useless_columns,
+)
 from automl.data.ingest.columns import ColumnsEncoder, date_format
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
@@ -69,9 +75,9 @@ class TableEncoder(encoder.Encoder):
     def unusable(self, frame: pd.DataFrame) -> dict[str, int]:
         return self.table.unusable(frame)
 
-    def unreadable_dates(self, frame: pd.DataFrame) -> dict[str, int]:
-        dates = {column.name for column in self.table.columns if column.role == "date"}
-        return {name: count for name, count in self.table.unknown(frame).items() if name in dates}
+    @property
+    def dates(self) -> list[str]:
+        return [column.name for column in self.table.columns if column.role == "date"]
 
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
         numbers = {name for name, is_number in self.table.numeric.items() if is_number}
@@ -129,7 +135,7 @@ def read(request: Request) -> encoder.LabelledRows:
         notes += [
             Caution(f"column {name!r} equals the target, or maps one-to-one to it: is it known at prediction time?")
             for name in map(str, frame)
-            if equals(frame[name], rows_of.labels)
+            if equals_target(frame[name], rows_of.labels)
         ]
     notes += [
         f"column {name!r} alone determines the target {rows_of.target!r}: is it known at prediction time?"

@@ -459,6 +459,14 @@ def test_the_report_tells_which_version_is_in_use_and_the_score_of_each_on_the_s
     assert "Version 1 of the model is in use, made by the run: rmse 71.00 on the new test rows" in words()
     assert "which produced version 1; version 1 is in use." in invoke("explain", folder.path)
     assert "Version 1 of the model is in use" in words()
+    command("update", folder.path, "--rollback", 2)
+    writing = versions.begin()
+    shutil.copytree(folder.model, writing / "model")
+    versions.finish(writing, facts)
+    shutil.rmtree(folder.versions / "3")  # the one in use
+    assert "the folder of the version in use is missing: copy it back, or use an earlier" in invoke(
+        "update", folder.path
+    )
 
 
 def test_a_run_without_its_prepared_data_is_neither_updated_nor_continued(tmp_path):
