@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from automl.analysis.multiple_testing import holm
+from automl.data.ingest.encoder import Feature
 from automl.data.inputs import Array, Columns, Inputs, Padded, Texts, Tokens
 from automl.data.tokens import UNKNOWN
 
 MOST = 5_000  # examples compared on each side
 SURE = 0.05  # probability of a false alarm in any property
 FEW_COLUMNS = 64  # largest vector compared element by element
+NO_CATEGORY = "missing or not in the training data"
 
 
 @dataclass(frozen=True)
@@ -22,40 +25,49 @@ class Drift:
     """One property, compared between old and new examples."""
 
     name: str
-    old: float  # mean of numbers; share of missing values, or of the old examples' most frequent category
+    old: float  # mean of numbers; share of missing values or of the category
     new: float
     distance: float  # largest difference of the distribution functions; for categories the total variation
     p: float  # corrected for the number of properties (Holm 1979)
+    category: str = ""  # the one whose share changed most
 
     @property
     def is_drift(self) -> bool:
         return self.p < SURE
 
+    def __str__(self) -> str:
+        if not self.category:
+            return f"{self.name} ({self.old:.4g} to {self.new:.4g})"
+        category = self.category if self.category == NO_CATEGORY else repr(self.category)
+        return f"{self.name} ({category}: {self.old:.1%} to {self.new:.1%} of the rows)"
 
-def drifts(inputs: Inputs, old: Array, new: Array, names: tuple[str, ...] = ()) -> list[Drift]:
+
+def drifts(inputs: Inputs, old: Array, new: Array, features: Sequence[Feature] = ()) -> list[Drift]:
     """Compare every property of the raw examples; the most significant drift comes first.
 
     Numbers by the two-sample Kolmogorov-Smirnov test, categories and missing values by Pearson's chi-squared test.
-    ``names``: of the columns of a table, or of the channels of a series.
+    ``features``: the columns of a table, or the channels of a series.
     """
     rng = np.random.default_rng(0)
     sides = [side[rng.permutation(len(side))[:MOST]] for side in (old, new)]
-    before, after = (properties(inputs, side, names) for side in sides)
-    found = [_compared(name, before[name], after[name]) for name in before]
+    before, after = (properties(inputs, side, features) for side in sides)
+    categories = {feature.name: feature.categories for feature in features}
+    found = [_compared(name, before[name], after[name], categories.get(name, ())) for name in before]
     corrected = holm([drift.p for drift in found])
-    both = [Drift(d.name, d.old, d.new, d.distance, float(p)) for d, p in zip(found, corrected, strict=True)]
+    both = [replace(drift, p=float(p)) for drift, p in zip(found, corrected, strict=True)]
     return sorted(both, key=lambda drift: (drift.p, -drift.distance))
 
 
-def properties(inputs: Inputs, x: Array, names: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
-    """The properties compared, (n,) each: floats are numbers, integers categories, and Booleans mark missing values.
+def properties(inputs: Inputs, x: Array, features: Sequence[Feature] = ()) -> dict[str, NDArray[Any]]:
+    """The properties compared, (n,) each: floats are numbers in the units of the file, integers the codes of
+    categories, and Booleans mark missing values.
 
     For a table: its columns. For texts: the numbers of words and characters. For token sequences: the length and the
     share of unknown tokens. For signals and images: mean and standard deviation of each channel, and the length. For
     vectors: each element, or mean and standard deviation if they are long.
     """
     if isinstance(inputs, Columns):
-        return _of_table(inputs, x, names)
+        return _of_table(inputs, x, features)
     if isinstance(inputs, Tokens):
         length = (x > 0).sum(1)
         unknown = (x == UNKNOWN).sum(1) / np.maximum(length, 1)
@@ -72,27 +84,29 @@ def properties(inputs: Inputs, x: Array, names: tuple[str, ...] = ()) -> dict[st
     spreads = np.sqrt(np.nansum((channels - means[:, :, None]) ** 2, 2) / n)
     found: dict[str, NDArray[Any]] = {}
     for i in range(channels.shape[1]):
-        of = f" of {names[i]}" if names else f" of channel {i}" if channels.shape[1] > 1 else ""
-        found |= {f"mean{of}": means[:, i], f"spread{of}": spreads[:, i]}
+        of = f" of {features[i].name}" if features else f" of channel {i}" if channels.shape[1] > 1 else ""
+        offset = features[i].offset if features else 0.0
+        found |= {f"mean{of}": means[:, i] + offset, f"spread{of}": spreads[:, i]}
     if isinstance(inputs, Padded):
         found["length"] = there.any(1).sum(1).astype(float)
     return found
 
 
-def _of_table(inputs: Columns, x: Array, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+def _of_table(inputs: Columns, x: Array, features: Sequence[Feature]) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = {}
     for i in range(x.shape[1]):
-        name = names[i] if i < len(names) else f"column {i}"
+        feature = features[i] if i < len(features) else Feature(f"column {i}")
         values = x[:, i]
         if i >= inputs.n_numbers:
-            found[name] = values.astype(np.int64)
+            found[feature.name] = values.astype(np.int64)
             continue
-        found[name] = values.astype(float)
-        found[f"{name} missing"] = np.isnan(values)
+        found[feature.name] = values.astype(float) * feature.unit + feature.offset
+        found[f"{feature.name} missing"] = np.isnan(values)
     return found
 
 
-def _compared(name: str, old: NDArray[Any], new: NDArray[Any]) -> Drift:
+def _compared(name: str, old: NDArray[Any], new: NDArray[Any], categories: Sequence[str]) -> Drift:
+    """``categories``: of the codes from 1 on, if the property has codes."""
     from scipy import stats
 
     if old.dtype.kind == "f":
@@ -104,6 +118,12 @@ def _compared(name: str, old: NDArray[Any], new: NDArray[Any]) -> Drift:
     values = np.union1d(old, new)
     counts = np.array([[np.sum(side == value) for value in values] for side in (old, new)])
     shares = counts / counts.sum(1, keepdims=True)
-    before, after = (old.mean(), new.mean()) if old.dtype.kind == "b" else shares[:, counts[0].argmax()]
+    changes = np.abs(shares[0] - shares[1])
     p = 1.0 if len(values) == 1 else float(stats.chi2_contingency(counts, correction=False).pvalue)
-    return Drift(name, float(before), float(after), float(np.abs(shares[0] - shares[1]).sum() / 2), p)
+    if old.dtype.kind == "b":
+        return Drift(name, float(old.mean()), float(new.mean()), float(changes.sum() / 2), p)
+    most = int(changes.argmax())
+    known = dict(enumerate((NO_CATEGORY, *categories)))
+    category = known.get(int(values[most]), f"code {values[most]}")
+    before, after = map(float, shares[:, most])
+    return Drift(name, before, after, float(changes.sum() / 2), p, category)

@@ -46,6 +46,8 @@ from automl.tasks.user_data import OwnData
 
 KEPT = 20_000  # old training examples kept for replay; half as many for validation and for test
 OLD = "old.json"  # the number of old examples in each set, which come first
+NOTABLE = 0.01  # share of the new rows from which a new category is named
+MOST_NAMED = 5
 PARTS = ("train", "valid", "test")
 
 
@@ -107,10 +109,11 @@ def read_new(
         raise TooFewNew(len(usable), 0)
     check_enough(len(usable), hints=[*rows.notes, *notes])
     frame = rows.frame.iloc[usable]
-    lost = encoder.unusable(frame)
-    if doubt := about_unusable({name: lost.get(name, 0) for name in encoder.dates}, len(frame)):
+    lost = {name: n for name, n in {**rows.lost, **encoder.unusable(rows.frame)}.items() if name in encoder.places}
+    if doubt := about_unusable({name: lost.get(name, 0) for name in encoder.strict}, len(rows.frame)):
         raise UserError(doubt)
-    if doubt := about_unusable(lost, len(frame)):
+    notes += _about_new_categories(encoder.new_categories(frame), len(frame))
+    if doubt := about_unusable(lost, len(rows.frame)):
         notes.append(f"warning: {doubt}")
     arrays = encoder.encode(frame)
     moments = rows.details.get("moments")
@@ -138,6 +141,18 @@ def read_new(
     return NewData(
         arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes], weights, groups, moments
     )
+
+
+def _about_new_categories(found: Mapping[str, Mapping[str, int]], n: int) -> list[str]:
+    """A note for each column with categories that are new and frequent. ``n``: the number of rows."""
+    notes = []
+    for name, counts in found.items():
+        frequent = [f"{category!r} ({count:,} rows)" for category, count in counts.items() if count >= NOTABLE * n]
+        if frequent:
+            more = f" and {len(frequent) - MOST_NAMED} more" if len(frequent) > MOST_NAMED else ""
+            named = ", ".join(frequent[:MOST_NAMED]) + more
+            notes.append(f"column {name!r} has categories that the run's data lack; they count as missing: {named}")
+    return notes
 
 
 def _by_groups(

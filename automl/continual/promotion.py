@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -70,9 +70,8 @@ def promote(
     candidates: Sequence[Candidate],
     writing: Path,
     tolerance: float,
-    say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Choose and judge on the validation set, by cross-fitting; write the model if it is promoted.
+    """Choose and judge on the validation set, by cross-fitting; write the model if it is to be promoted.
 
     ``before``: the model in use. ``lineage``: its versions, which are scored on the test set too.
     """
@@ -81,7 +80,6 @@ def promote(
     choice = _choose(task, before, candidates, tolerance)
     verdict, model = choice.verdict, choice.candidate.model
     why = f"{SHORT[choice.candidate.what]} {_how(task.metric, verdict)}"
-    say(f"promoted: {why}" if verdict.promoted else f"not promoted: {why}; {NOT_USED}")
     rules = {
         "temperature": _temperature(task.metric, choice), "threshold": model.threshold, "shifts": model.shifts,
     }  # fmt: skip
@@ -90,12 +88,12 @@ def promote(
     earlier = ((number, load_predictor(place)) for number, place in others)
     compared = compare(task, chain([(lineage.current, before)], earlier, [(coming, after)]))
     in_use, candidate = (compared["scores"][str(version)] for version in (lineage.current, coming))
+    doubt = None
     if verdict.promoted:
         about = {name: before.card.get(name) for name in ("strategy", "seed", "n_trials", "started")}
         about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": coming, SAW_VALID: choice.saw}
         card = _write(task, choice, after, writing, about, _baseline(compared))
-        if doubt := not_better_than_baseline(card):
-            say(doubt)
+        doubt = not_better_than_baseline(card)
     return {
         "chosen": {"what": choice.candidate.what, "config": dict(choice.candidate.config)},
         "metric": task.metric,
@@ -110,7 +108,15 @@ def promote(
         **compared,
         "promoted": verdict.promoted,
         "why": why,
+        "doubt": doubt,
     }
+
+
+def outcome(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What an update has done, for its result of ``promote``."""
+    yield f"promoted: {facts['why']}" if facts["promoted"] else f"not promoted: {facts['why']}; {NOT_USED}"
+    if facts["doubt"]:
+        yield facts["doubt"]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.continual.new_data import TooFewNew
+from automl.continual.promotion import outcome
 from automl.continual.update import UpdateOptions, finished_run, read_update, train_and_promote
 from automl.continual.versions import MODEL, Versions
 from automl.errors import UserError
@@ -50,19 +51,24 @@ def update_all(
         if known:
             name, reason = next(iter(known.items()))
             raise UserError(f"each target needs new examples; {name}: {reason}") if updates else reason
-        writing = versions.begin()
-        parts = {name: RunFolder(writing).targets / place.name for name, place in current.items()}
-        facts = {
-            name: {"folder": place.name, **train_and_promote(updates[name], parts[name], effort, heard[name])}
-            for name, place in current.items()
-        }
-        made = {name: parts[name] / MODEL for name in current if facts[name]["promoted"]}
-        if made:
-            join(current | made, writing / MODEL)
-        for place in made.values():
-            shutil.rmtree(place)
-        whole = {"data": str(data.resolve()), "options": effort.options, "targets": facts, "promoted": list(made)}
-        return {**whole, "version": versions.finish(writing, whole)}
+        with versions.writing() as writing:
+            parts = {name: RunFolder(writing).targets / place.name for name, place in current.items()}
+            facts = {
+                name: {"folder": place.name, **train_and_promote(updates[name], parts[name], effort, heard[name])}
+                for name, place in current.items()
+            }
+            made = {name: parts[name] / MODEL for name in current if facts[name]["promoted"]}
+            if made:
+                join(current | made, writing / MODEL)
+            for place in made.values():
+                shutil.rmtree(place)
+            whole: dict[str, Any] = {"data": str(data.resolve()), "options": effort.options, "targets": facts}
+            whole["promoted"] = list(made)
+            whole["version"] = versions.finish(writing, whole)
+        for name, say_of in heard.items():
+            for line in outcome(facts[name]):
+                say_of(line)
+        return whole
 
 
 def _say(say: Callable[[str], None], name: str, line: str) -> None:

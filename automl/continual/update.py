@@ -21,7 +21,7 @@ from automl.continual.continued_data import can_continue
 from automl.continual.drift import Drift, drifts
 from automl.continual.new_data import NewData, read_new, request_for, splits_by_family, truth_of, unite
 from automl.continual.paired_bootstrap import Truth, has_fallen, interval, score
-from automl.continual.promotion import promote
+from automl.continual.promotion import outcome, promote
 from automl.continual.refitted_ensemble import refitted
 from automl.continual.versions import BUILT_ON, Lineage, Versions
 from automl.data.ingest.encoder import Encoder
@@ -97,9 +97,11 @@ def update(
         versions.recover()
         before = load_predictor(model_folder(folder.path))
         update_data = read_update(folder, seen, request, before, versions.lineage(effort.options), say)
-        writing = versions.begin()
-        facts = train_and_promote(update_data, writing, effort, say)
-        facts["version"] = versions.finish(writing, facts)
+        with versions.writing() as writing:
+            facts = train_and_promote(update_data, writing, effort, say)
+            facts["version"] = versions.finish(writing, facts)
+        for line in outcome(facts):
+            say(line)
         return facts
 
 
@@ -172,7 +174,7 @@ def train_and_promote(
         trainer = _trained(update_data, task, writing / "work", effort, say)
         candidates, spent = trainer.candidates, trainer.spent
     judging = replace(task, metric=update_data.metric)
-    judged = promote(judging, before, update_data.lineage, candidates, writing, effort.tolerance, say)
+    judged = promote(judging, before, update_data.lineage, candidates, writing, effort.tolerance)
     shutil.rmtree(writing / "work", ignore_errors=True)
     return {
         **update_data.facts,
@@ -229,7 +231,7 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
     family = task.space["model"].default_value
     by_family = splits_by_family(task)
     splits = by_family(family)
-    found = drifts(splits.inputs, splits.x_train, new.arrays[views.of(family)], before.encoder.names)
+    found = drifts(splits.inputs, splits.x_train, new.arrays[views.of(family)], before.encoder.features)
     on_old, on_new = before.deciding(lambda f: by_family(f).x_test), before.deciding(lambda f: new.arrays[views.of(f)])
     n_classes = len(splits.target.names) + len(new.new_classes)
     old_truth = replace(truth_of(task, "test"), n_classes=n_classes)
@@ -262,6 +264,6 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
 def _in_words(drifted: Sequence[Drift], n: int) -> str:
     if not drifted:
         return f"no drift in the inputs ({n} properties compared)"
-    shown = ", ".join(f"{d.name} ({d.old:.4g} to {d.new:.4g})" for d in drifted[:5])
+    shown = ", ".join(map(str, drifted[:5]))
     more = f" and {len(drifted) - 5} more" if len(drifted) > 5 else ""
     return f"drift in {len(drifted)} of {n} properties of the inputs: {shown}{more}"

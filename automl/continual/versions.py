@@ -12,13 +12,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from automl.deployment.model_card import CARD, without_nan
-from automl.deployment.model_files import read_card
+from automl.deployment.model_files import read_card, version_of
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder, write_atomic
 
@@ -65,13 +66,13 @@ class Versions:
             return 1
         # Archives and cloud storage copy the link's target instead; with several targets, each has its own card.
         cards = map(read_card, (model / CARD, *model.glob(f"*/{CARD}")))
-        return max(int(card.get("version", 1)) for card in cards)
+        return max(map(version_of, cards))
 
     def in_use(self, target: str = "") -> int:
         """The current version, or that of one target's model, which may be older than the joint model's."""
         if not target or len(self.numbers) < 2:
             return self.current
-        return int(read_card(self.folder.model / target / CARD).get("version", 1))
+        return version_of(read_card(self.folder.model / target / CARD))
 
     def data(self, number: int, target: str = "") -> Path:
         """The merged data of a version, or of its target with this folder."""
@@ -125,8 +126,17 @@ class Versions:
             [self.data(number, target) for number in tried],
         )
 
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """The folder that `begin` returns, deleted if it does not become a version: its data may fill the disk."""
+        place = self.begin()
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
     def begin(self) -> Path:
-        """An empty folder for the next version; leftovers of an interrupted update are deleted."""
+        """An empty folder for the next version; what a killed update has left in it is deleted."""
         self.recover()
         place = self.root / f"{self.numbers[-1] + 1}.writing"
         shutil.rmtree(place, ignore_errors=True)

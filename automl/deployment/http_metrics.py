@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from automl.deployment.http_limits import Application, Scope
@@ -20,11 +20,16 @@ class ServiceMetrics:
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, n_waiting: Callable[[], int]) -> None:
+    def __init__(self, model: str, version: int, n_waiting: Callable[[], int]) -> None:
         """``n_waiting``: the number of requests that wait for a prediction."""
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self.examples = Counter("automl_serve_examples", "Examples with a prediction.", registry=registry)
+        Info("automl_serve_model", "The model.", registry=registry).info({"name": model, "version": str(version)})
+        self._examples = Counter("automl_serve_examples", "Examples with a prediction.", registry=registry)
+        self._strange = Counter(
+            "automl_serve_values_as_missing", "Values, not null, that the model treats as missing.", ["column"],
+            registry=registry,
+        )  # fmt: skip
         self._requests = Counter("automl_serve_requests", "Requests.", ["path", "status"], registry=registry)
         self._seconds = Histogram(
             "automl_serve_seconds", "Time from a request's head to its answer.", ["path"], buckets=SECONDS,
@@ -32,6 +37,12 @@ class ServiceMetrics:
         )  # fmt: skip
         waiting = Gauge("automl_serve_waiting", "Requests that wait for a prediction.", registry=registry)
         waiting.set_function(n_waiting)
+
+    def count(self, n_examples: int, strange: Mapping[str, int]) -> None:
+        """Count predictions, and by column the values that were treated as missing."""
+        self._examples.inc(n_examples)
+        for column, n in strange.items():
+            self._strange.labels(column).inc(n)
 
     def text(self) -> bytes:
         """The metrics in Prometheus' text format."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from automl.deployment.http_metrics import ServiceMetrics
 from automl.deployment.http_page import page
 from automl.deployment.json_predictions import JointJsonPredictions, JsonPredictions
 from automl.deployment.loopback import ELSEWHERE
+from automl.deployment.model_files import version_of
 from automl.deployment.predictor import Predictor
 from automl.deployment.several_targets import JointPredictor
 from automl.errors import UserError
@@ -67,7 +70,7 @@ class Service:
         self.title = str(predictor.card.get("task") or "model")
         self._waiting = 0
         self._turn = asyncio.Lock()  # held while the thread computes, even if the request has timed out
-        self._metrics = ServiceMetrics(lambda: self._waiting)
+        self._metrics = ServiceMetrics(self.title, version_of(predictor.card), lambda: self._waiting)
         self.app: Application = self._app()
         if token is not None:
             refusal = _refusal(401, "send the token of this service: Authorization: Bearer TOKEN")
@@ -119,12 +122,9 @@ class Service:
     async def health(self) -> dict[str, Any]:
         """The status and the model; for several targets, also the model of each."""
         predictor = self.predictor
-        found: dict[str, Any] = {"status": "ok", "target": predictor.target} | {
-            name: predictor.card.get(name) for name in ABOUT
-        }
+        found: dict[str, Any] = {"status": "ok", "target": predictor.target, **_about(predictor.card)}
         if isinstance(predictor, JointPredictor):
-            parts = predictor.parts.items()
-            found["targets"] = {target: {name: part.card.get(name) for name in ABOUT} for target, part in parts}
+            found["targets"] = {target: _about(part.card) for target, part in predictor.parts.items()}
         return found
 
     async def metrics(self) -> Response:
@@ -181,8 +181,9 @@ class Service:
     def _work(self, body: bytes) -> bytes:
         """Runs in the thread, since parsing and writing JSON take time as well."""
         records = self._records(body)
-        response = self.predictions.response(records)
-        self._metrics.examples.inc(len(records))
+        strange: Counter[str] = Counter()
+        response = self.predictions.response(records, strange)
+        self._metrics.count(len(records), strange)
         return json.dumps(response, allow_nan=False, ensure_ascii=False).encode()
 
     def _records(self, body: bytes) -> list[Any]:
@@ -196,6 +197,10 @@ class Service:
         if len(records) > self.limits.rows:
             raise Refused(413, f"{len(records):,} examples; at most {self.limits.rows:,} are allowed per request")
         return records
+
+
+def _about(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {"version": version_of(card), **{name: card.get(name) for name in ABOUT}}
 
 
 def _no_number(name: str) -> NoReturn:

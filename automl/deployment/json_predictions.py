@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,9 +33,15 @@ class JsonPredictions:
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
-    def response(self, records: Sequence[Any]) -> dict[str, Any]:
-        """The predictions, with probabilities for classes and times for a series. UserError for an invalid example."""
-        return self.respond(*self.read(records))
+    def response(self, records: Sequence[Any], strange: Counter[str] | None = None) -> dict[str, Any]:
+        """The predictions, with probabilities for classes and times for a series. UserError for an invalid example.
+
+        ``strange``: incremented, by column, by the number of values that are present but treated as missing.
+        """
+        examples, without = self.read(records)
+        if strange is not None and self.predictor.encoder is not None:
+            strange.update(self.predictor.encoder.unusable(examples))
+        return self.respond(examples, without)
 
     def read(self, records: Sequence[Any]) -> tuple[Any, NDArray[np.bool_]]:
         """The examples as the model reads them, and a mask (n,) of those without a prediction, such as the first steps
@@ -114,9 +121,12 @@ class JointJsonPredictions:
     def __init__(self, predictor: JointPredictor) -> None:
         self.parts = {name: JsonPredictions(part) for name, part in predictor.parts.items()}
 
-    def response(self, records: Sequence[Any]) -> dict[str, Any]:
+    def response(self, records: Sequence[Any], strange: Counter[str] | None = None) -> dict[str, Any]:
         """As ``JsonPredictions.response``, for the examples that have a prediction of every target."""
         read = {name: part.read(records) for name, part in self.parts.items()}
+        for name, part in self.parts.items():
+            if strange is not None and part.predictor.encoder is not None:  # the models read nearly the same columns
+                strange.update(Counter(part.predictor.encoder.unusable(read[name][0])) - strange)
         without = np.any([each for _, each in read.values()], axis=0)
         responses = {name: part.respond(read[name][0], without) for name, part in self.parts.items()}
         first, *_ = responses.values()

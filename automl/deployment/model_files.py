@@ -47,6 +47,11 @@ def read_card(file: Path) -> dict[str, Any]:
         return card
 
 
+def version_of(card: Mapping[str, Any]) -> int:
+    """The number of the model's version: 1 for that of a run, more for that of an update."""
+    return int(card.get("version", 1))
+
+
 def members(card: Mapping[str, Any], folder: Path) -> list[tuple[Path, float]]:
     """The folders of the models in a model folder, with their weights. UserError if one lies outside."""
     with loading(folder):

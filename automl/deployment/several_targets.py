@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.deployment.model_card import CARD, README, about_baseline, commands, usage
-from automl.deployment.model_files import read_card, targets
+from automl.deployment.model_files import read_card, targets, version_of
 from automl.deployment.predictor import Predictor, load_predictor, model_folder
 from automl.errors import UserError
 from automl.metrics import METRICS
@@ -117,6 +117,7 @@ def join(models: Mapping[str, Path], out: Path) -> dict[str, Any]:
         "maximize": first["maximize"],
         "validation": float(np.mean([each["validation"] for each in cards.values()])),
         "test": {metric: float(np.mean([each["test"][metric] for each in cards.values()])) for metric in scored},
+        "version": max(map(version_of, cards.values())),
         **{name: first.get(name) for name in ("started", "versions")},
     }
     if all("milliseconds_per_row" in each for each in cards.values()):  # of the default plan

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.digit_codes import CODE
+from automl.data.ingest.encoder import Feature
 from automl.data.ingest.file_formats import SIGNS
 from automl.data.ingest.json_examples import (
     LARGEST,
@@ -151,6 +152,13 @@ class Column:
     def width(self) -> int:
         return len(self.parts) if self.role in ("date", "text") else 1
 
+    @property
+    def features(self) -> list[Feature]:
+        """The columns of the array; a date or text that does not vary has none."""
+        if self.role in ("date", "text"):
+            return [Feature(f"{self.name} ({part})", self.offset if part == "days" else 0.0) for part in self.parts]
+        return [Feature(self.name, self.offset, self.unit, self.categories)]
+
     def scaled(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """Without the offset, in the column's unit, within the range of float32."""
         return np.clip((numbers - self.offset) / self.unit, -LARGEST, LARGEST)
@@ -245,6 +253,16 @@ class ColumnsEncoder:
                 known = _codes(values, column.categories) > 0
             found[column.name] = int(np.sum(values.notna().to_numpy() & ~known))
         return found
+
+    def new_categories(self, frame: pd.DataFrame) -> dict[str, dict[str, int]]:
+        """The categories that the training data lack and their number of rows, most first, by column."""
+        found = {}
+        for column in self.columns:
+            if column.role == "category" and column.name in frame.columns:
+                values = frame[column.name]
+                unseen = values[values.notna().to_numpy() & (_codes(values, column.categories) == 0)]
+                found[column.name] = {str(value): int(n) for value, n in unseen.value_counts().items() if n}
+        return {name: counts for name, counts in found.items() if counts}
 
     def unusable(self, frame: pd.DataFrame) -> dict[str, int]:
         """The number of present values per column that count as missing."""

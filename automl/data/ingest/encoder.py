@@ -41,6 +41,16 @@ class Views:
         return sorted({self.usual, *self.others.values()})
 
 
+@dataclass(frozen=True)
+class Feature:
+    """A column of an encoder's array, or a channel."""
+
+    name: str
+    offset: float = 0.0  # subtracted from the numbers
+    unit: float = 1.0  # by which the numbers were divided then
+    categories: tuple[str, ...] = ()  # of the codes from 1 on
+
+
 @dataclass
 class LabelledRows:
     """Examples as read, before anything is fitted to them."""
@@ -58,6 +68,7 @@ class LabelledRows:
     weights: NDArray[np.float32] | None = None  # how much each row counts
     offset: float | None = None  # of the target, if it is an input too; None: as ``offset_of`` finds
     formats: Mapping[str, Any] = field(default_factory=dict)  # as of ``request.formats``
+    lost: Mapping[str, int] = field(default_factory=dict)  # values per column of numbers that could not be read
     overlaps: NDArray[np.int64] | None = None  # per row: the newest one predicted before its label is known
 
 
@@ -84,9 +95,13 @@ class Reader(ABC):
         """The number of present values per column of a frame that count as missing."""
         return {}
 
+    def new_categories(self, frame: pd.DataFrame) -> Mapping[str, Mapping[str, int]]:
+        """The categories that the training data lack and their number of rows, most first, by column."""
+        return {}
+
     @property
-    def dates(self) -> Collection[str]:
-        """The columns that hold dates."""
+    def strict(self) -> Collection[str]:
+        """The columns of numbers and dates, in which a value that cannot be read is an error of the file."""
         return ()
 
     @abstractmethod
@@ -153,8 +168,8 @@ class Encoder(Reader):
         """
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the array's columns or channels, if they have any."""
+    def features(self) -> tuple[Feature, ...]:
+        """The columns or channels of the usual view, if they have names."""
         return ()
 
     @property

@@ -63,8 +63,8 @@ class SeriesEncoder(encoder.Encoder):
         return {"windows": np.stack(list(frame["window"])) if len(frame) else np.zeros((0, *shape), np.float32)}
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return self.channels
+    def features(self) -> tuple[encoder.Feature, ...]:
+        return tuple(encoder.Feature(name, self.layout.offsets.get(name, 0.0)) for name in self.channels)
 
     @property
     def places(self) -> Mapping[str, slice]:

@@ -75,9 +75,12 @@ class TableEncoder(encoder.Encoder):
     def unusable(self, frame: pd.DataFrame) -> dict[str, int]:
         return self.table.unusable(frame)
 
+    def new_categories(self, frame: pd.DataFrame) -> dict[str, dict[str, int]]:
+        return self.table.new_categories(frame)
+
     @property
-    def dates(self) -> list[str]:
-        return [column.name for column in self.table.columns if column.role == "date"]
+    def strict(self) -> list[str]:
+        return [column.name for column in self.table.columns if column.role in ("number", "date")]
 
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
         numbers = {name for name, is_number in self.table.numeric.items() if is_number}
@@ -88,13 +91,8 @@ class TableEncoder(encoder.Encoder):
             yield chunk
 
     @property
-    def names(self) -> tuple[str, ...]:
-        columns = self.table.columns
-        return tuple(
-            name
-            for c in columns  # a date or text that does not vary has no parts, and nothing in the array
-            for name in ([f"{c.name} ({part})" for part in c.parts] if c.role in ("date", "text") else [c.name])
-        )
+    def features(self) -> tuple[encoder.Feature, ...]:
+        return tuple(feature for column in self.table.columns for feature in column.features)
 
     def labelled(self, request: Request) -> encoder.LabelledRows:
         rows_of = labelled_rows(request, self.table)
@@ -160,12 +158,14 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
     column(request.target, names, "--target")
     check_split(request, names)
     numeric = {} if known is None else known.numeric
+    lost: Counter[str] = Counter()
     table = read_table(
         request.path,
         numeric=numeric | spelled_group(request) | spelled_target(request),
         decimals={**request.decimals, **({} if known is None else known.decimals)},
         exact=[request.time, *(() if known is None else known.exact)],
         classes=target_classes(request),
+        strange=lost,
     )
     frame = table.frame
     labels = frame.pop(request.target)
@@ -186,6 +186,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
         weights=weights,
         details={"decimals": dict(table.decimals)},
         formats=formats(request, table.decimals, time_form),
+        lost=lost,
     )
 
 

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from automl.continual.drift import drifts
+from automl.data.ingest.encoder import Feature
 from automl.data.inputs import Columns, Dense, Padded, Tokens
+
+FEATURES = (Feature("age"), Feature("size"), Feature("town", categories=("Bern", "Basel")))
 
 
 def table(n, seed, shift=0.0, rare=0.2):
@@ -17,19 +20,33 @@ def table(n, seed, shift=0.0, rare=0.2):
 def test_drift_is_found_where_it_is_and_named_by_its_column():
     old = table(1_000, 0)
     inputs = Columns.of(old, (3,))
-    found = drifts(inputs, old, table(500, 1, shift=0.5), ("age", "size", "town"))
+    found = drifts(inputs, old, table(500, 1, shift=0.5), FEATURES)
     assert [drift.name for drift in found if drift.is_drift] == ["age"]
     assert found[0].new - found[0].old == pytest.approx(0.5, abs=0.15)
-    found = drifts(inputs, old, table(500, 1, rare=0.5), ("age", "size", "town"))
+    found = drifts(inputs, old, table(500, 1, rare=0.5), FEATURES)
     assert [drift.name for drift in found if drift.is_drift] == ["town"]
     assert found[0].distance == pytest.approx(0.3, abs=0.07)
+    assert (
+        str(found[0])
+        == f"town (missing or not in the training data: {found[0].old:.1%} to {found[0].new:.1%} of the rows)"
+    )
     missing = table(500, 1)
     missing[:100, 1] = np.nan
-    found = drifts(inputs, old, missing, ("age", "size", "town"))
+    found = drifts(inputs, old, missing, FEATURES)
     assert [drift.name for drift in found if drift.is_drift] == ["size missing"]
     assert (found[0].old, found[0].new) == (0.0, 0.2)
-    (back,) = (drift for drift in drifts(inputs, missing, old, ("age", "size", "town")) if drift.is_drift)
+    (back,) = (drift for drift in drifts(inputs, missing, old, FEATURES) if drift.is_drift)
     assert (back.old, back.new) == (0.2, 0.0)
+
+
+def test_drift_is_told_in_the_units_of_the_file_and_by_the_category_that_changed_most():
+    features = (Feature("year", offset=2_000.0, unit=10.0), Feature("size"), FEATURES[2])
+    old, new = table(1_000, 0), table(500, 1, shift=1.0)
+    old[:, 2], new[:, 2] = 1, np.tile([0, 1, 1, 1, 1, 1, 1, 1, 1, 2], 50)
+    by_name = {drift.name: drift for drift in drifts(Columns.of(old, (3,)), old, new, features)}
+    assert by_name["year"].new == pytest.approx(2_000 + 10 * new[:, 0].mean(dtype=float))
+    assert str(by_name["year"]) == f"year (2000 to {by_name['year'].new:.4g})"
+    assert str(by_name["town"]) == "town ('Bern': 100.0% to 80.0% of the rows)"
 
 
 def test_without_drift_one_in_twenty_comparisons_at_most_finds_any():
@@ -48,8 +65,10 @@ def test_pictures_signals_and_texts_are_compared_by_what_tells_them_apart():
     found = drifts(Dense.of(pictures), pictures[:150], brighter[150:])
     assert found[0].name == "mean of channel 1"
     assert sum(drift.is_drift for drift in found) == 1
-    names = ("open", "close", "volume")  # of a series
-    assert drifts(Dense.of(pictures), pictures[:150], brighter[150:], names)[0].name == "mean of close"
+    channels = [Feature(name, offset=1_000.0) for name in ("open", "close", "volume")]  # of a series
+    found = drifts(Dense.of(pictures), pictures[:150], brighter[150:], channels)
+    assert found[0].name == "mean of close"
+    assert found[0].new == pytest.approx(1_000 + brighter[150:, 1].mean())
 
     signals = rng.normal(size=(300, 1, 20)).astype(np.float32)
     shorter = signals.copy()

@@ -1,5 +1,6 @@
 """Updates of a model by the command and in Python: what is learnt, promoted, refused, told."""
 
+import errno
 import json
 import os
 import re
@@ -123,6 +124,21 @@ def test_an_update_that_is_killed_leaves_the_model_in_use(run, tmp_path):
     assert list(versions.begin().iterdir()) == []  # what was left of it goes
 
 
+def test_an_update_that_cannot_be_written_promotes_nothing_and_leaves_nothing(forest, tmp_path, monkeypatch):
+    shutil.copytree(forest / "run", tmp_path / "run", ignore=shutil.ignore_patterns("versions"), symlinks=False)
+    folder, said = RunFolder(tmp_path / "run"), []
+
+    def full(self, writing, facts):
+        assert facts["promoted"]
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Versions, "finish", full)
+    with pytest.raises(OSError, match="No space left"):
+        update(folder, forest / "turned.csv", UpdateOptions(n_search=0, tolerance=9.0), say=said.append)
+    assert not any(line.startswith("promoted") for line in said)
+    assert list(folder.versions.iterdir()) == []
+
+
 @pytest.fixture(scope="module")
 def forest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("table")
@@ -184,7 +200,7 @@ def test_few_rows_are_no_update_and_no_error(forest):
     assert "an update needs at least 40 new examples, the data have 20" in said
 
 
-def test_dates_that_cannot_be_read_are_no_update(tmp_path):
+def test_dates_and_numbers_that_cannot_be_read_are_no_update(tmp_path):
     frame = delays(300, 0)
     frame["day"] = pd.date_range("2024-01-01", periods=len(frame)).strftime("%Y-%m-%d")
     frame.to_csv(tmp_path / "old.csv", index=False)
@@ -192,6 +208,9 @@ def test_dates_that_cannot_be_read_are_no_update(tmp_path):
     new = delays(100, 1).assign(day=[f"the {n}th" for n in range(100)])
     new.to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(UserError, match=r"most values of 'day' \(100 of 100 rows\) cannot be used"):
+        update(RunFolder(run), tmp_path / "new.csv")
+    delays(100, 1).assign(day="2025-01-01", distance="far").to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(UserError, match=r"most values of 'distance' \(100 of 100 rows\) cannot be used"):
         update(RunFolder(run), tmp_path / "new.csv")
     assert Versions(RunFolder(run)).current == 1
 

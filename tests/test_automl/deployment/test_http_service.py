@@ -153,6 +153,7 @@ def test_it_listens_on_loopback(command):
 def test_health_and_the_schema_are_those_of_this_model(command):
     status, health = ask(command, path="/health")
     assert (status, health["status"], health["task"], health["made"]) == (200, "ok", "patients-outcome", "single")
+    assert health["version"] == 1
     assert health["versions"] == {"torch": "2"}
     _, schema = ask(command, path="/openapi.json")
     post = schema["paths"]["/predict"]["post"]
@@ -328,6 +329,8 @@ def test_the_metrics_count_requests_and_examples(patients):
         found = metrics(url)
     assert found["automl_serve_examples_total{}"] == 2
     assert found["automl_serve_waiting{}"] == 0
+    assert found["automl_serve_values_as_missing_total{'column': 'clinic'}"] == 2
+    assert found["automl_serve_model_info{'name': 'patients-outcome', 'version': '1'}"] == 1
     for path, status in (("/predict", "200"), ("/predict", "422"), ("/health", "200"), ("other", "404")):
         assert found[f"automl_serve_requests_total{ {'path': path, 'status': status} }"] == 1
     assert found["automl_serve_seconds_count{'path': '/predict'}"] == 2
