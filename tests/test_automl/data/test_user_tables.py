@@ -640,14 +640,14 @@ def test_a_column_of_dates_may_be_empty_in_new_rows(houses, csv, tmp_path):
     encoder, _ = load_encoder(tmp_path / "data" / "encoder")
     houses.head(5).assign(sold=None).to_csv(tmp_path / "new.csv", index=False)
     arrays = encoder.encode(encoder.as_frame(tmp_path / "new.csv"))["columns"]
-    dates = [i for i, name in enumerate(encoder.names) if name.startswith("sold (")]
+    dates = [i for i, feature in enumerate(encoder.features) if feature.name.startswith("sold (")]
     assert len(dates) > 1
     assert np.isnan(arrays[:, dates]).all()
-    assert not np.isnan(arrays[:, [i for i, name in enumerate(encoder.names) if name == "age"]]).any()
+    assert not np.isnan(arrays[:, encoder.places["age"]]).any()
 
 
 def test_every_input_of_the_model_has_the_name_of_its_column(houses, tmp_path):
     houses.assign(aaa="2020-01-01").to_csv(tmp_path / "a.csv", index=False)
     _, _, splits = prepared(tmp_path / "a.csv", tmp_path / "data")
     encoder, _ = load_encoder(tmp_path / "data" / "encoder")
-    assert len(encoder.names) == splits.x_train.shape[1]
+    assert len(encoder.features) == splits.x_train.shape[1]
