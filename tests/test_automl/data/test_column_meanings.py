@@ -134,7 +134,7 @@ def test_times_of_day_are_inputs_of_a_model_and_of_its_service(tmp_path):
     assert roles == {"x": "number", "departure": "date"}
     frame = encoder.from_records([{"x": 0, "departure": "06:00"}, {"x": 0, "departure": "12:30"}])
     before, after = encoder.encode(frame)["columns"]
-    place = encoder.names.index("departure (days)")
+    place = [feature.name for feature in encoder.features].index("departure (days)")
     assert after[place] - before[place] == pytest.approx(6.5 / 24, abs=1e-4)
 
 

@@ -62,7 +62,7 @@ def test_the_encoder_is_the_same_after_it_was_saved_and_takes_records(data):
     encoded = encoder.encode(frame)["columns"]
     assert np.abs(encoded[0, 1:]).max() > 0.1
     assert (encoded[1, 1:] == 0).all()
-    assert encoder.names[1] == "review (component 1)"
+    assert encoder.features[1].name == "review (component 1)"
     assert encoder.record_schema()["properties"]["review"] == {"type": ["string", "null"]}
 
 
