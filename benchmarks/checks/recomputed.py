@@ -100,12 +100,17 @@ def runs_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 def incumbents(own: Mapping[str, np.ndarray], spent: np.ndarray) -> Curve:
     """(budget spent, worth of the incumbent) after each successful outcome that changes it."""
-    by_config: dict[float, dict[float, list[float]]] = {}
-    found: Curve = []
-    best, worth, works = (0.0, 0, np.inf), np.nan, own["works"]
     config = np.where(np.isnan(own["repeats"]), own["trial"], own["repeats"])
     columns = (config, own["epochs"], own["loss"], own["worth"], spent)
-    for key, epochs, loss, mine, after in zip(*(column[works].tolist() for column in columns), strict=True):
+    outcomes = [column[own["works"]] for column in columns]
+    if len(set(outcomes[0])) == len(outcomes[0]) and len(set(outcomes[1])) <= 1:  # each config once, all equally long
+        losses = outcomes[2]
+        is_best = losses < np.minimum.accumulate(np.concatenate([[np.inf], losses]))[:-1]
+        outcomes = [column[is_best] for column in outcomes]  # for the others, what follows would be the same but slower
+    by_config: dict[float, dict[float, list[float]]] = {}
+    found: Curve = []
+    best, worth = (0.0, 0, np.inf), np.nan
+    for key, epochs, loss, mine, after in zip(*(column.tolist() for column in outcomes), strict=True):
         losses = by_config.setdefault(key, {}).setdefault(epochs, [])
         losses.append(loss)
         order = (-epochs, -len(losses), sum(losses) / len(losses))
