@@ -28,12 +28,21 @@ def update(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run on your own data.")],
     data: Annotated[Path | None, typer.Option(help="New labelled data, in the format of the run's data.")] = None,
     search: Annotated[
-        int,
-        typer.Option(min=0, help="New configs to train, besides the current one; not for a run by the default plan."),
-    ] = SEARCHED,
+        int | None,
+        typer.Option(
+            min=0,
+            help="New configs to train, besides the current one; not for a run by the default plan.",
+            show_default=str(SEARCHED),
+        ),
+    ] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0.0, help="Allowed degradation on old data, as a fraction of the metric's scale.")
-    ] = TOLERANCE,
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Allowed degradation on old data, as a fraction of the metric's scale.",
+            show_default=str(TOLERANCE),
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Trainings in parallel. [default: one per core]")] = None,
     rollback: Annotated[int | None, typer.Option(metavar="VERSION", help="Use this version again.")] = None,
 ) -> None:
@@ -56,6 +65,9 @@ def update(
         model_folder(run)  # UserError if there is none
     if data is not None and rollback is not None:
         raise UserError("--data and --rollback exclude each other: give one of them")
+    for option, value in {"--search": search, "--tolerance": tolerance, "--workers": workers}.items():
+        if data is None and value is not None:
+            raise UserError(f"{option} is about an update, which needs new data: give --data too")
     if data is not None:
         from automl.continual.new_data import TooFewNew
         from automl.continual.several_targets import update_all
@@ -63,7 +75,8 @@ def update(
         from automl.continual.update import update as update_one
         from automl.runs.settings import default_workers
 
-        effort = UpdateOptions(search, tolerance, n_workers=workers or default_workers("cpu"))
+        allowed = TOLERANCE if tolerance is None else tolerance
+        effort = UpdateOptions(search, allowed, n_workers=workers or default_workers("cpu"))
         bring_up_to_date = update_all if several else update_one
         try:
             with writes(run):

@@ -45,7 +45,9 @@ def update_all(
         for name, place in current.items():
             run, lineage = RunFolder(folder.targets / place.name), versions.lineage(effort.options, place.name)
             try:
-                updates[name] = read_update(run, *finished_run(run, data), load_predictor(place), lineage, heard[name])
+                updates[name] = read_update(
+                    run, *finished_run(run, data, effort), load_predictor(place), lineage, heard[name]
+                )
             except TooFewNew as error:
                 known[name] = error
         if known:

@@ -46,18 +46,23 @@ if TYPE_CHECKING:
 class UpdateOptions:
     """How an update trains and judges.
 
-    ``n_search``: full trainings of new configs. ``tolerance``: how much worse a new model may be on old data, as a
-    fraction of the metric's scale, or of the error itself.
+    ``n_search``: full trainings of new configs; None: `SEARCHED`, or none for a run by the default plan, for which it
+    cannot be given. ``tolerance``: how much worse a new model may be on old data, as a fraction of the metric's scale,
+    or of the error itself.
     """
 
-    n_search: int = SEARCHED
+    n_search: int | None = None
     tolerance: float = TOLERANCE
     n_workers: int = 1
 
     @property
     def options(self) -> dict[str, float]:
         """The options that may change the decision on the same data."""
-        return {"search": self.n_search, "tolerance": self.tolerance}
+        return {"search": self.to_search, "tolerance": self.tolerance}
+
+    @property
+    def to_search(self) -> int:
+        return SEARCHED if self.n_search is None else self.n_search
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,8 @@ def update(
     """
     from automl.deployment.predictor import load_predictor, model_folder
 
-    seen, request = finished_run(folder, data)
     effort = effort or UpdateOptions()
+    seen, request = finished_run(folder, data, effort)
     with folder.locked():
         versions = Versions(folder)
         versions.recover()
@@ -105,12 +110,17 @@ def update(
         return facts
 
 
-def finished_run(run: RunFolder, data: Path) -> tuple[Seen, Request]:
-    """A finished run, and its data options for new data. UserError if it still runs or is not on the user's data."""
+def finished_run(run: RunFolder, data: Path, effort: UpdateOptions) -> tuple[Seen, Request]:
+    """A finished run, and its data options for new data.
+
+    UserError if it still runs, is not on the user's data, or cannot be updated with these options.
+    """
     seen = look(run)
     request = request_for(seen.settings.get("data"), data)
     if seen.is_running:  # maybe on another machine, which the folder's lock does not cover
         raise UserError(f"the run in {str(run.path)!r} is still running; wait for it to end or stop it")
+    if effort.n_search is not None and seen.settings.get("folds") is not None:
+        raise UserError("no --search for a run by the default plan, whose models are fitted again; leave it out")
     return seen, request
 
 
@@ -205,8 +215,8 @@ def _trained(
     if len(before.members) > 1 and best.exists():  # the config of an ensemble's run is not that of a member
         config = yaml.safe_load(best.read_text(encoding="utf-8"))
     trainer.retrain(config)
-    if effort.n_search:
-        trainer.search(update_data.study, settings, effort.n_search, effort.n_workers)
+    if effort.to_search:
+        trainer.search(update_data.study, settings, effort.to_search, effort.n_workers)
     if not trainer.candidates:
         raise UserError("every training of the update failed; the model in use is unchanged")
     return trainer

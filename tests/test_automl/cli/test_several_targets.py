@@ -231,7 +231,8 @@ def test_health_and_schema_name_every_target(place, service):
     _, health = ask(f"{service}/health")
     assert (health["status"], health["target"], health["made"]) == ("ok", "price, rent", "joint")
     card = json.loads((place / "run/model/rent/model.json").read_text())
-    assert health["targets"]["rent"] == {name: card[name] for name in health["targets"]["rent"]}
+    rent = health["targets"]["rent"]
+    assert rent == {"version": 1, **{name: card[name] for name in rent if name != "version"}}
     assert health["targets"]["price"]["made"] == "ensemble"
     _, schema = ask(f"{service}/openapi.json")
     post = schema["paths"]["/predict"]["post"]

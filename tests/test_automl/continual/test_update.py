@@ -178,6 +178,7 @@ def test_what_is_good_on_new_data_alone_is_not_promoted_when_it_is_bad_on_old(fo
         (["--data", "columns.csv"], "the column 'bmi' is missing; the model was trained with it"),
         (["--data", "age.csv"], "9 columns are missing: 'sex', 'bmi', 'bp', "),
         (["--data", "old.csv", "--rollback", 1], "--data and --rollback exclude each other"),
+        (["--tolerance", 0.1], "--tolerance is about an update, which needs new data: give --data too"),
     ],
 )
 def test_what_cannot_update_is_one_line(forest, arguments, line):
@@ -222,6 +223,8 @@ def test_an_update_of_weighted_rows_scores_them_by_their_weights(tmp_path):
     request = Request(str(tmp_path / "old.csv"), "delay", weight="counts", kind="table")
     run, _ = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
     errors = automl.load(run).predict(new) - new["delay"]
+    with pytest.raises(UserError, match="no --search for a run by the default plan"):
+        update(RunFolder(run), tmp_path / "new.csv", UpdateOptions(n_search=1))
     facts = update(RunFolder(run), tmp_path / "new.csv")
     assert facts["in_use_on_new"] == pytest.approx(np.sqrt(np.average(errors**2, weights=new["counts"])), rel=1e-4)
     assert facts["promoted"]
