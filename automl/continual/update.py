@@ -118,7 +118,7 @@ def finished_run(run: RunFolder, data: Path, effort: UpdateOptions) -> tuple[See
     seen = look(run)
     request = request_for(seen.settings.get("data"), data)
     if seen.is_running:  # maybe on another machine, which the folder's lock does not cover
-        raise UserError(f"the run in {str(run.path)!r} is still running; wait for it to end or stop it")
+        raise run.busy()
     if effort.n_search is not None and seen.settings.get("folds") is not None:
         raise UserError("no --search for a run by the default plan, whose models are fitted again; leave it out")
     return seen, request

@@ -76,6 +76,12 @@ class RunFolder:
         whole = RunFolder(place.parent.parent)
         return whole if place.parent == whole.targets and whole.model.is_dir() else None
 
+    def busy(self) -> UserError:
+        """The error that another process has the folder."""
+        return UserError(
+            f"the run in {str(self.path)!r}, or an update of it, is still running; wait for it to end or stop it"
+        )
+
     def no_run(self) -> UserError:
         """The error that the folder has no run; it names runs nearby: inside, beside it, or in ``runs``."""
         reason = f"there is no run in {str(self.path)!r}: it has no study.db"
@@ -123,7 +129,7 @@ class RunFolder:
             if not _lock(handle, fcntl.LOCK_EX):
                 time.sleep(0.1)  # a check whether the run is active holds the lock for microseconds
                 if not _lock(handle, fcntl.LOCK_EX):
-                    raise UserError(f"the run in {str(self.path)!r} is still running; wait for it to end or stop it")
+                    raise self.busy()
             yield
         finally:
             os.close(handle)
