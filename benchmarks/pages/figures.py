@@ -58,7 +58,8 @@ def figures(section: Section, looks: dict[str, dict[str, str]]) -> dict[str, Fig
 
 
 def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, dict[str, str]], measure: str) -> Figure:
-    """Mean regret or mean rank over the budget, with bands."""
+    """Mean regret or mean rank over the budget along the longest runs, with bands; hollow markers for the mean regret
+    of runs that were given just a budget."""
     normalised = section.field.normalised
     log = measure == "regret" and normalised
     word = "rank" if measure == "rank" else section.word
@@ -66,6 +67,7 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
     leaders = {*list(standing.comparisons.values())[-1].means.index[:3], "random"}
     bands: list[Figure] = []
     lines: list[Figure] = []
+    points: list[Figure] = []
     for name, rows in standing.curves.dropna(subset=[measure]).groupby("strategy"):
         style = looks[str(name)]
         budgets, values = rows["budget"].to_list(), rows[measure].to_numpy()
@@ -93,6 +95,19 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
         }  # fmt: skip
         bands.append(band)
         lines.append(line)
+        given = standing.given[standing.given["strategy"] == name]
+        if measure == "regret" and not given.empty:
+            regrets = given["regret"].to_numpy()
+            hover = f"<b>{inert(str(name))}</b>, runs given just budget %{{x}}<br>mean {word} %{{customdata}}"
+            points.append(
+                {
+                    "x": given["budget"].to_list(), "y": _short(np.maximum(regrets, FLOOR) if log else regrets),
+                    "mode": "markers", "name": inert(str(name)), "showlegend": False,
+                    "marker": {"color": style["colour"], "symbol": f"{style['symbol']}-open", "size": 10},
+                    "customdata": _short(regrets), "hovertemplate": hover + "<extra></extra>",
+                    "meta": {"strategy": name, "band": False},
+                }
+            )  # fmt: skip
     title = f"mean {word}" + (", 1 is best" if measure == "rank" else "" if normalised else ", lower is better")
     axis: Figure = {"title": {"text": title}}
     if log:
@@ -100,7 +115,7 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
         ends = np.log10([0.8 * means.min(), min(1.15 * means.max(), CEILING)])
         ticks = {"tickvals": REGRET_TICKS, "ticktext": [f"{tick:g}" for tick in REGRET_TICKS]}
         axis |= {"type": "log", "range": _short(ends), **ticks}
-    return {"data": [*bands, *lines], "layout": _layout(xaxis=_budget_axis(standing, clock), yaxis=axis)}
+    return {"data": [*bands, *lines, *points], "layout": _layout(xaxis=_budget_axis(standing, clock), yaxis=axis)}
 
 
 def _ecdf(standing: Standing, clock: str, looks: dict[str, dict[str, str]]) -> Figure:

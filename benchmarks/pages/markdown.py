@@ -47,8 +47,8 @@ budget is scored by the mean test loss of three trainings of the returned config
 without these are not compared there; returned is the best of the run's top configs and the default on validation with
 these seeds. There, results after fewer trainings, areas and speed-ups are left out: they would rest on single trainings
 of the search. Curves, areas and speed-ups use the losses along the run. A strategy that also has runs given just a
-budget, on all tasks and seeds of a comparison, is scored by these at that budget, else by its longest runs; the page of
-a suite names those that may plan by their budget and are scored by longer runs.
+budget, on all tasks and seeds of a comparison, is scored by these at that budget (hollow markers in the plots), else by
+its longest runs; the page of a suite names those that may plan by their budget and are scored by longer runs.
 {BEFORE}
 `raw-NAME` is the library of this name called directly; `one-epoch` trains random configs for one epoch each, then the
 best of them fully. **Every suite**: the tasks of all suites with one kind of space, without learning curves. A

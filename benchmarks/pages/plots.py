@@ -27,16 +27,19 @@ N_BANDS = 3  # the best strategies get a band
 
 
 def regret_over_budget(standing: Standing, looks: dict[str, dict[str, str]], file: Path, title: str, word: str) -> None:
-    """Mean regret of each strategy against the budget, with 95% bands (over seeds) for the best."""
+    """Mean regret of each strategy against the budget along its longest runs, with 95% bands (over seeds) for the best,
+    and hollow markers for runs that were given just a budget."""
     plt = _pyplot()
     from matplotlib.ticker import NullLocator, ScalarFormatter
 
     figure, axes = plt.subplots(figsize=(9, 5.2), layout="constrained")
     normalised = word == "regret"
     board = standing.curves.set_index("strategy")
-    final = board[board["budget"] == board["budget"].max()]["regret"].sort_values(kind="stable")
-    competitors = [name for name in final.index if name not in REFERENCE_DASHES]
-    names = [*competitors, *(name for name in REFERENCE_DASHES if name in final.index)]
+    last = standing.board[standing.board["budget"] == standing.board["budget"].max()]
+    ranked = last.sort_values("regret", kind="stable")["strategy"]
+    competitors = [name for name in dict.fromkeys([*ranked, *board.index]) if name not in REFERENCE_DASHES]
+    names = [*competitors, *(name for name in REFERENCE_DASHES if name in board.index)]
+    given = standing.given.set_index("strategy")
     for i, name in enumerate(names):
         rows, style = board.loc[[name]], looks[name]
         values, low, high = (
@@ -46,6 +49,10 @@ def regret_over_budget(standing: Standing, looks: dict[str, dict[str, str]], fil
         markers = {} if name in REFERENCE_DASHES else {"marker": MARKERS[style["symbol"]], "markersize": 5}
         line = {"color": style["colour"], "linestyle": DASHES[style["dash"]], "zorder": 3 + len(names) - i, **markers}
         axes.plot(rows["budget"], values, label=name, **line)
+        if name in given.index:
+            points = given.loc[[name]]
+            hollow = {**line, "linestyle": "none", "markersize": 8, "markerfacecolor": "white"}
+            axes.plot(points["budget"], points["regret"].clip(lower=FLOOR if normalised else None), **hollow)
         if name in competitors[:N_BANDS]:
             axes.fill_between(rows["budget"], low, high, color=style["colour"], alpha=0.15, linewidth=0)
     axes.set(xscale="log", xlabel="budget (full trainings)", title=title)
@@ -62,6 +69,8 @@ def regret_over_budget(standing: Standing, looks: dict[str, dict[str, str]], fil
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(alpha=0.25)
     title = f"best first, then references;\n95% bands (these tasks) for the best {N_BANDS}"
+    if not given.empty:
+        title += "\nhollow: runs given just that budget,\nwhich count instead of the line"
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title=title, alignment="left")
     _save(figure, file)
 

@@ -37,6 +37,15 @@ class Standing:
     scored: str = ""  # what was scored by the test set, and by which runs, in words
     fresh: bool = False  # whether the board is that of retrained configs: it has the largest budget alone
 
+    @property
+    def given(self) -> pd.DataFrame:
+        """The rows of the board by runs that were given just a budget, where they differ from the curves of the longest
+        runs; none for retrained configs, of which there are no curves."""
+        along = self.curves[["strategy", "budget", "regret"]]
+        both = self.board.merge(along, on=["strategy", "budget"], suffixes=("", "_along"))
+        found: pd.DataFrame = both[both["told"] & (both["regret"] != both["regret_along"]) & (not self.fresh)]
+        return found.drop(columns="regret_along")
+
 
 def standing_of(
     field: Field,

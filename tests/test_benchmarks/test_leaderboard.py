@@ -276,6 +276,7 @@ def test_runs_given_just_a_budget_are_used_at_it_and_nowhere_else():
     keys = ["budget", "strategy"]
     old, new = before.board.set_index(keys), after.board.set_index(keys)
     assert new.index[new["told"]].tolist() == [(20.0, "b"), (50.0, "a"), (50.0, "b")]
+    assert list(after.given[["budget", "strategy"]].itertuples(index=False, name=None)) == [(20.0, "b")]
     others = old.index.get_level_values("budget") != 20
     pd.testing.assert_frame_equal(new[others].drop(columns="told"), old[others].drop(columns="told"))
     pd.testing.assert_series_equal(new["area"], old["area"])
