@@ -37,6 +37,7 @@ from automl.tuning.tuner import Callback
 from automl.tuning.warm_start import starts, to_json
 from strategies import check_spec
 from strategies.base import Strategy
+from strategies.errors import UnknownStrategy
 
 if TYPE_CHECKING:
     from automl.runs.past_studies import Prior
@@ -143,7 +144,10 @@ def tune(
     )  # fmt: skip
     assert settings.strategy is not None
     if kind is None:
-        check_spec(settings.strategy)
+        try:
+            check_spec(settings.strategy)
+        except UnknownStrategy as error:
+            raise UserError(str(error)) from None
         check_stops_early(task, settings.strategy)
     # The objective may change the working directory.
     folder = None if study is None else RunFolder(Path(study).expanduser().absolute())

@@ -75,7 +75,10 @@ class Outcome:
 
     def __post_init__(self) -> None:
         # By type, as a curve may have hundreds of losses.
-        if not isinstance(self.losses, tuple) or not all(issubclass(kind, Real) for kind in {*map(type, self.losses)}):
+        kinds = {*map(type, self.losses)} if isinstance(self.losses, tuple) else set()
+        if strange := next((kind for kind in kinds if not issubclass(kind, Real)), None):
+            raise TypeError(f"losses must be numbers, got {strange.__name__} in {self.losses!r}; use float(loss)")
+        if not isinstance(self.losses, tuple):
             raise TypeError(
                 f"losses must be a tuple of the loss after each epoch, such as (0.3,), got {self.losses!r}; "
                 "a failed trial has an error, such as Outcome(proposal, (), seconds, error='diverged')"

@@ -51,7 +51,7 @@ class Dimension:
         if self.values:
             return (self._index(value) + 0.5) / len(self.values)
         if isinstance(value, (bool, str)) or not self.low <= value <= self.high:
-            raise ValueError(f"{self.name!r} must lie in [{self.low}, {self.high}], got {value!r}")
+            raise ValueError(f"{self.name!r} must be a number in [{self.low}, {self.high}], got {value!r}")
         if self.kind == "int" and value != int(value):
             raise ValueError(f"{self.name!r} must be a whole number, got {value!r}")
         low, high = self._edges

@@ -51,8 +51,11 @@ def dispatch(
     listeners: Sequence[Listener],
 ) -> tuple[RunFolder, int]:
     """Start, resume or join a run. Returns its folder and the exit code. ``request``: for the user's own data."""
-    if resume and (out is None or new != NewRun(None, [], None, None)):
-        raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
+    if resume and out is None:
+        raise UserError("--resume needs --out, the folder of the run to continue")
+    kept = {"--space": new.space, "--set": new.fixed, "--start": new.start, "--prior": new.prior}
+    if resume and (given := [option for option, value in kept.items() if value]):
+        raise UserError(f"leave out {' and '.join(given)}: with --resume, a run keeps what it was started with")
 
     def run_once(
         request: Request | None, asked: Settings, out: Path | None, clock: Clock, shared: SharedRun | None = None

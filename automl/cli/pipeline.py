@@ -33,6 +33,7 @@ from automl.runs.time_plan import Clock
 from automl.study.run_folder import RunFolder
 from automl.task import epochs_are
 from automl.tasks.cross_validated import CrossValidated, described_plan
+from automl.tasks.shell_command import CommandTask
 from automl.tuning.final_evaluation import final_means
 from automl.tuning.result import Result
 from automl.tuning.retention import KEPT_AT_THE_END
@@ -144,6 +145,8 @@ def _announced(console: Console, name: str, session: Session, task: Task) -> str
     settings = session.settings
     if settings.crowded:
         show_line(console, settings.crowded)
+    if isinstance(task, CommandTask) and task.doubt:
+        show_line(console, task.doubt)
     if isinstance(task, CrossValidated):
         has_test, spent = settings.has_test, session.plan.spent
         n = 1 + len((settings.data or {}).get("others", ()))

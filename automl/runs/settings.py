@@ -117,6 +117,8 @@ class Settings:
                 raise UserError(f"other machines have their own GPUs: give auto, cpu or cuda, not {self.device!r}")
             if self.reproducible and self.n_workers is None:
                 raise UserError(f"{label('reproducible')} on machines that come and go needs {label('n_workers')}")
+        if self.command is not None and not self.command.strip():
+            raise UserError("--command is empty; give the command that trains, such as 'python train.py --lr {lr}'")
         if sum(what is not None for what in (self.task, self.command, self.data)) > 1:
             raise UserError("give only one of a task, a command and data")
         if self.refit and self.ensemble:
@@ -300,9 +302,14 @@ def load_from_file(spec: str) -> Any:
         raise UserError(f"no object of {file!r} given; use {file}:NAME")
     path = Path(file)
     if not path.is_file():
-        raise UserError(f"there is no file {file!r}")
+        where = "" if path.is_absolute() else f" in {str(Path.cwd())!r}"
+        raise UserError(f"there is no file {file!r}{where}")
     try:
         module = _module_of(path.resolve(), path.stat().st_mtime_ns)
+    except SystemExit:
+        raise UserError(
+            f"{file!r} exits when it is imported; put what it does as a script under if __name__ == '__main__':"
+        ) from None
     except Exception as error:
         raise UserError(f"{file!r} cannot be imported: {type(error).__name__}: {error}") from error
     if not hasattr(module, name):

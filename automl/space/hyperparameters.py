@@ -40,6 +40,8 @@ def hyperparameter(name: Any, form: Any) -> Hyperparameter[Any, Any]:
         raise SpaceError(name, f"expected a mapping such as {{float: [0, 1]}}, got {form!r}")
     kinds = [kind for kind in KINDS if kind in form]
     if len(kinds) != 1:
+        if name == "forbidden":
+            raise SpaceError(name, f"expected a list of entries such as [{{name: value}}], got {dict(form)!r}")
         seen = ", ".join(map(str, form)) or "nothing"
         raise SpaceError(name, f"give exactly one of {', '.join(KINDS)}; got {seen}")
     kind = kinds[0]
@@ -145,7 +147,7 @@ def _values(
     if any(isinstance(v, bool) for v in values) and not all(isinstance(v, bool) for v in values):
         raise SpaceError(
             name,
-            f"true/false are mixed with other values in {values}; YAML parses yes/no/on/off as such: quote them",
+            f"true/false are mixed with other values in {values}; quote those that are names, as in 'true'",
         )
     if len(set(values)) != len(values):
         raise SpaceError(name, f"the values must differ, got {values}")

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,6 +34,8 @@ LONGEST_LINE = 1_048_576  # bytes that are read as one line
 OWN_PLACEHOLDERS = ("seed", "epochs", "dir", "config")
 # {name}, but not the shell's ${name}; or, as the first alternative, {{...}}, which escapes {...}. Braces with blanks or
 # quotes inside belong to other languages, such as awk.
+TRACEBACK = "Traceback (most recent call last)"
+OPTION = r"(?<!\S)--[A-Za-z][\w.-]*(?:=|[ \t]+)\{{{}\}}(?!\S)"  # with the placeholder of this name as its value
 PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}|(?<!\$)\{([^{}\s'\",;$]+)\}")
 
 
@@ -41,9 +43,10 @@ PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}|(?<!\$)\{([^{}\s'\",;$]+)\}")
 class CommandTask:
     """A shell command with placeholders, which prints its losses: one number per line, or JSON lines with ``loss``.
 
-    ``{lr}`` and the like are the config's values (empty if inactive), ``{config}`` the whole config as JSON; there are
-    also ``{seed}``, ``{epochs}`` and ``{dir}``, the trial's own folder, which is kept. Values are quoted for the shell,
-    so a placeholder must not stand within quotes, unless its value is a number or a plain word.
+    ``{lr}`` and the like are the config's values, ``{config}`` the whole config as JSON; there are also ``{seed}``,
+    ``{epochs}`` and ``{dir}``, the trial's own folder, which is kept. An option with the value of an inactive
+    hyperparameter, as in ``--lr {lr}`` or ``--lr={lr}``, is left out; elsewhere the value is empty. Values are quoted
+    for the shell, so a placeholder must not stand within quotes, unless its value is a number or a plain word.
     """
 
     command: str
@@ -92,6 +95,15 @@ class CommandTask:
                 )
 
     @property
+    def doubt(self) -> str | None:
+        """A warning about hyperparameters that the command does not use; None if it uses all."""
+        used = self._placeholders
+        unused = [name for name in (self.space.meta or {}).get("order", self.space) if name not in used]
+        if not unused or "config" in used:
+            return None
+        return f"the command does not use {', '.join(map(repr, unused))}: insert {{{unused[0]}}}, or shorten the space"
+
+    @property
     def resumable(self) -> bool:
         """Whether the command can continue: it must use both the folder and the epochs."""
         return {"dir", "epochs"} <= set(self._placeholders)
@@ -125,8 +137,12 @@ class CommandTask:
     ) -> Iterator[Epoch]:
         own = {"seed": seed, "epochs": epochs, "dir": checkpoint or ".", "config": json.dumps(dict(config))}
         values = dict.fromkeys(self.space, "") | dict(config) | own
+        command = self.command
+        for name in self.space:
+            if name not in config:
+                command = re.sub(OPTION.format(re.escape(name)), "", command)
         line = PLACEHOLDER.sub(
-            lambda match: shlex.quote(str(values[match[1]])) if match[1] else match[0][1:-1], self.command
+            lambda match: shlex.quote(str(values[match[1]])) if match[1] else match[0][1:-1], command
         )
         number, start, output = 0, time.perf_counter(), deque[str](maxlen=3)
         mark = new_mark()
@@ -153,14 +169,17 @@ class CommandTask:
             finally:
                 _end(process, mark)
             errors.seek(max(0, errors.seek(0, os.SEEK_END) - MAX_CHARACTERS))
-            output.extend(errors.read().decode(errors="replace").splitlines())
+            told = errors.read().decode(errors="replace").splitlines()
+        if exception := _exception(told):
+            output.clear()
+        output.extend(exception or told)
         last_lines = " | ".join(filter(None, map(str.strip, output)))
         reason = f": {last_lines}" if last_lines else ""
         if process.returncode != 0:
             raise TrainingFailed(f"the command failed with exit status {process.returncode}{reason}")
         if number == 0:
             lines = f'one number per line, or JSON lines such as {{"{self.metric}": 0.5}}'
-            raise TrainingFailed(f"the command printed no {self.metric} ({lines}){reason}")
+            raise TrainingFailed(f"the command printed no {self.metric} to standard output ({lines}){reason}")
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         return {}
@@ -183,6 +202,12 @@ class CommandTask:
         if isinstance(content, dict):
             return content if _is_number(content.get(self.metric)) else None
         return {self.metric: content} if _is_number(content) else None
+
+
+def _exception(errors: Sequence[str]) -> list[str]:
+    """The lines of the last exception that Python wrote, without its traceback; empty if there is none."""
+    starts = [place for place, line in enumerate(errors) if line.startswith(TRACEBACK)]
+    return [line for line in errors[starts[-1] + 1 :] if line.strip() and not line.startswith(" ")] if starts else []
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:

@@ -60,7 +60,10 @@ def pickled(task: Task) -> bytes:
         Pickler(buffer).dump((task, defined))  # in this order: ``defined`` is complete once the task is pickled
     except Exception as error:  # of any __reduce__, such as that of a DataLoader's iterator
         reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"{task.name!r} cannot be sent to a training process: {reason}") from None
+        raise UserError(
+            f"{task.name!r} cannot be sent to a training process ({reason}); create such objects within the function, "
+            "or train in this process: automl.tune with n_workers=1, without a GPU or trial_seconds"
+        ) from None
     return buffer.getvalue()
 
 

@@ -235,7 +235,7 @@ def test_warm_starts_are_learned_and_not_proposed_again(name):
 @pytest.mark.parametrize(
     ("config", "rule"),
     [
-        ({"a": 7, "b": "p"}, "must lie in"),
+        ({"a": 7, "b": "p"}, "must be a number in"),
         ({"a": 1, "b": "x"}, "must be one of"),
         ({"a": 1, "b": "p", "z": 1}, "unknown hyperparameter"),
         ({"a": 1, "b": "q"}, "is missing"),
@@ -455,9 +455,16 @@ def test_wrappers_delegate_the_regret_bound(wrapper):
     assert not make(f"random+{wrapper}", "numeric", max_epochs=9).bounds_regret
 
 
-@pytest.mark.parametrize("losses", [0.3, None, [0.3], ("a",), (None,)])
-def test_losses_of_another_type_are_rejected_when_they_are_told(losses):
-    with pytest.raises(TypeError, match=r"losses must be a tuple .* such as \(0\.3,\), got "):
+@pytest.mark.parametrize(
+    ("losses", "rule"),
+    [
+        *((losses, r"losses must be a tuple .* such as \(0\.3,\), got ") for losses in (0.3, None, [0.3])),
+        (("a",), r"losses must be numbers, got str in \('a',\); use float\(loss\)"),
+        ((0.3, None), r"losses must be numbers, got NoneType in \(0\.3, None\)"),
+    ],
+)
+def test_losses_of_another_type_are_rejected_when_they_are_told(losses, rule):
+    with pytest.raises(TypeError, match=rule):
         outcome(make("random").ask(), losses=losses)
 
 

@@ -202,7 +202,7 @@ def test_a_search_starts_with_the_configs_that_the_user_gives(mine, tmp_path):
     assert "starts from the default configuration, 2 configurations of yours" in out
     assert [config for _, config, *_ in facts(tmp_path / "run")][1:] == [{"x": 1.0, "n": 1}, {"x": -2.0, "n": 5}]
     _, err = run("--resume", "--out", tmp_path / "run", "--start", tmp_path / "configs.yaml", code=2)
-    assert "with the space and prior it has" in err
+    assert "leave out --start: with --resume, a run keeps what it was started with" in err
 
 
 def test_json_is_the_only_thing_on_standard_output(mine, tmp_path):
@@ -298,11 +298,15 @@ def test_a_run_in_which_nothing_succeeds_says_so(tmp_path):
         (["--space", "none.yaml"], "cannot read the space file 'none.yaml'"),
         (["--task", "none.py:task"], "there is no file 'none.py'"),
         (["--command", "train {lr}"], "a command needs a space"),
-        (["--resume"], "--resume continues the run in the folder given by --out"),
+        (["--resume"], "--resume needs --out, the folder of the run to continue"),
+        (["--command", " "], "--command is empty"),
         (["--resume", "--out", "nowhere"], "nothing to resume"),
         (["--start", "none.yaml"], "cannot read the configs to start from, 'none.yaml'"),
         (["--prior", "yes"], "prior must be none, shipped or all, got 'yes'"),
-        (["--resume", "--prior", "all", "--out", "nowhere"], "--resume continues the run in the folder given by --out"),
+        (
+            ["--resume", "--prior", "all", "--out", "nowhere"],
+            "leave out --prior: with --resume, a run keeps what it was",
+        ),
         (["--smiles", "structure"], "--smiles is for your own data, given by --data FILE"),
         (["--task", "mnist1d-cnn", "--no-test"], "--no-test is for your own data, given by --data FILE"),
         (["--device", "gpu"], "device must be auto, cpu, cuda, cuda:N or a list such as cuda:0,cuda:1, got 'gpu'"),

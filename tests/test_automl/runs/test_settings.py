@@ -5,6 +5,7 @@ import math
 import os
 import re
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -270,6 +271,11 @@ def test_tasks_from_files(tmp_path):
         build_task(Settings(task=f"{file}").with_defaults())
     with pytest.raises(UserError, match="there is no file"):
         load_from_file(f"{tmp_path}/none.py:task")
+    with pytest.raises(UserError, match=re.escape(f"there is no file 'none.py' in {str(Path.cwd())!r}")):
+        load_from_file("none.py:task")
+    (tmp_path / "script.py").write_text("import sys\ndef train(config): return 0.0\nsys.exit(0)\n")
+    with pytest.raises(UserError, match="exits when it is imported; put what it does as a script under if __name__"):
+        load_from_file(f"{tmp_path}/script.py:train")
     with pytest.raises(UserError, match="needs a space"):
         build_task(Settings(task=f"{file}:objective").with_defaults())
 

@@ -99,7 +99,7 @@ def test_what_was_written_is_what_may_vary(form):
         ("c", {"choice": ["a", "a"]}, "values must differ"),
         ("c", {"choice": ["a", None]}, "null is not allowed"),
         ("c", {"choice": ["a", [1]]}, r"a number or a string, got \[1\]"),
-        ("c", {"choice": [False, "maybe"]}, "quote them"),
+        ("c", {"choice": [False, "maybe"]}, "quote those that are names, as in 'true'"),
         ("c", {"choice": [True, 1]}, "true/false are mixed with other values"),
         ("c", {"choice": ["a", "b"], "default": "d"}, r"default must be one of \['a', 'b'\], got 'd'"),
         ("c", {"choice": [1, 2], "default": True}, r"default must be one of \[1, 2\], got True"),
@@ -141,6 +141,11 @@ def test_a_broken_rule_names_the_hyperparameter_and_the_rule(name, broken, rule)
 def test_forbidden_entries(clause, rule):
     with pytest.raises(SpaceError, match=rule):
         load_space({"a": {"choice": [1, 2]}, "forbidden": [clause]})
+
+
+def test_forbidden_without_a_list_is_told_its_form():
+    with pytest.raises(SpaceError, match=r"expected a list of entries such as \[\{name: value\}\], got \{'a': 1\}"):
+        load_space({"a": {"choice": [1, 2]}, "forbidden": {"a": 1}})
 
 
 @pytest.mark.parametrize(

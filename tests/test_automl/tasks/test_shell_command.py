@@ -4,6 +4,8 @@ import contextlib
 import os
 import re
 import resource
+import shlex
+import sys
 import time
 
 import psutil
@@ -104,6 +106,26 @@ def test_an_inactive_hyperparameter_is_empty():
     assert train("test -z {momentum} && echo {lr}", {"lr": 1.0, "kind": "x"})[0].loss == 1.0
 
 
+@pytest.mark.parametrize("option", ["--momentum {momentum}", "--momentum={momentum}"])
+def test_the_option_of_an_inactive_hyperparameter_is_left_out(option):
+    command = f"set -- --lr {{lr}} {option} --kind {{kind}} --{{{{momentum}}}} && echo $#"
+    assert train(command, {"lr": 1.0, "kind": "x"})[0].loss == 5
+    assert train(command, {"lr": 1.0, "kind": "y", "momentum": 0.5})[0].loss == 5 + 1 + (" " in option)
+
+
+def test_a_python_traceback_is_told_by_its_exception():
+    script = shlex.quote("def f():\n    raise RuntimeError('CUDA out of memory')\nf()")
+    with pytest.raises(TrainingFailed, match=r"exit status 1: RuntimeError: CUDA out of memory$"):
+        train(f"echo loading {{lr}} >/dev/null; {sys.executable} -c {script}")
+
+
+def test_hyperparameters_without_a_placeholder_are_told():
+    assert CommandTask("train {lr} {kind} {momentum}", SPACE).doubt is None
+    assert CommandTask("train {config}", SPACE).doubt is None
+    told = "the command does not use 'kind', 'momentum': insert {kind}, or shorten the space"
+    assert CommandTask("train {lr}", SPACE).doubt == told
+
+
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
@@ -120,7 +142,8 @@ def test_a_failing_command_says_why(command, reason):
 
 @pytest.mark.parametrize(("maximize", "wanted", "printed"), [(False, "loss", "value"), (True, "value", "loss")])
 def test_json_lines_of_the_other_direction_are_told_what_was_expected(maximize, wanted, printed):
-    reason = f'printed no {wanted} (one number per line, or JSON lines such as {{"{wanted}": 0.5}}): {{"{printed}": 1}}'
+    form = f'one number per line, or JSON lines such as {{"{wanted}": 0.5}}'
+    reason = f'printed no {wanted} to standard output ({form}): {{"{printed}": 1}}'
     with pytest.raises(TrainingFailed, match=re.escape(reason)):
         train(f"""echo '{{"{printed}": 1}}' # {{lr}}""", maximize=maximize)
 

@@ -82,7 +82,7 @@ def test_two_processes_cannot_run_in_one_folder(tmp_path):
 
 
 def test_a_mistake_leaves_no_folder_behind(tmp_path):
-    with pytest.raises(ValueError, match="unknown strategy"):
+    with pytest.raises(UserError, match="unknown strategy"):
         automl.tune(loss, SPACE, study=tmp_path / "run", strategy="bp")
     assert not (tmp_path / "run").exists()
 
