@@ -51,10 +51,13 @@ def show_summary(
     folds = has_folds(summary)
     n = summary["epochs_trained"] if summary["budget_epochs"] is None else summary["budget_epochs"]
     what = ("fold" if folds else "epoch") + "s" * (n != 1)
+    reason = summary["stop_reason"]
+    if reason == "budget spent" and counts["failed"] and summary["epochs_trained"] < n:
+        reason += "; failed trials count in full"
     show_line(
         console,
         f"{counts_in_words(counts, summary['n_too_slow'], ended=True)}, {summary['epochs_trained']}{budget} {what} "
-        f"({summary['stop_reason']})",
+        f"({reason})",
     )
     _show_time(console, summary["time"])
     if summary["best"] is None:

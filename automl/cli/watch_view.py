@@ -100,15 +100,19 @@ def _course(seen: Seen, metric: str) -> Iterator[float]:
 def _plot(course: list[float], maximize: bool) -> Text:
     """A bar chart with a resolution of an eighth of a line; each bar is one trial or several."""
     low, high = shown_range(course, maximize)
+    labels = {HEIGHT // 2 - 1: show(course[0])}  # of equal bars, where they end
     if max(course) > min(course):
+        above, below = ">" * (max(course) > high), "<" * (min(course) < low)
         low, high = max(low, min(course)), min(high, max(course))
+        labels = {HEIGHT - 1: above + show(high), 0: below + show(low)}
     n_columns = min(WIDTH, len(course))
     columns = [course[round(i * (len(course) - 1) / max(1, n_columns - 1))] for i in range(n_columns)]
     heights = [round(8 * HEIGHT * min(1.0, max(0.02, (v - low) / (high - low)))) for v in columns]
     lines = []
     for row in reversed(range(HEIGHT)):
-        label = show(high) if row == HEIGHT - 1 else show(low) if row == 0 else ""
-        lines.append(f"{label:>9} " + "".join(LEVELS[min(8, max(0, height - 8 * row))] for height in heights))
+        lines.append(
+            f"{labels.get(row, ''):>9} " + "".join(LEVELS[min(8, max(0, height - 8 * row))] for height in heights)
+        )
     return Text("\n".join(lines))
 
 

@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 import automl
 from automl.analysis.sentences import headline
 from automl.cli import dashboard, watch
-from automl.cli.watch_view import frame
+from automl.cli.watch_view import _plot, frame
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import look, read_run, storage
@@ -67,6 +67,18 @@ def test_an_ended_run_is_shown_and_left_as_it_is(ended):
     assert "RuntimeError: diverged" in text
     assert "kind=[bold]" in text
     assert files(ended) == before
+
+
+def test_the_chart_labels_what_it_shows():
+    def labels(course, maximize=False):
+        return [line[:10].strip() for line in _plot(course, maximize).plain.splitlines()]
+
+    assert labels([2.3, 2.3, 2.3]) == ["", "", "", "2.300", "", ""]
+    assert labels([0.5, 0.4, 0.3]) == ["0.500", "", "", "", "", "0.300"]
+    clipped = labels([9.0, 0.34, 0.335, 0.334, 0.333, 0.333])
+    assert clipped[0].startswith(">0.34")
+    assert clipped[-1] == "0.333"
+    assert labels([-9.0, 0.32, 0.325, 0.33, 0.333, 0.333], maximize=True)[-1].startswith("<0.3")
 
 
 def test_watch_ends_by_itself_and_says_what_is_no_run(ended, tmp_path):
