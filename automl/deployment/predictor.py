@@ -339,6 +339,8 @@ def model_folder(run: str | Path) -> Path:
                 f"the run in {str(place)!r} has no model: continue it with --resume and --final-seeds 1 or more; a run "
                 "of your own command or function has none"
             )
+        if not (place / CARD).is_file() and not (place / PREPROCESSING).is_file():
+            raise RunFolder(place).no_run()
         folder = place
     # An update changes the link; all files must be read from the same version.
     return folder.resolve() if folder.is_symlink() else folder

@@ -174,7 +174,9 @@ def write_model(
 
 
 def _cut(chosen: Chosen) -> str:
-    return f"{len(chosen.members)} of {chosen.wanted} members, as the time limit leaves no time to fit more"
+    n = len(chosen.members)
+    which = f"{n} of {chosen.wanted} members" if n < chosen.wanted else "not the best members"
+    return f"{which}, as the time limit leaves no time to fit {'more' if n < chosen.wanted else 'these'}"
 
 
 def description(task: CrossValidated, chosen: Chosen) -> str:

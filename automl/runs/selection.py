@@ -202,10 +202,10 @@ def affordable(
         return chosen
     quick = [candidate for candidate in found if candidate.refit_seconds <= most]
     quick = quick or [min(found, key=lambda candidate: candidate.refit_seconds)]
-    chosen = choose(task, quick, n)
+    best, chosen = chosen, choose(task, quick, n)
     while len(chosen.members) > 1 and not fits(chosen.refit_seconds):
         chosen = choose(task, quick, len(chosen.members) - 1)
-    return chosen if len(chosen.members) == n else replace(chosen, wanted=n)
+    return chosen if chosen.members.keys() == best.members.keys() else replace(chosen, wanted=n)
 
 
 def without_damaged(

@@ -278,7 +278,7 @@ def draw(
             raise UserError(f"{rows.parts.how}: the training, validation or test set is empty ({counts})")
         return SplitRows(train, valid, test, rows.parts.how)
     if rows.groups is not None and rows.times is not None:
-        raise UserError("--group and --time exclude each other: give one of them")
+        raise UserError("--group and --time exclude each other: give one of them; for several series, --horizon too")
     if rows.groups is not None:
         return by_group(rows.groups[usable], rows.group_name, hold_out=hold_out)
     if rows.times is not None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest import encoder
-from automl.data.ingest.columns import date_format
+from automl.data.ingest.columns import as_dates, date_format, other_reading
 from automl.data.ingest.json_examples import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema
 from automl.data.ingest.number_formats import as_numbers
 from automl.data.ingest.offsets import offset_of
@@ -89,6 +89,7 @@ class SeriesEncoder(encoder.Encoder):
         if request.target != self.channels[0]:
             raise UserError(f"the model forecasts {self.channels[0]!r}, not {request.target!r}")
         notes = [about_examples(len(frame), len(used), self.window, horizon), *about_rows(frame, self.layout, found)]
+        notes += frame.attrs.get(encoder.NOTES, [])
         return _rows(used, labels, times, notes, self.layout)
 
     def without_prediction(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
@@ -109,6 +110,7 @@ class SeriesEncoder(encoder.Encoder):
         frame = windows(rows, self.layout)
         strange.update({name: found[name] for name in self.channels})
         frame.attrs[encoder.NOTES] = [
+            *rows.attrs.get(encoder.NOTES, []),
             *about_repeated(_n_repeated(rows, self.time, self.group)),
             *about_left_out(rows, self.layout, frame),
             *about_steps(frame),
@@ -130,7 +132,10 @@ class SeriesEncoder(encoder.Encoder):
         )
 
     def _read(self, examples: Any, strange: Counter[str] | None = None) -> pd.DataFrame:
-        """The rows of a file, counting values lost, or of a frame. UserError if a column is missing or they are few."""
+        """The different rows of a file, counting values lost, or of a frame, with a note on repeated ones.
+
+        UserError if a column is missing or if there are few.
+        """
         frame: pd.DataFrame = examples
         if isinstance(examples, str | Path):
             numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
@@ -143,7 +148,11 @@ class SeriesEncoder(encoder.Encoder):
                 strange=strange,
             ).frame
         check_is_frame(frame)
-        check_there(frame.columns, filter(None, (self.time, self.group, *self.channels)))
+        read = [name for name in (self.time, self.group, *self.channels) if name is not None]
+        check_there(frame.columns, read)
+        frame, notes = _different(frame, read)
+        if notes:
+            frame.attrs[encoder.NOTES] = notes
         if len(frame) < self.window:
             raise UserError(f"a forecast needs the last {self.window} rows or more, got {len(frame)}")
         return frame
@@ -157,7 +166,7 @@ class SeriesEncoder(encoder.Encoder):
             places = (f"example {row}, {name!r}" for row in range(1, len(records) + 1))
             found[name] = [as_number(*each) for each in zip(found[name], places, strict=True)]
         for name in (self.time, *grouped):
-            written = isinstance(found[name][0], str)
+            written = any(isinstance(value, str) for value in found[name])
             as_it_is: Callable[[Any, str], Any] = as_string if written else partial(as_number, nullable=False)
             found[name] = [as_it_is(value, f"example {row}, {name!r}") for row, value in enumerate(found[name], 1)]
         return self.as_frame(pd.DataFrame(found))
@@ -185,7 +194,9 @@ def read(request: Request) -> encoder.LabelledRows:
     channels, left_out = _channels(frame, request)
     notes += left_out
     n_series = 1 if request.group is None else frame[request.group].nunique()
-    form = date_format(frame[request.time]) if frame[request.time].dtype == "category" else None
+    form = _form_of(frame[request.time])
+    frame, repeated = _different(frame, [name for name in (request.time, request.group, *channels) if name is not None])
+    notes += repeated
     window = window_length(len(frame) // n_series, season_length(frame, request, form), horizon)
     notes += about_dates(frame, {request.time: form})
     n_repeated = _n_repeated(frame, request.time, request.group)
@@ -213,8 +224,33 @@ def read(request: Request) -> encoder.LabelledRows:
     if request.quantiles is None:
         error = (labels - used["value"])[by_time(times).test]
         naive = float(np.sqrt((error**2).mean()))
-        notes.append(f"the last value as forecast has a test rmse of {naive:.4g}: the baseline to beat")
+        notes.append(f"a baseline, the last value as forecast, has a test rmse of {naive:.4g}")
     return _rows(used, labels, times, notes, layout)
+
+
+def _form_of(times: pd.Series[Any]) -> str | None:
+    """The format of dates that are strings. If day and month could be swapped, that in which steps are steadier."""
+    form = date_format(times) if times.dtype == "category" else None
+    other = None if form is None else other_reading(times, form)
+    if form is None or other is None:
+        return form
+
+    def spread(form: str) -> float:
+        steps = np.diff(np.sort(as_dates(times, form).dropna().to_numpy())).astype(float)
+        steps = steps[steps > 0]
+        return float(steps.max() / steps.min()) if len(steps) else 1.0
+
+    return min(form, other, key=spread)
+
+
+def _different(frame: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    """The rows without those equal to an earlier one in these columns, and a note on them."""
+    is_repeated = frame.duplicated(columns).to_numpy()
+    n = np.count_nonzero(is_repeated)
+    if not n:
+        return frame, []
+    are = "row is equal to an earlier one and" if n == 1 else "rows are equal to earlier ones and"
+    return frame[~is_repeated].reset_index(drop=True), [f"{n:,} {are} left out"]
 
 
 def _channels(frame: pd.DataFrame, request: Request) -> tuple[tuple[str, ...], list[str]]:

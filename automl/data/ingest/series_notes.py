@@ -42,7 +42,8 @@ def about_left_out(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> 
     if n_lost:
         gaps = [name for name in layout.channels if frame[name].isna().any()]
         which = f" (with gaps: {listed(gaps)})" if gaps else ""
-        yield f"{n_lost:,} time steps are left out, as not every column has a value yet{which}"
+        are = "time step is" if n_lost == 1 else "time steps are"
+        yield f"{n_lost:,} {are} left out, as not every column has a value yet{which}"
     n_short = sum(0 < n < layout.window for n in lengths)
     if n_short:
         are = "is left out: it has" if n_short == 1 else "are left out: they have"
@@ -81,4 +82,5 @@ def about_repeated(n: int) -> Iterator[str]:
 def _duration(step: Any) -> str:
     if isinstance(step, float | np.integer):
         return f"{step:g}"
-    return "1 day" if step.days == 1 and step.seconds == 0 else str(step).removesuffix(" 00:00:00")
+    text = str(step).removesuffix(" 00:00:00").removeprefix("0 days ")
+    return "1 day" if text == "1 days" else text.replace("0 days", "0")

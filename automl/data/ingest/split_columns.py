@@ -124,7 +124,9 @@ def has_zone(values: pd.Series[Any]) -> bool:
 
 
 def moments(values: pd.Series[Any], name: str, form: str | None = None) -> NDArray[Any]:
-    """A column of dates or numbers to sort by. UserError naming the first row with neither."""
+    """A column of dates or numbers to sort by. UserError naming the first row with neither, or without a date in the
+    given format."""
+    expected = "a date or a number" if form is None else f"a date as {form.replace('ISO8601', 'ISO 8601')}"
     if values.dtype.kind in "fiu":
         times = values.to_numpy(np.float64)
         missing = np.isnan(times)
@@ -138,5 +140,5 @@ def moments(values: pd.Series[Any], name: str, form: str | None = None) -> NDArr
     if missing.any():
         first = int(missing.argmax())
         what = "is empty" if values.isna().iloc[first] else f"has {values.iloc[first]!r}"
-        raise UserError(f"the time column {name!r} must have a date or a number in every row: row {first + 1:,} {what}")
+        raise UserError(f"the time column {name!r} must have {expected} in every row: row {first + 1:,} {what}")
     return times

@@ -54,10 +54,13 @@ def read(request: Request) -> encoder.LabelledRows:
     frame, labels, decimals, notes = text_and_labels(request, request.text, "--text", names)
     if not np.isnan(as_numbers(frame[request.text])).any():
         raise UserError(f"--text {request.text!r} holds numbers, not texts; leave --text out to use all columns")
-    empty = frame[request.text].str.strip() == ""
-    if empty.any():
-        notes.append(f"missing or empty texts: {empty.sum():,}")
+    there = (frame[request.text].str.strip() != "").to_numpy()
     groups, times, time_form = groups_and_times(request, notes)
+    if not there.all():
+        n = np.count_nonzero(~there)
+        notes.append(f"{n:,} {'row without text is' if n == 1 else 'rows without text are'} left out")
+        frame, labels = frame[there].reset_index(drop=True), labels[there].reset_index(drop=True)
+        groups, times = (None if each is None else each[there] for each in (groups, times))
     return encoder.LabelledRows(
         frame,
         labels,

@@ -76,7 +76,10 @@ def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     if not parts:
         empty = [name for name in layout.channels if numbers[name].isna().all()]
         if empty:
-            raise UserError(f"column {empty[0]!r} has no numbers; write them as in the training data")
+            raise UserError(
+                f"column {empty[0]!r} has no numbers, of which a forecast reads the last {window}; "
+                "write them as in the training data"
+            )
         longest = names.value_counts().max()
         raise UserError(f"no series has {window} rows with a value in every column; the longest has {longest:,} rows")
     return pd.concat(parts, ignore_index=True)

@@ -146,6 +146,24 @@ def test_times_with_a_zone_are_written_with_one(times, first, tmp_path):
     assert pd.Timestamp(told) == pd.Timestamp(first) + ahead
 
 
+def test_rows_that_are_equal_count_once(tmp_path):
+    values = np.sin(np.arange(N)).round(4)
+    prepared(series(values), tmp_path)
+    once = splits_of(tmp_path)
+    _, report = prepared(pd.concat([series(values), series(values)[:9]]), tmp_path)
+    assert "9 rows are equal to earlier ones and left out" in report.notes
+    for name in ("x_train", "y_train", "x_valid", "x_test", "y_test"):
+        assert np.array_equal(getattr(splits_of(tmp_path), name), getattr(once, name))
+
+
+@pytest.mark.parametrize(("form", "first"), [("%d/%m/%Y", "day"), ("%m/%d/%Y", "month")])
+def test_the_order_of_day_and_month_is_that_of_steady_steps(form, first, tmp_path):
+    months = pd.date_range("2010-01-01", periods=N, freq="MS")
+    _, report = prepared(series(np.sin(np.arange(N)).round(4)).assign(t=months.strftime(form)), tmp_path)
+    assert any(f"are read with the {first} first" in note for note in report.notes)
+    assert any("steps vary in length, from 28 days to 31 days" in note for note in report.notes)
+
+
 def test_predictions_name_rows_that_are_repeated_missing_or_too_few(tmp_path):
     values = np.sin(np.arange(N)).round(4)
     both = pd.concat([series(values).assign(shop=shop) for shop in ("a", "b")])
@@ -154,8 +172,10 @@ def test_predictions_name_rows_that_are_repeated_missing_or_too_few(tmp_path):
     trained(tmp_path / "data", "linear", tmp_path, 1)
     (tmp_path / "linear-model").rename(tmp_path / "model")
     new = series(values[:90]).assign(shop="a").drop(index=50)
-    pd.concat([new, new[:1], new[:2].assign(shop="c")]).to_csv(tmp_path / "new.csv", index=False)
+    other = new[:1].assign(v=new["v"][0] + 1)
+    pd.concat([new, new[:1], other, new[:2].assign(shop="c")]).to_csv(tmp_path / "new.csv", index=False)
     out = " ".join(invoke("predict", tmp_path, "--data", tmp_path / "new.csv", "--out", tmp_path / "o.csv").split())
+    assert "1 row is equal to an earlier one and left out" in out
     assert "1 row shares its time with another row" in out
     assert "1 series is left out: it has fewer rows than the window of" in out
     assert "steps vary in length, from 1 to 2: a horizon counts rows" in out

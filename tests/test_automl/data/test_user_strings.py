@@ -102,7 +102,13 @@ def test_missing_texts_are_told_and_wrong_columns_answered(reviews, tmp_path):
     frame.loc[3, "body"] = None
     frame.to_csv(tmp_path / "reviews.csv", index=False)
     report = prepare(Request(str(tmp_path / "reviews.csv"), "verdict", text="body"), tmp_path / "data")
-    assert "missing or empty texts: 1" in report.notes
+    assert "1 row without text is left out" in report.notes
+    frame.loc[:39, "body"] = ""  # no copies of each other
+    frame.to_csv(tmp_path / "gaps.csv", index=False)
+    report = prepare(Request(str(tmp_path / "gaps.csv"), "verdict", text="body"), tmp_path / "others")
+    assert "40 rows without text are left out" in report.notes
+    assert not any("different label" in note for note in report.notes)
+    assert report.facts["rows"].startswith(f"{len(frame) - 40:,}, usable ")
     with pytest.raises(UserError, match="--text 'boddy' is not a column of the file; did you mean 'body'"):
         prepare(Request(str(tmp_path / "reviews.csv"), "verdict", text="boddy"), tmp_path / "out")
 

@@ -639,9 +639,9 @@ def test_a_series_is_answered_moment_by_moment(tmp_path):
         assert (status, answer["predictions"]) == (200, predictor.predict(newest).tolist())
         assert [each["time"][:10] for each in answer["of"]] == frame["date"].tail(3).tolist()
         for wrong, reason in (
-            ({"date": None}, "'date' must be a number, got null"),
+            ({"date": None}, "'date' must be a string, got null"),
             ({"volume": "x"}, "'volume' must be a number or null"),
-            ({"date": "soon"}, "the time column 'date' must have a date or a number in every row"),
+            ({"date": "soon"}, "the time column 'date' must have a date as ISO 8601 in every row"),
         ):
             rows = [small_models.as_json(newest)[0] | wrong, *small_models.as_json(newest)[1:]]
             status, answer = ask(url, rows)

@@ -212,8 +212,8 @@ def test_a_translator_is_refused_with_the_way_out(tmp_path):
     ("arguments", "line"),
     [
         (["none", "--onnx"], "there is no folder 'none'"),
-        ([".", "--onnx"], "has no model that predicts"),
-        (["."], "has no model that predicts"),
+        ([".", "--onnx"], "there is no run in '.'"),
+        (["."], "there is no run in '.'"),
         ([".", "--onnx", "--out", "nowhere/model.onnx"], "--out must be in an existing folder"),
     ],
 )
