@@ -12,7 +12,7 @@ PAGE = """<!doctype html>
 <style>body {{ font: 16px/1.5 sans-serif; max-width: 50em; margin: 2em auto; padding: 0 1em }}
 pre {{ background: #f4f4f4; padding: 1em; overflow: auto }}</style></head>
 <body><h1>{title}</h1>
-<p>Predicts <b>{target}</b>. Send examples as JSON:</p>
+<p>Predicts <b>{target}</b>.{about} Send examples as JSON:</p>
 <pre>curl -X POST {url}predict -H 'Content-Type: application/json'{token} \\
   -d '{{"examples": [...]}}'</pre>
 <p>The schema of an example:</p>
@@ -23,11 +23,11 @@ pre {{ background: #f4f4f4; padding: 1em; overflow: auto }}</style></head>
 """
 
 
-def page(title: str, target: str, url: str, schema: Mapping[str, Any], *, has_token: bool) -> str:
-    """The page as HTML. ``schema``: the JSON schema of an example."""
+def page(title: str, target: str, url: str, schema: Mapping[str, Any], about: str, *, has_token: bool) -> str:
+    """The page as HTML. ``schema``: the JSON schema of an example. ``about``: a sentence on predictions, or empty."""
     token = " -H 'Authorization: Bearer TOKEN'" if has_token else ""
     shown = json.dumps(schema, indent=2, ensure_ascii=False)
     return PAGE.format(
         title=html.escape(title), target=html.escape(target), url=html.escape(url), token=token,
-        schema=html.escape(shown),
+        schema=html.escape(shown), about=html.escape(f" {about}".rstrip()),
     )  # fmt: skip

@@ -68,6 +68,8 @@ class Service:
             JointJsonPredictions(predictor) if isinstance(predictor, JointPredictor) else JsonPredictions(predictor)
         )
         self.title = str(predictor.card.get("task") or "model")
+        about = predictor.about_predictions or ""
+        self._about = f"{about[:1].upper()}{about[1:]}." if about else ""
         self._waiting = 0
         self._turn = asyncio.Lock()  # held while the thread computes, even if the request has timed out
         self._metrics = ServiceMetrics(self.title, version_of(predictor.card), lambda: self._waiting)
@@ -105,6 +107,7 @@ class Service:
             methods=["POST"],
             response_class=Response,
             responses=answers,
+            description=f"Predictions for the examples of a request. {self._about}".rstrip(),
             openapi_extra={"requestBody": {"required": True, "content": {JSON_TYPE: {"schema": asked}}}},
         )
         app.add_api_route("/health", self.health, methods=["GET"], response_model=None)
@@ -116,7 +119,9 @@ class Service:
     async def page(self, request: Request) -> Response:
         """The page for browsers."""
         schema, has_token = self.predictions.record_schema, self._token is not None
-        content = page(self.title, self.predictor.target, str(request.base_url), schema, has_token=has_token)
+        content = page(
+            self.title, self.predictor.target, str(request.base_url), schema, self._about, has_token=has_token
+        )
         return Response(content, media_type="text/html")
 
     async def health(self) -> dict[str, Any]:

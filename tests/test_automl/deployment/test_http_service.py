@@ -313,8 +313,8 @@ def test_a_browser_sees_a_page_that_loads_nothing_from_elsewhere(command):
 
 
 def test_names_of_a_model_are_escaped_on_the_page():
-    shown = page("<script>t</script>", "<b>x</b>", 'http://"><i>/', {"a": "</pre><script>"}, has_token=False)
-    assert not re.search(r"<script|<b>x|<i>", shown)
+    shown = page("<script>t</script>", "<b>x</b>", 'http://"><i>/', {"a": "</pre><script>"}, "<u>", has_token=False)
+    assert not re.search(r"<script|<b>x|<i>|<u>", shown)
     assert "&lt;script&gt;t&lt;/script&gt;" in shown
 
 
@@ -638,6 +638,10 @@ def test_a_series_is_answered_moment_by_moment(tmp_path):
         status, answer = ask(url, small_models.as_json(newest))
         assert (status, answer["predictions"]) == (200, predictor.predict(newest).tolist())
         assert [each["time"][:10] for each in answer["of"]] == frame["date"].tail(3).tolist()
+        _, schema = ask(url, path="/openapi.json")
+        with urllib.request.urlopen(url + "/", timeout=60) as shown:
+            for text in (schema["paths"]["/predict"]["post"]["description"], shown.read().decode()):
+                assert f"the first {window - 1} rows of a series have no forecast" in text
         for wrong, reason in (
             ({"date": None}, "'date' must be a string, got null"),
             ({"volume": "x"}, "'volume' must be a number or null"),
