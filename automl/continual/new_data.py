@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from automl.continual.paired_bootstrap import Truth
 from automl.data.ingest.encoder import Encoder, LabelledRows
 from automl.data.ingest.kinds import load_encoder
+from automl.data.ingest.notes import left_out
 from automl.data.ingest.number_formats import differing, number_of
 from automl.data.ingest.prepare import (
     ENCODER_FOLDER,
@@ -264,9 +265,9 @@ def _labels(rows: LabelledRows, old: Target) -> tuple[NDArray[np.int64], NDArray
     good = np.array([name in place for name in names], dtype=bool)
     notes = about_case(added, old.names)
     if len(there) < len(rows.labels):
-        notes.append(f"{len(rows.labels) - len(there):,} rows without a value of {rows.target!r} are left out")
+        notes.append(left_out(len(rows.labels) - len(there), f"without a value of {rows.target!r}"))
     if not good.all():
-        notes.append(f"{(~good).sum():,} rows of classes with fewer than {LEAST_OF_A_CLASS} rows are left out")
+        notes.append(left_out(int(np.count_nonzero(~good)), f"of classes with fewer than {LEAST_OF_A_CLASS} rows"))
     return there[good], np.array([place[name] for name in names[good]], np.int64), target, notes
 
 

@@ -67,7 +67,8 @@ def inspect(kind: str, rows: LabelledRows, labelled: Labelled, parts: SplitRows,
     duplicates = len(rows.keys) - n_different(rows.keys)
     facts["duplicates"] = f"{duplicates:,}" if duplicates else "none"
     if n_removed:
-        notes.append(f"{n_removed:,} rows were left out of training or validation: duplicates of a row held out")
+        were = "row was" if n_removed == 1 else "rows were"
+        notes.append(f"{n_removed:,} {were} left out of training or validation: duplicates of a row held out")
     if not labelled.sentences:
         _contradictions(rows.keys[labelled.rows], labelled.y, notes)
     train, valid, test = (len(part) for part in parts)

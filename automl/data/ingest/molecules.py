@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest import encoder
+from automl.data.ingest.notes import left_out
 from automl.data.ingest.read_table import column_names
 from automl.data.ingest.request import SMILES_NAMES, Request, formats, listed
 from automl.data.ingest.split import can_be_grouped
@@ -91,7 +92,7 @@ def read(request: Request) -> encoder.LabelledRows:
     if not good.all():
         first = int((~good).argmax())
         notes.append(
-            f"{(~good).sum():,} rows without a valid SMILES in {smiles!r} are left out, "
+            f"{left_out(int(np.count_nonzero(~good)), f'without a valid SMILES in {smiles!r}')}, "
             f"the first is row {first + 1:,}, {frame[smiles].iloc[first]!r}"
         )
     kept = [molecule for molecule in molecules if molecule is not None]

@@ -6,3 +6,8 @@ class Caution(str):
     warning."""
 
     __slots__ = ()
+
+
+def left_out(n: int, which: str) -> str:
+    """For example ``1 row without a label is left out`` or ``1,200 rows without a label are left out``."""
+    return f"{n:,} {'row' if n == 1 else 'rows'} {which} {'is' if n == 1 else 'are'} left out"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from automl.data.ingest import encoder
 from automl.data.ingest.columns import as_dates, date_format, other_reading
 from automl.data.ingest.json_examples import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema
+from automl.data.ingest.notes import left_out
 from automl.data.ingest.number_formats import as_numbers
 from automl.data.ingest.offsets import offset_of
 from automl.data.ingest.read_table import check_is_frame, check_there, column_names, read_table
@@ -246,11 +247,10 @@ def _form_of(times: pd.Series[Any]) -> str | None:
 def _different(frame: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, list[str]]:
     """The rows without those equal to an earlier one in these columns, and a note on them."""
     is_repeated = frame.duplicated(columns).to_numpy()
-    n = np.count_nonzero(is_repeated)
+    n = int(np.count_nonzero(is_repeated))
     if not n:
         return frame, []
-    are = "row is equal to an earlier one and" if n == 1 else "rows are equal to earlier ones and"
-    return frame[~is_repeated].reset_index(drop=True), [f"{n:,} {are} left out"]
+    return frame[~is_repeated].reset_index(drop=True), [left_out(n, "equal to an earlier one")]
 
 
 def _channels(frame: pd.DataFrame, request: Request) -> tuple[tuple[str, ...], list[str]]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.columns import date_format
-from automl.data.ingest.notes import Caution
+from automl.data.ingest.notes import Caution, left_out
 from automl.data.ingest.number_formats import as_numbers, differing
 from automl.data.ingest.offsets import offset_of
 from automl.data.ingest.read_table import plain_text, spelled_text
@@ -82,8 +82,7 @@ def _there(values: pd.Series[Any], name: str) -> tuple[NDArray[np.bool_], list[s
     there = values.notna().to_numpy()
     if not there.any():
         raise UserError(f"the target {name!r} has no values")
-    lacking = f"{(~there).sum():,} rows without a value of {name!r} are left out"
-    return there, [] if there.all() else [lacking]
+    return there, [] if there.all() else [left_out(int(np.count_nonzero(~there)), f"without a value of {name!r}")]
 
 
 def all_sentences(n: int) -> Labelled:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from automl.data.ingest import encoder
+from automl.data.ingest.notes import left_out
 from automl.data.ingest.number_formats import as_numbers
 from automl.data.ingest.read_table import column_names
 from automl.data.ingest.request import Request, formats, listed
@@ -57,8 +58,7 @@ def read(request: Request) -> encoder.LabelledRows:
     there = (frame[request.text].str.strip() != "").to_numpy()
     groups, times, time_form = groups_and_times(request, notes)
     if not there.all():
-        n = np.count_nonzero(~there)
-        notes.append(f"{n:,} {'row without text is' if n == 1 else 'rows without text are'} left out")
+        notes.append(left_out(int(np.count_nonzero(~there)), "without text"))
         frame, labels = frame[there].reset_index(drop=True), labels[there].reset_index(drop=True)
         groups, times = (None if each is None else each[there] for each in (groups, times))
     return encoder.LabelledRows(

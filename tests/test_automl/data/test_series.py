@@ -151,7 +151,7 @@ def test_rows_that_are_equal_count_once(tmp_path):
     prepared(series(values), tmp_path)
     once = splits_of(tmp_path)
     _, report = prepared(pd.concat([series(values), series(values)[:9]]), tmp_path)
-    assert "9 rows are equal to earlier ones and left out" in report.notes
+    assert "9 rows equal to an earlier one are left out" in report.notes
     for name in ("x_train", "y_train", "x_valid", "x_test", "y_test"):
         assert np.array_equal(getattr(splits_of(tmp_path), name), getattr(once, name))
 
@@ -175,7 +175,7 @@ def test_predictions_name_rows_that_are_repeated_missing_or_too_few(tmp_path):
     other = new[:1].assign(v=new["v"][0] + 1)
     pd.concat([new, new[:1], other, new[:2].assign(shop="c")]).to_csv(tmp_path / "new.csv", index=False)
     out = " ".join(invoke("predict", tmp_path, "--data", tmp_path / "new.csv", "--out", tmp_path / "o.csv").split())
-    assert "1 row is equal to an earlier one and left out" in out
+    assert "1 row equal to an earlier one is left out" in out
     assert "1 row shares its time with another row" in out
     assert "1 series is left out: it has fewer rows than the window of" in out
     assert "steps vary in length, from 1 to 2: a horizon counts rows" in out

@@ -242,10 +242,11 @@ def series(n=120, **columns):
             "30 time steps are left out, as not every column has a value yet",
         ),
         (
-            lambda f: pd.concat([f, f, f]),
+            lambda f: pd.concat([f, f.assign(v=f["v"] + 1), f.assign(v=f["v"] + 2)]),
             "240 of 360 rows share their time with another row: for several series, identify",
         ),
-        (lambda f: pd.concat([f, f[:3]]), "3 rows share their time with another row"),
+        (lambda f: pd.concat([f, f[:3].assign(v=99)]), "3 rows share their time with another row"),
+        (lambda f: pd.concat([f, f[:3]]), "3 rows equal to an earlier one are left out"),
         (lambda f: f.assign(v=None), "the target 'v' has no values"),
     ],
 )

@@ -121,8 +121,7 @@ def test_molecules_are_split_by_scaffold_and_read_in_two_ways(compounds, tmp_pat
     assert report.facts["kind"] == "molecules, regression of 'pIC50'"
     assert "by scaffold" in report.facts["split"]
     assert any(
-        "1 rows without a valid SMILES in 'smiles' are left out, the first is row 8, 'C1CC(('" in n
-        for n in report.notes
+        "1 row without a valid SMILES in 'smiles' is left out, the first is row 8, 'C1CC(('" in n for n in report.notes
     )
     facts = Facts.read(tmp_path / "data")
     assert facts.views.of("random_forest") == "features"
