@@ -231,7 +231,7 @@ class RefusesToTravel:
 
 def test_a_task_that_refuses_to_travel_in_its_own_words_is_one_line():
     data = RefusesToTravel()
-    with pytest.raises(UserError, match=r"sent to a training process: NotImplementedError: .*cannot be pickled"):
+    with pytest.raises(UserError, match=r"sent to a training process .NotImplementedError: .*cannot be pickled"):
         ProcessExecutor(task(lambda config: data), 1)
 
 
