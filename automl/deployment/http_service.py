@@ -127,9 +127,9 @@ class Service:
     async def health(self) -> dict[str, Any]:
         """The status and the model; for several targets, also the model of each."""
         predictor = self.predictor
-        found: dict[str, Any] = {"status": "ok", "target": predictor.target, **_about(predictor.card)}
+        found: dict[str, Any] = {"status": "ok", "target": predictor.target, **_in_short(predictor.card)}
         if isinstance(predictor, JointPredictor):
-            found["targets"] = {target: _about(part.card) for target, part in predictor.parts.items()}
+            found["targets"] = {target: _in_short(part.card) for target, part in predictor.parts.items()}
         return found
 
     async def metrics(self) -> Response:
@@ -204,7 +204,7 @@ class Service:
         return records
 
 
-def _about(card: Mapping[str, Any]) -> dict[str, Any]:
+def _in_short(card: Mapping[str, Any]) -> dict[str, Any]:
     return {"version": version_of(card), **{name: card.get(name) for name in ABOUT}}
 
 

@@ -174,9 +174,9 @@ def write_model(
 
 
 def _cut(chosen: Chosen) -> str:
-    n = len(chosen.members)
-    which = f"{n} of {chosen.wanted} members" if n < chosen.wanted else "not the best members"
-    return f"{which}, as the time limit leaves no time to fit {'more' if n < chosen.wanted else 'these'}"
+    if len(chosen.members) == chosen.wanted:
+        return "not the best members, as the time limit leaves no time to fit these"
+    return f"{len(chosen.members)} of {chosen.wanted} members, as the time limit leaves no time to fit more"
 
 
 def description(task: CrossValidated, chosen: Chosen) -> str:

@@ -68,6 +68,7 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
     bands: list[Figure] = []
     lines: list[Figure] = []
     points: list[Figure] = []
+    given = standing.given
     for name, rows in standing.curves.dropna(subset=[measure]).groupby("strategy"):
         style = looks[str(name)]
         budgets, values = rows["budget"].to_list(), rows[measure].to_numpy()
@@ -95,13 +96,13 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
         }  # fmt: skip
         bands.append(band)
         lines.append(line)
-        given = standing.given[standing.given["strategy"] == name]
-        if measure == "regret" and not given.empty:
-            regrets = given["regret"].to_numpy()
+        own = given[given["strategy"] == name]
+        if measure == "regret" and not own.empty:
+            regrets = own["regret"].to_numpy()
             hover = f"<b>{inert(str(name))}</b>, runs given just budget %{{x}}<br>mean {word} %{{customdata}}"
             points.append(
                 {
-                    "x": given["budget"].to_list(), "y": _short(np.maximum(regrets, FLOOR) if log else regrets),
+                    "x": own["budget"].to_list(), "y": _short(np.maximum(regrets, FLOOR) if log else regrets),
                     "mode": "markers", "name": inert(str(name)), "showlegend": False,
                     "marker": {"color": style["colour"], "symbol": f"{style['symbol']}-open", "size": 10},
                     "customdata": _short(regrets), "hovertemplate": hover + "<extra></extra>",

@@ -6,7 +6,7 @@ The split is by time: every validation target is later than every training targe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -149,8 +149,8 @@ class SeriesEncoder(encoder.Encoder):
                 strange=strange,
             ).frame
         check_is_frame(frame)
-        read = [name for name in (self.time, self.group, *self.channels) if name is not None]
-        check_there(frame.columns, read)
+        read = (self.time, self.group, *self.channels)
+        check_there(frame.columns, filter(None, read))
         frame, notes = _different(frame, read)
         if notes:
             frame.attrs[encoder.NOTES] = notes
@@ -196,7 +196,7 @@ def read(request: Request) -> encoder.LabelledRows:
     notes += left_out
     n_series = 1 if request.group is None else frame[request.group].nunique()
     form = _form_of(frame[request.time])
-    frame, repeated = _different(frame, [name for name in (request.time, request.group, *channels) if name is not None])
+    frame, repeated = _different(frame, (request.time, request.group, *channels))
     notes += repeated
     window = window_length(len(frame) // n_series, season_length(frame, request, form), horizon)
     notes += about_dates(frame, {request.time: form})
@@ -244,9 +244,9 @@ def _form_of(times: pd.Series[Any]) -> str | None:
     return min(form, other, key=spread)
 
 
-def _different(frame: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, list[str]]:
+def _different(frame: pd.DataFrame, columns: Iterable[str | None]) -> tuple[pd.DataFrame, list[str]]:
     """The rows without those equal to an earlier one in these columns, and a note on them."""
-    is_repeated = frame.duplicated(columns).to_numpy()
+    is_repeated = frame.duplicated([name for name in columns if name is not None]).to_numpy()
     n = int(np.count_nonzero(is_repeated))
     if not n:
         return frame, []

@@ -454,9 +454,7 @@ def test_rows_without_a_window_are_explained_when_a_model_reads_them(sales, tmp_
     prepare(request, tmp_path / "data")
     encoder = load_encoder(tmp_path / "data" / "encoder")[0]
     assert isinstance(encoder, SeriesEncoder)
-    with pytest.raises(
-        UserError, match="column 'volume' has no numbers, of which a forecast reads the last 20"
-    ):
+    with pytest.raises(UserError, match="column 'volume' has no numbers, of which a forecast reads the last 20"):
         encoder.as_frame(sales.assign(volume="a few"))
     n = encoder.window
     ordered = sales.assign(when=pd.to_datetime(sales["date"], dayfirst=True)).sort_values("when").drop(columns="when")

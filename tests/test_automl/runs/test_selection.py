@@ -120,6 +120,9 @@ def test_as_many_members_as_there_is_time_to_fit(tmp_path):
     in_time = affordable(task, every, best, 2, 25.0)
     assert set(in_time.members) <= {1, 2, 3, 4}, "what takes too long by itself is left out first"
     assert len(in_time.members) >= min(2, len(best.members))
+    other = affordable(task, every, choose(task, every, 1), 2, 25.0)
+    assert (len(other.members), 9 in other.members) == (1, False)
+    assert description(task, other).endswith("; not the best members, as the time limit leaves no time to fit these")
     hurried = [replace(each, refit_seconds=10.0 + i) for i, each in enumerate(every)]
     assert set(affordable(task, hurried, best, 2, 0.0).members) == {1}, "one is kept in any case: the quickest"
 
