@@ -69,7 +69,7 @@ def not_better_than_baseline(card: Mapping[str, Any]) -> str | None:
             f"({show(reached)} against {show(baseline['score'])}), but it ranks rows well ({ranks}): it hardly ever "
             "predicts the rarer classes; use its probabilities, or give --metric f1 or balanced_accuracy."
         )
-    if baseline["name"].startswith("last value"):
+    if baseline["name"].startswith(("last value", "value ")):
         why = "the changes of the series may not be predictable from these inputs, or there are too few examples"
     else:
         why = "the inputs may carry no information about the target, there may be too few examples"

@@ -67,7 +67,9 @@ def properties(inputs: Inputs, x: Array, features: Sequence[Feature] = ()) -> di
     vectors: each element, or mean and standard deviation if they are long.
     """
     if isinstance(inputs, Columns):
-        return _of_table(inputs, x, features)
+        if inputs.steps is None:
+            return _of_table(inputs, x, features)
+        x = x[:, : inputs.n_numbers].reshape(len(x), -1, inputs.steps)
     if isinstance(inputs, Tokens):
         length = (x > 0).sum(1)
         unknown = (x == UNKNOWN).sum(1) / np.maximum(length, 1)
@@ -78,6 +80,7 @@ def properties(inputs: Inputs, x: Array, features: Sequence[Feature] = ()) -> di
     if x.ndim == 2 and x.shape[1] <= FEW_COLUMNS:
         return {f"element {i}": x[:, i].astype(float) for i in range(x.shape[1])}
     channels = x.reshape(len(x), x.shape[1] if x.ndim > 2 else 1, -1).astype(np.float64)
+    channels = channels[:, : len(features) or None]  # without those of the calendar
     there = ~np.isnan(channels)
     n = np.maximum(there.sum(2), 1)
     means = np.nansum(channels, 2) / n

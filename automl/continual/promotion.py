@@ -29,11 +29,11 @@ from automl.continual.paired_bootstrap import (
 )
 from automl.continual.scores import compare, on_test
 from automl.continual.versions import MODEL, Lineage
+from automl.data.ingest.windows import LAST_VALUE
 from automl.data.splits import Splits, held_out
 from automl.deployment.model_card import Kept, write_card
 from automl.metrics import HALF, METRICS, loss_of
 from automl.runs.final_model import fingerprint
-from automl.tasks.baselines.constant import LAST_VALUE
 from automl.tasks.user_data import OwnData
 
 if TYPE_CHECKING:

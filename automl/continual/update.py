@@ -237,7 +237,7 @@ def _target(task: OwnData | CrossValidated) -> Any:
 def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> dict[str, Any]:
     """Drift of the examples, by property, and of the model's score, compared with its interval on the old test set."""
     assert isinstance(before.encoder, Encoder)
-    views = before.encoder.views
+    views = task.views
     family = task.space["model"].default_value
     by_family = splits_by_family(task)
     splits = by_family(family)

@@ -79,24 +79,28 @@ class Padded(Dense):
 
 @dataclass(frozen=True)
 class Windows(Dense):
-    """Windows of a series: (n, channels, steps), the newest step last. The first channel is the target's own."""
+    """Windows of a series: (n, channels, steps), the newest step last.
+
+    The first channel is the target's own, the last ones may be known of the time that is forecast.
+    """
 
     kind: ClassVar = "windows"
     horizon: int  # steps from the newest one to the target
     spread: tuple[float, ...]  # of each channel: the root mean square of its values relative to the newest; or 1
     change: float  # the root mean square of the target's change over the horizon; may be 0
+    n_known: int = 0  # channels that are known of the time that is forecast
 
     @classmethod
-    def of_series(cls, x: Array, horizon: int) -> Self:
+    def of_series(cls, x: Array, horizon: int, n_known: int = 0) -> Self:
         """With the statistics of the training examples. A change over more than a window is estimated from that over a
         window, as for a random walk."""
         spread = tuple(_size(channel - channel[:, -1:]) or 1.0 for channel in x.swapaxes(0, 1))
         n = min(horizon, x.shape[2] - 1)
         change = _size(x[:, 0, -1] - x[:, 0, -1 - n]) * math.sqrt(horizon / n)
-        return cls(x.shape[1:], *channel_statistics(x), horizon, spread, change)
+        return cls(x.shape[1:], *channel_statistics(x), horizon, spread, change, n_known)
 
     def refitted(self, x: Array) -> Self:
-        return type(self).of_series(x, self.horizon)
+        return type(self).of_series(x, self.horizon, self.n_known)
 
 
 def _size(x: Array) -> float:
@@ -239,7 +243,7 @@ def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
 def inputs_from_json(fields: Mapping[str, Any]) -> Inputs:
     """The inputs among the fields of preprocessing.json."""
     kind = KINDS[fields["inputs"]]
-    own: dict[str, Any] = {field.name: fields[field.name] for field in dataclasses.fields(kind)}
+    own: dict[str, Any] = {field.name: fields[field.name] for field in dataclasses.fields(kind) if field.name in fields}
     inputs: Inputs = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in own.items()})
     return inputs
 

@@ -29,6 +29,7 @@ from automl.data.splits import Splits
 from automl.data.targets import levels_of
 from automl.deployment.model_card import CARD
 from automl.metrics import graded, loss_of, measure
+from automl.models.trained import TrainedModel
 from automl.study.run_folder import write_atomic
 
 if TYPE_CHECKING:
@@ -53,13 +54,16 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
     metric = graded(metric)
     if not (data / FACTS).is_file():
         return ColumnImportances(metric, reason="the run's folder no longer has its data")
-    splits = read_prepared(data / Facts.read(data).views.usual)
+    assert isinstance(model.encoder, Encoder)
+    first = model.members[0].model
+    assert isinstance(first, TrainedModel)
+    view = Facts.read(data).views.of(first.preprocessing.model)  # all members of one for columns read the same
+    splits = read_prepared(data / view)
     n_test = len(splits.y_test)
     if n_test < LEAST_ROWS:
         what = f"the test set has {n_test} rows, {LEAST_ROWS} are needed" if n_test else "the run kept no test set"
         return ColumnImportances(metric, reason=f"{what}; importance needs rows that the model was not trained on")
-    assert isinstance(model.encoder, Encoder)
-    places, rng = model.encoder.places, np.random.default_rng(0)
+    places, rng = model.encoder.places(view), np.random.default_rng(0)
     rows = rng.permutation(n_test)[: N_ROWS[0]]
     start = time.perf_counter()
     usual = _predictions(model, np.concatenate([splits.x_test[rows]] * REPEATS))[: len(rows)]

@@ -55,10 +55,11 @@ def changes(graph: Graph, lags: Lags, rows: str, n_columns: int) -> str:
     if not lags.is_relative:
         return rows
     places = np.arange(n_columns)
-    newest = places // lags.steps * lags.steps + lags.steps - 1
+    newest = np.where(places < lags.n_values, places // lags.steps * lags.steps + lags.steps - 1, places)
     levels = graph("Gather", rows, graph.constant(newest, np.int64), axis=1)
-    if lags.keeps_levels:
-        levels = graph("Mul", levels, graph.constant(places != newest))
+    kept = (places == newest) & (lags.keeps_levels | (places >= lags.n_values))
+    if kept.any():
+        levels = graph("Mul", levels, graph.constant(~kept))
     return graph("Sub", rows, levels)
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 class Changes(nn.Module):
-    """Reads each channel relative to its newest value, and adds the target's newest value to the outputs.
+    """Reads each channel relative to its newest value, and adds the target's newest value to the outputs. Channels that
+    are known of the time that is forecast remain as they are.
 
     Input: standardised windows (batch, channels, steps), the target's channel first. Output: the standardised target.
     """
@@ -25,9 +26,10 @@ class Changes(nn.Module):
     def __init__(self, network: nn.Module, inputs: Windows, target: Number) -> None:
         super().__init__()
         self.network = network
+        self.n_values = inputs.shape[0] - inputs.n_known
         mean, std = inputs.mean[0], inputs.std[0]
         spread = [[spread / std] for spread, std in zip(inputs.spread, inputs.std, strict=True)]
-        self.register_buffer("spread", torch.tensor(spread))
+        self.register_buffer("spread", torch.tensor(spread[: self.n_values]))
         self.register_buffer("scale", torch.tensor(inputs.change / target.std or 1.0))
         # The newest value is standardised as an input, the outputs as the target.
         self.register_buffer("level", torch.tensor([std / target.std, (mean - target.mean) / target.std]))
@@ -37,7 +39,8 @@ class Changes(nn.Module):
 
     def changes(self, x: Tensor) -> Tensor:
         """The network's inputs, of about unit size."""
-        return (x - x[..., -1:]) / self.spread
+        values, known = x[..., : self.n_values, :], x[..., self.n_values :, :]
+        return torch.cat([(values - values[..., -1:]) / self.spread, known], -2)
 
     def forecasts(self, outputs: Tensor, x: Tensor) -> Tensor:
         """The network's outputs (..., n_outputs) for the windows x, as forecasts."""

@@ -7,6 +7,7 @@ in A. Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ SPACES = dict.fromkeys(("linear", "lightgbm", "extra_trees", "random_forest"), L
 class Lags:
     """What a model reads of the windows of a series, (n, channels * steps), whose first channel is the target.
 
-    Without ``lags`` in the config, or if they are raw, nothing is changed.
+    Categories may follow them. Without ``lags`` in the config, or if they are raw, nothing is changed.
     """
 
     def __init__(self, config: Mapping[str, Any], inputs: Inputs, *, keeps_levels: bool) -> None:
@@ -31,9 +32,11 @@ class Lags:
         self.is_relative = config.get("lags") == "relative"
         if not self.is_relative:
             return
-        steps = inputs.steps if isinstance(inputs, Columns) else inputs.shape[-1]
-        assert steps is not None
-        self.steps, self.keeps_levels = steps, keeps_levels
+        steps, n_values = inputs.shape[-1], math.prod(inputs.shape)
+        if isinstance(inputs, Columns):
+            assert inputs.steps is not None
+            steps, n_values = inputs.steps, inputs.n_numbers
+        self.steps, self.n_values, self.keeps_levels = steps, n_values, keeps_levels
 
     def of(self, rows: Rows) -> Rows:
         """The rows and labels to learn from."""
@@ -43,11 +46,12 @@ class Lags:
         """The columns to predict from."""
         if not self.is_relative:
             return x
-        windows = x.reshape(len(x), -1, self.steps)
-        found: Array = windows - windows[:, :, -1:]
+        windows = x[:, : self.n_values].reshape(len(x), -1, self.steps)
+        changes = windows - windows[:, :, -1:]
         if self.keeps_levels:
-            found[:, :, -1] = windows[:, :, -1]
-        return found.reshape(x.shape)
+            changes[:, :, -1] = windows[:, :, -1]
+        found: Array = np.concatenate([changes.reshape(len(x), self.n_values), x[:, self.n_values :]], 1)
+        return found
 
     def forecasts(self, predicted: NDArray[np.float64], x: Array) -> NDArray[np.float64]:
         """The inverse of the labels' change: the numbers (n,), or quantiles (n, n_levels). ``x``: the raw columns."""

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from automl.data.batches import by_length
-from automl.data.inputs import Windows
+from automl.data.inputs import Columns, Windows
 from automl.data.targets import Classes
 from automl.models import ESTIMATORS, build_for, own_config, skops_format
 from automl.models.lags import Lags
@@ -108,7 +108,8 @@ class TrainedEstimator(TensorModel):
         """What the estimator reads of raw examples."""
         rules = self.preprocessing
         found = self.lags.columns(features(rules.model, rules.inputs, x))
-        exact = rules.model == "linear" and isinstance(rules.inputs, Windows)  # the steps of a window are collinear
+        is_series = isinstance(rules.inputs, Windows) or (isinstance(rules.inputs, Columns) and rules.inputs.steps)
+        exact = rules.model == "linear" and is_series  # the steps of a window are collinear
         return found.astype(np.float64) if exact else found
 
     def labels(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:

@@ -172,9 +172,8 @@ class Encoder(Reader):
         """The columns or channels of the usual view, if they have names."""
         return ()
 
-    @property
-    def places(self) -> Mapping[str, slice]:
-        """Where each column of a file is on the second axis of the usual view; empty if it has none."""
+    def places(self, view: str) -> Mapping[str, slice]:
+        """Where each column of a file is on the second axis of a view; empty if it has none."""
         return {}
 
     @abstractmethod

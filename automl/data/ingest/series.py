@@ -5,9 +5,10 @@ The split is by time: every validation target is later than every training targe
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +24,7 @@ from automl.data.ingest.number_formats import as_numbers
 from automl.data.ingest.offsets import offset_of
 from automl.data.ingest.read_table import check_is_frame, check_there, column_names, read_table
 from automl.data.ingest.request import Request, column, spelled_group
+from automl.data.ingest.seasons import Seasons
 from automl.data.ingest.series_notes import (
     about_examples,
     about_left_out,
@@ -33,8 +35,8 @@ from automl.data.ingest.series_notes import (
 )
 from automl.data.ingest.split import LEAST_ROWS, by_time
 from automl.data.ingest.split_columns import about_dates, check_split, has_zone
-from automl.data.ingest.windows import Layout, season_length, window_length, windows, with_targets
-from automl.data.inputs import Array, Inputs, Windows
+from automl.data.ingest.windows import Layout, moments_of, window_length, windows, with_targets
+from automl.data.inputs import Array, Columns, Inputs, Windows
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,42 +47,56 @@ NEAR = 30.0  # median in units of the spread from which a channel has an offset:
 
 
 class SeriesEncoder(encoder.Encoder):
-    """Encodes windows of past values: the target's own column first, then the other numbers."""
+    """Encodes windows of past values: the target's own column first, then the other numbers; and the forecast's date.
+
+    Networks read ``windows``: (n, channels, steps), the newest steps, and the parts of the date as waves, channels that
+    do not vary. The others read ``rows``: all steps of each channel, one channel after the other, then the codes of the
+    parts.
+    """
 
     kind = "series"
     id_columns = prediction_id_columns = ("series", "time")
-    views = encoder.Views("windows")
+    views = encoder.Views("rows", dict.fromkeys(("mlp", "cnn", "rnn", "transformer"), "windows"))
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.time, self.group, self.channels, self.window = layout.time, layout.group, layout.channels, layout.window
+        self.time, self.group, self.channels, self.reach = layout.time, layout.group, layout.channels, layout.reach
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
         return cls(details["layout"])
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
-        shape = (len(self.channels), self.window)
-        return {"windows": np.stack(list(frame["window"])) if len(frame) else np.zeros((0, *shape), np.float32)}
+        n, layout, shape = len(frame), self.layout, (len(self.channels), len(self.layout.steps))
+        every = np.stack(list(frame["window"])) if n else np.zeros((0, *shape), np.float32)
+        codes = layout.seasons.codes(frame["time"], layout.horizon)
+        waves = layout.seasons.waves(codes)[:, :, None].repeat(layout.window, 2)
+        rows = np.concatenate([every.reshape(n, math.prod(shape)), codes], 1, dtype=np.float32)
+        return {"rows": rows, "windows": np.concatenate([every[:, :, -layout.window :], waves], 1)}
 
     @property
     def features(self) -> tuple[encoder.Feature, ...]:
         return tuple(encoder.Feature(name, self.layout.offsets.get(name, 0.0)) for name in self.channels)
 
-    @property
-    def places(self) -> Mapping[str, slice]:
-        return {name: slice(place, place + 1) for place, name in enumerate(self.channels)}
+    def places(self, view: str) -> Mapping[str, slice]:
+        size = len(self.layout.steps) if view == "rows" else 1
+        found = {name: slice(place * size, (place + 1) * size) for place, name in enumerate(self.channels)}
+        n_parts = len(self.layout.seasons.parts) * (1 if view == "rows" else 2)
+        start = len(self.channels) * size
+        return found | ({self.time: slice(start, start + n_parts)} if n_parts else {})
 
     def inputs(self, view: str, x: Array) -> Inputs:
-        return Windows.of_series(x, self.layout.horizon)
+        sizes = self.layout.seasons.sizes
+        if view == "windows":
+            return Windows.of_series(x, self.layout.horizon, 2 * len(sizes))
+        return Columns.of(x, tuple(size + 1 for size in sizes), len(self.layout.steps))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self.layout)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        given = {field.name: content[field.name] for field in fields(Layout)}
-        return cls(Layout(**given | {"channels": tuple(content["channels"])}))
+        return cls(Layout.from_json(content))
 
     def labelled(self, request: Request) -> encoder.LabelledRows:
         assert request.time is not None
@@ -89,7 +105,8 @@ class SeriesEncoder(encoder.Encoder):
         used, labels, times = with_targets(found, horizon)
         if request.target != self.channels[0]:
             raise UserError(f"the model forecasts {self.channels[0]!r}, not {request.target!r}")
-        notes = [about_examples(len(frame), len(used), self.window, horizon), *about_rows(frame, self.layout, found)]
+        notes = [about_examples(len(frame), len(used), self.layout), *about_rows(frame, self.layout, found)]
+        notes += self.layout.seasons.about_step(found)
         notes += frame.attrs.get(encoder.NOTES, [])
         return _rows(used, labels, times, notes, self.layout)
 
@@ -115,6 +132,7 @@ class SeriesEncoder(encoder.Encoder):
             *about_repeated(_n_repeated(rows, self.time, self.group)),
             *about_left_out(rows, self.layout, frame),
             *about_steps(frame),
+            *self.layout.seasons.about_step(frame),
         ]
         yield self._in_utc(frame, rows)
 
@@ -129,7 +147,7 @@ class SeriesEncoder(encoder.Encoder):
         n = self.layout.horizon
         return (
             f"the time is that of the last known value: the forecast is for {n} row{'s' * (n != 1)} later; the first "
-            f"{self.window - 1} rows of a series have no forecast, as each needs {self.window}"
+            f"{self.reach - 1} rows of a series have no forecast, as each needs {self.reach}"
         )
 
     def _read(self, examples: Any, strange: Counter[str] | None = None) -> pd.DataFrame:
@@ -154,8 +172,8 @@ class SeriesEncoder(encoder.Encoder):
         frame, notes = _different(frame, read)
         if notes:
             frame.attrs[encoder.NOTES] = notes
-        if len(frame) < self.window:
-            raise UserError(f"a forecast needs the last {self.window} rows or more, got {len(frame)}")
+        if len(frame) < self.reach:
+            raise UserError(f"a forecast needs the last {self.reach} rows or more, got {len(frame)}")
         return frame
 
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
@@ -194,12 +212,13 @@ def read(request: Request) -> encoder.LabelledRows:
         )
     channels, left_out = _channels(frame, request)
     notes += left_out
-    n_series = 1 if request.group is None else frame[request.group].nunique()
     form = _form_of(frame[request.time])
     frame, repeated = _different(frame, (request.time, request.group, *channels))
     notes += repeated
-    window = window_length(len(frame) // n_series, season_length(frame, request, form), horizon)
     notes += about_dates(frame, {request.time: form})
+    times = moments_of(frame, request.time, request.group, form)
+    seasons = Seasons.of(times, horizon)
+    window = window_length(len(frame) // times["series"].nunique(), seasons)
     n_repeated = _n_repeated(frame, request.time, request.group)
     if n_repeated >= DOUBLE * len(frame):
         wrong_group = "" if request.group is None else f", {request.group!r} does not"
@@ -211,22 +230,25 @@ def read(request: Request) -> encoder.LabelledRows:
     decimals = {name: table.decimals.get(name, ".") for name in channels}
     numbers = {name: as_numbers(frame[name], decimals[name]) for name in channels}
     offsets = {name: offset for name in channels if (offset := offset_of(numbers[name], NEAR))}
-    layout = Layout(request.time, request.group, channels, window, horizon, form, decimals, offsets)
+    earlier = seasons.earlier(window, horizon)
+    layout = Layout(request.time, request.group, channels, window, horizon, form, decimals, offsets, earlier, seasons)
     found = windows(frame, layout)
-    used, labels, times = with_targets(found, horizon)
-    notes += [about_examples(len(frame), len(used), window, horizon), *about_rows(frame, layout, found)]
+    used, labels, when = with_targets(found, horizon)
+    notes += [about_examples(len(frame), len(used), layout), *seasons.about(), *about_rows(frame, layout, found)]
     notes += about_sizes(found)
     if len(used) < LEAST_ROWS:
         why = "".join(f"; {note}" for note in about_rows(frame, layout, found))
         raise UserError(
-            f"the series is too short: {len(frame):,} rows give {len(used)} windows of {window} steps with a target "
-            f"{horizon} steps ahead, at least {LEAST_ROWS} are needed{why}"
+            f"the series is too short: {len(frame):,} rows give {len(used)} windows of {layout.reach} steps with a "
+            f"target {horizon} steps ahead, at least {LEAST_ROWS} are needed{why}"
         )
     if request.quantiles is None:
-        error = (labels - used["value"])[by_time(times).test]
-        naive = float(np.sqrt((error**2).mean()))
-        notes.append(f"a baseline, the last value as forecast, has a test rmse of {naive:.4g}")
-    return _rows(used, labels, times, notes, layout)
+        parts = by_time(when)
+        values = np.stack([each[0] for each in used["window"]]) + offsets.get(channels[0], 0.0)
+        place = layout.without_model(values[parts.train], labels.to_numpy()[parts.train])
+        naive = float(np.sqrt(((labels - values[:, place])[parts.test] ** 2).mean()))
+        notes.append(f"a baseline, the {layout.name_of(place)} as forecast, has a test rmse of {naive:.4g}")
+    return _rows(used, labels, when, notes, layout)
 
 
 def _form_of(times: pd.Series[Any]) -> str | None:

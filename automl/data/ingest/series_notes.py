@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.data.ingest.request import listed
-from automl.data.ingest.windows import Layout, as_dates
+from automl.data.ingest.seasons import as_dates
+from automl.data.ingest.windows import Layout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 MANY_TIMES = 30.0  # ratio of the changes of several series above which they are not of one size
 
 
-def about_examples(n_rows: int, n: int, window: int, horizon: int) -> str:
+def about_examples(n_rows: int, n: int, layout: Layout) -> str:
     """A note on how many examples the rows give, and why there are fewer than rows."""
-    later = f"{horizon} row{'s' * (horizon != 1)} later"
-    return f"{n_rows:,} rows give {n:,} examples: each is a window of {window} rows and the value {later}"
+    later = f"{layout.horizon} row{'s' * (layout.horizon != 1)} later"
+    more = f", {len(layout.earlier)} of the {layout.reach - layout.window} rows before it" if layout.earlier else ""
+    return f"{n_rows:,} rows give {n:,} examples: each is a window of {layout.window} rows{more} and the value {later}"
 
 
 def about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:
@@ -38,16 +40,16 @@ def about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iter
 def about_left_out(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:
     """Notes on rows that give no window."""
     lengths = [len(frame)] if layout.group is None else frame[layout.group].value_counts().tolist()
-    n_lost = sum(max(0, n - layout.window + 1) for n in lengths) - len(found)
+    n_lost = sum(max(0, n - layout.reach + 1) for n in lengths) - len(found)
     if n_lost:
         gaps = [name for name in layout.channels if frame[name].isna().any()]
         which = f" (with gaps: {listed(gaps)})" if gaps else ""
         are = "time step is" if n_lost == 1 else "time steps are"
         yield f"{n_lost:,} {are} left out, as not every column has a value yet{which}"
-    n_short = sum(0 < n < layout.window for n in lengths)
+    n_short = sum(0 < n < layout.reach for n in lengths)
     if n_short:
         are = "is left out: it has" if n_short == 1 else "are left out: they have"
-        yield f"{n_short:,} series {are} fewer rows than the window of {layout.window} steps"
+        yield f"{n_short:,} series {are} fewer rows than the {layout.reach} that a forecast needs"
 
 
 def about_steps(found: pd.DataFrame) -> Iterator[str]:

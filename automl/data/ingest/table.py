@@ -50,8 +50,7 @@ class TableEncoder(encoder.Encoder):
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         return {"columns": self.table.encode(frame)}
 
-    @property
-    def places(self) -> Mapping[str, slice]:
+    def places(self, view: str) -> Mapping[str, slice]:
         return self.table.places
 
     def inputs(self, view: str, x: Array) -> Inputs:

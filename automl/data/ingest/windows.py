@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.number_formats import as_numbers
-from automl.data.ingest.request import Request
-from automl.data.ingest.split import LEAST_ROWS
+from automl.data.ingest.seasons import Seasons
 from automl.data.ingest.split_columns import group_names, moments
 from automl.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WINDOWS = (4, 64)  # smallest and largest window, in steps; a season and one step more may exceed it
+WINDOWS = (4, 64)  # smallest and largest window, in rows; a season and one row more may exceed it
 PARTS_OF_SERIES = 20  # the length of the series, in windows
-SEASONS_OF_SERIES = 4  # the least length of the series, in seasons, for a window of a season
-DAY = 86_400.0  # seconds
-SEASONS = (  # seconds between dates, and the steps of a season, as in M4 (Makridakis et al. 2020), but a week for days
-    (DAY / 96, 96), (DAY / 48, 48), (DAY / 24, 24), (DAY, 7), (7 * DAY, 52), (365.25 / 12 * DAY, 12),
-    (365.25 / 4 * DAY, 4),
-)  # fmt: skip
-SAME_STEP = 0.05  # months have 28 to 31 days
+LAST_VALUE = "last value"
 
 
 @dataclass(frozen=True)
@@ -36,27 +29,58 @@ class Layout:
     time: str
     group: str | None
     channels: tuple[str, ...]  # numbers, the target first
-    window: int  # steps
-    horizon: int  # steps
+    window: int  # the newest rows that a forecast reads
+    horizon: int  # rows
     form: str | None = None  # of dates given as strings
     decimals: Mapping[str, str] = field(default_factory=dict)  # decimal signs, used where a file is ambiguous
     offsets: Mapping[str, float] = field(default_factory=dict)  # subtracted from the windows, by channel; others: 0
+    earlier: tuple[int, ...] = ()  # how many rows before the newest one the other rows are that it reads, ascending
+    seasons: Seasons = field(default_factory=Seasons)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The fields in a mapping, which may have others; layouts of earlier versions lack the last two."""
+        given = {field.name: content[field.name] for field in fields(cls) if field.name in content}
+        given |= {name: tuple(given.get(name, ())) for name in ("channels", "earlier")}
+        return cls(**given | {"seasons": Seasons.from_json(content.get("seasons", {}))})
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """How many rows before the newest one the rows of a window are, the newest last."""
+        return (*reversed(self.earlier), *reversed(range(self.window)))
+
+    @property
+    def reach(self) -> int:
+        """The number of rows from the first of a window to the newest one."""
+        return self.steps[0] + 1
+
+    def without_model(self, windows: NDArray[Any], y: NDArray[Any]) -> int:
+        """The place in a window of the value that is the best forecast without a model, for labels y, (n,).
+
+        ``windows``: of the target, (n, steps).
+        """
+        places = [self.steps.index(n) for n in self.seasons.naive(self.horizon) if n in self.steps]
+        return min(places, key=lambda place: float(np.mean((windows[:, place] - y) ** 2)))
+
+    def name_of(self, place: int) -> str:
+        """The forecast without a model whose value is at a place of the window."""
+        n = self.steps[place]
+        return f"value {n + self.horizon} rows earlier" if n else LAST_VALUE
 
 
 def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """One row per time step with a full window: series, time, the target's current value and known, and window.
 
-    A window is (channels, steps), the newest last, without the channels' offsets. Missing values are filled with the
-    previous step's, except in known.
+    A window is (channels, steps), with the ``Layout.steps``, without the channels' offsets. Missing values are filled
+    with the previous step's, except in known.
     """
     import pandas as pd
 
-    when = whole_numbers(moments(frame[layout.time], layout.time, layout.form))
-    names = pd.Series(0, index=frame.index)
-    if layout.group is not None:
-        names = pd.Series(group_names(frame[layout.group], layout.group), index=frame.index)
+    rows = moments_of(frame, layout.time, layout.group, layout.form)
+    names, when = rows["series"], rows["time"].to_numpy()
     numbers = pd.DataFrame({name: as_numbers(frame[name], layout.decimals.get(name, ".")) for name in layout.channels})
-    window, offsets = layout.window, [layout.offsets.get(name, 0.0) for name in layout.channels]
+    reach, places = layout.reach, layout.reach - 1 - np.array(layout.steps)
+    offsets = [layout.offsets.get(name, 0.0) for name in layout.channels]
     parts = []
     for name in names.unique():
         rows_of = np.flatnonzero((names == name).to_numpy())
@@ -67,21 +91,21 @@ def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
         start = int(np.isnan(values).any(1).sum())  # before every column has its first value
         values, known, times = values[start:], known[start:], when[order][start:]
         array = (values - offsets).astype(np.float32)
-        if len(array) < window:
+        if len(array) < reach:
             continue
-        views = np.lib.stride_tricks.sliding_window_view(array, window, axis=0)
-        now = slice(window - 1, None)
+        views = np.lib.stride_tricks.sliding_window_view(array, reach, axis=0)[:, :, places]
+        now = slice(reach - 1, None)
         ends = {"time": times[now], "value": values[now, 0], "known": known[now]}
         parts.append(pd.DataFrame({"series": name, **ends, "window": list(views)}))
     if not parts:
         empty = [name for name in layout.channels if numbers[name].isna().all()]
         if empty:
             raise UserError(
-                f"column {empty[0]!r} has no numbers, of which a forecast reads the last {window}; "
+                f"column {empty[0]!r} has no numbers, of which a forecast reads the last {reach}; "
                 "write them as in the training data"
             )
         longest = names.value_counts().max()
-        raise UserError(f"no series has {window} rows with a value in every column; the longest has {longest:,} rows")
+        raise UserError(f"no series has {reach} rows with a value in every column; the longest has {longest:,} rows")
     return pd.concat(parts, ignore_index=True)
 
 
@@ -95,28 +119,17 @@ def with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.Se
     return found[known].reset_index(drop=True), ahead[known].reset_index(drop=True), when[known].to_numpy()
 
 
-def window_length(length: int, season: int | None, horizon: int) -> int:
-    """The steps that a forecast reads: a share of the series, but at least a season and the step before it if the
-    series is long enough, since many forecasts are the change of a season ago."""
-    window = int(np.clip(length // PARTS_OF_SERIES, *WINDOWS))
-    if season is None or length < max(SEASONS_OF_SERIES * (season + 1), season + horizon + LEAST_ROWS):
-        return window
-    return max(window, season + 1)
+def window_length(length: int, seasons: Seasons) -> int:
+    """The newest rows that a forecast reads: a share of the series, or a season."""
+    return seasons.window(int(np.clip(length // PARTS_OF_SERIES, *WINDOWS)))
 
 
-def season_length(frame: pd.DataFrame, request: Request, form: str | None) -> int | None:
-    """The steps of a season, by the usual time between dates; None for other numbers and for other times."""
+def moments_of(frame: pd.DataFrame, time: str, group: str | None, form: str | None) -> pd.DataFrame:
+    """Columns series and time: of each row, dates or numbers; whole numbers as such."""
     import pandas as pd
 
-    assert request.time is not None
-    when = as_dates(whole_numbers(moments(frame[request.time], request.time, form)))
-    if when.dtype.kind != "M":
-        return None
-    names = 0 if request.group is None else group_names(frame[request.group], request.group)
-    steps = pd.DataFrame({"series": names, "time": when}).sort_values("time").groupby("series")["time"].diff()
-    seconds = steps.dt.total_seconds()
-    usual = float(seconds[seconds > 0].median())
-    return next((n for step, n in SEASONS if abs(usual / step - 1.0) < SAME_STEP), None)
+    when = whole_numbers(moments(frame[time], time, form))
+    return pd.DataFrame({"series": 0 if group is None else group_names(frame[group], group), "time": when})
 
 
 def whole_numbers(when: NDArray[Any]) -> NDArray[Any]:
@@ -124,15 +137,3 @@ def whole_numbers(when: NDArray[Any]) -> NDArray[Any]:
     if when.dtype.kind != "f" or (when != np.round(when)).any() or np.abs(when).max(initial=0.0) >= 2**53:
         return when
     return when.astype(np.int64)
-
-
-def as_dates(when: NDArray[Any]) -> NDArray[Any]:
-    """Whole numbers like 202503 and 20250331 as dates; other times as they are."""
-    import pandas as pd
-
-    if when.dtype.kind != "i":
-        return when
-    digits = pd.Series(when.astype(str))
-    form = next((form for form, n in (("%Y%m", 6), ("%Y%m%d", 8)) if (digits.str.len() == n).all()), None)
-    dates = pd.to_datetime(digits, format=form, errors="coerce") if form else None
-    return when if dates is None or dates.isna().any() else dates.to_numpy()

@@ -6,21 +6,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.ingest.prepare import Facts, weights_of
+from automl.data.ingest.kinds import load_encoder
+from automl.data.ingest.prepare import ENCODER_FOLDER, Facts, weights_of
+from automl.data.ingest.series import SeriesEncoder
+from automl.data.ingest.windows import LAST_VALUE
 from automl.data.splits import Splits
 from automl.data.targets import levels_of
 from automl.metrics import METRICS, measure
 
-LAST_VALUE = "last value"  # the only baseline that is not fitted
-
 
 def without_model(splits: Splits, data: Path, metric: str, *fitted: str) -> tuple[str, NDArray[Any]]:
-    """The baseline's name, and its predictions for the test set: the last value of a series, otherwise a constant.
+    """The baseline's name, and its predictions for the test set: an earlier value of a series, otherwise a constant.
 
     ``data``: the folder of the prepared data. ``fitted``: the sets that the training set of ``splits`` is made of.
     """
     if Facts.read(data).kind == "series":
-        return last_value_baseline(splits)
+        return earlier_value_baseline(splits, data)
     return constant_baseline(splits, metric, weights=weights_of(data, *fitted))
 
 
@@ -54,13 +55,22 @@ def constant_baseline(
     return "training mean", np.full(n, np.average(np.asarray(splits.y_train, float), weights=weights))
 
 
-def last_value_baseline(splits: Splits) -> tuple[str, NDArray[Any]]:
-    """Its name, and the last value of the first channel (the target) of each test window (n, channels, steps).
+def earlier_value_baseline(splits: Splits, data: Path) -> tuple[str, NDArray[Any]]:
+    """Its name, and for each test window the target's last value, or that of a season ago if it was better in training.
 
-    For quantiles, those of the training set's changes are added to it.
+    For quantiles, those of the training set's errors are added to it.
+
+    ``splits``: with windows or with rows. ``data``: the folder of the prepared data.
     """
-    last, levels = np.asarray(splits.x_test[:, 0, -1], float), levels_of(splits.target)
+    encoder, _ = load_encoder(data / ENCODER_FOLDER)
+    assert isinstance(encoder, SeriesEncoder)
+    layout, levels, y = encoder.layout, levels_of(splits.target), np.asarray(splits.y_train, float)
+    known, x_test = (
+        np.asarray(x.reshape(len(x), -1)[:, : len(layout.steps)], float) for x in (splits.x_train, splits.x_test)
+    )
+    place = layout.without_model(known, y)
+    name, forecasts = layout.name_of(place), x_test[:, place]
     if levels is None:
-        return LAST_VALUE, last
-    changes = np.asarray(splits.y_train, float) - np.asarray(splits.x_train[:, 0, -1], float)
-    return f"{LAST_VALUE} plus quantiles of its changes", last[:, None] + np.nanquantile(changes, levels)
+        return name, forecasts
+    of = "its changes" if name == LAST_VALUE else "its errors"
+    return f"{name} plus quantiles of {of}", forecasts[:, None] + np.nanquantile(y - known[:, place], levels)

@@ -177,7 +177,7 @@ def test_predictions_name_rows_that_are_repeated_missing_or_too_few(tmp_path):
     out = " ".join(invoke("predict", tmp_path, "--data", tmp_path / "new.csv", "--out", tmp_path / "o.csv").split())
     assert "1 row equal to an earlier one is left out" in out
     assert "1 row shares its time with another row" in out
-    assert "1 series is left out: it has fewer rows than the window of" in out
+    assert "1 series is left out: it has fewer rows than the 20 that a forecast needs" in out
     assert "steps vary in length, from 1 to 2: a horizon counts rows" in out
 
 

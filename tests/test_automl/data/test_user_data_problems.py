@@ -260,7 +260,7 @@ def test_short_series_and_those_without_a_name_are_reported(tmp_path):
     shops = pd.concat([series(shop="a"), series(shop="b"), series(2, shop="tiny")])
     shops.to_csv(tmp_path / "a.csv", index=False)
     said = told(tmp_path, tmp_path / "a.csv", target="v", time="day", horizon=1, group="shop")
-    assert "1 series is left out: it has fewer rows than the window of 8 steps" in said
+    assert "1 series is left out: it has fewer rows than the 8 that a forecast needs" in said
     shops.assign(shop=[None, *shops["shop"][1:]]).to_csv(tmp_path / "b.csv", index=False)
     said = told(tmp_path, tmp_path / "b.csv", target="v", time="day", horizon=1, group="shop")
     assert "the group column 'shop' must have a value in every row: row 1 has none" in said

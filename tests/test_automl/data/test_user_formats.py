@@ -134,7 +134,7 @@ def test_times_with_fractions_stay_apart(tmp_path):
     prepare(Request(str(tmp_path / "a.csv"), "v", time="t", horizon=1), tmp_path / "data")
     encoder = load_encoder(tmp_path / "data" / "encoder")[0]
     assert encoder.as_frame(tmp_path / "a.csv")["time"].tolist() == pytest.approx(
-        days[encoder.window - 1 :].tolist(), abs=1e-6
+        days[encoder.reach - 1 :].tolist(), abs=1e-6
     )
 
 
@@ -259,7 +259,7 @@ def test_a_series_is_read_as_in_training(tmp_path):
     assert found["time"].iloc[-1] == pd.Timestamp("2023-02-06")
     records = [{"day": f"2023-02-{day:02d}", "level": 1.0, "z": 1.0} for day in range(1, 20)]
     assert encoder.from_records(records)["time"].iloc[-1] == pd.Timestamp("2023-02-19")
-    assert found["window"].iloc[-1][0].tolist() == [1002, 1002, 1004, 1005, 1006, 1007][-encoder.window :]
+    assert found["window"].iloc[-1][0].tolist() == [1002, 1002, 1004, 1005, 1006, 1007][-encoder.reach :]
 
 
 def test_words_in_the_numbers_of_a_series_are_counted(tmp_path):

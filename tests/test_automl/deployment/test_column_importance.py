@@ -111,10 +111,23 @@ def test_of_a_series_the_past_of_each_column_is_shuffled(tmp_path):
     frame["sold"] = 3 * frame["driver"].shift(fill_value=0.0) + rng.normal(0, 0.3, n)
     found = found_in(run_on(frame, tmp_path / "run", "linear", time="day", horizon=1))
     verdicts = {column.name: column.verdict for column in found.each}
-    assert verdicts.keys() == {"sold", "other", "driver"}
-    assert (found.each[0].name, verdicts["driver"], verdicts["other"]) == ("driver", "matters", "no visible effect")
+    assert verdicts.keys() == {"sold", "other", "driver", "day"}
+    assert (found.each[0].name, verdicts["driver"]) == ("driver", "matters")
+    assert (verdicts["other"], verdicts["day"]) == ("no visible effect", "no visible effect")
     assert found.each[0].worse > found.score
     assert found.n_test == found.n_rows > 100
+
+
+@pytest.mark.parametrize("family", ["linear", "mlp"])
+def test_the_weekday_of_the_time_forecast_counts_as_the_column_of_times(family, tmp_path):
+    days = pd.date_range("2024-01-01", periods=600)
+    rng = np.random.default_rng(0)
+    weekday = rng.normal(0, 5, 7)[days.day_of_week]  # known from the date alone, as the noise hides it in the past
+    frame = pd.DataFrame({"day": days, "sold": weekday + rng.normal(0, 3, 600), "other": rng.normal(size=600)})
+    run = run_on(frame, tmp_path / "run", family, time="day", horizon=5)
+    verdicts = {column.name: column.verdict for column in found_in(run).each}
+    assert verdicts["day"] == "matters"
+    assert verdicts["other"] == "no visible effect"
 
 
 def test_shuffling_a_channel_of_the_windows_is_shuffling_the_column(tmp_path):
@@ -122,9 +135,12 @@ def test_shuffling_a_channel_of_the_windows_is_shuffling_the_column(tmp_path):
     frame["rain"] = np.random.default_rng(0).random(200)
     run = run_on(frame, tmp_path / "run", "linear", time="day", horizon=1)
     encoder = load_predictor(run / "model").encoder
-    windows = encoder.encode(encoder.as_frame(frame))["windows"]
-    assert list(encoder.places) == ["sold", "rain"]
-    np.testing.assert_allclose(windows[:, encoder.places["rain"]][-1, 0], frame["rain"][-encoder.window :], rtol=1e-6)
+    arrays, n = encoder.encode(encoder.as_frame(frame)), encoder.layout.window
+    for view in ("windows", "rows"):
+        places = encoder.places(view)
+        assert list(places) == ["sold", "rain", "day"]
+        assert places["day"].stop == arrays[view].shape[1]
+        np.testing.assert_allclose(arrays[view][:, places["rain"]][-1].ravel(), frame["rain"][-n:], rtol=1e-6)
 
 
 def test_what_is_certain_but_negligible_does_not_matter():

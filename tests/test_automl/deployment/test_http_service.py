@@ -592,7 +592,7 @@ def sales_of_two_targets(folder):
 
 def test_several_targets_of_a_series_have_the_moments_once(tmp_path):
     frame, parts = sales_of_two_targets(tmp_path)
-    newest = frame.tail(parts["price"].encoder.window + 2)
+    newest = frame.tail(parts["price"].encoder.reach + 2)
     with served(JointPredictor(parts, {})) as url:
         status, answer = ask(url, small_models.as_json(newest))
     own = zip(*(part.predict(newest).tolist() for part in parts.values()), strict=True)
@@ -602,7 +602,7 @@ def test_several_targets_of_a_series_have_the_moments_once(tmp_path):
 
 def test_targets_that_are_missing_at_different_moments_are_predicted_for_the_moments_of_all(tmp_path):
     frame, parts = sales_of_two_targets(tmp_path)
-    newest = frame.tail(parts["price"].encoder.window + 4).reset_index(drop=True)
+    newest = frame.tail(parts["price"].encoder.reach + 4).reset_index(drop=True)
     for name, steps_back in (("volume", 2), ("price", 1)):
         newest.loc[len(newest) - steps_back, name] = np.nan
     found = JointJsonPredictions(JointPredictor(parts, {})).response(small_models.as_json(newest))
@@ -631,7 +631,7 @@ def test_an_example_has_the_columns_that_any_of_the_targets_needs(tmp_path):
 def test_a_series_is_answered_moment_by_moment(tmp_path):
     frame = small_models.sales(tmp_path / "run")
     predictor = automl.load(small_models.trained(tmp_path / "run", "linear", epochs=1))
-    window = predictor.encoder.window
+    window = predictor.encoder.reach
     newest = frame.tail(window + 2)
     assert f"the first {window - 1} rows of a series have no forecast" in predictor.about_predictions
     with served(predictor) as url:

@@ -136,10 +136,10 @@ def test_models_of_series_and_of_molecules(tmp_path, capfd):
     frame = small_models.sales(tmp_path / "run")
     for family in ("linear", "gradient_boosting", "random_forest", "rnn", "cnn"):
         run = small_models.trained(tmp_path / "run", family, epochs=1)
-        check(run, frame, "windows", small_models.TEMPERATURE, tmp_path)
+        check(run, frame, "windows" if family in NETWORKS else "rows", small_models.TEMPERATURE, tmp_path)
     for family in ("linear", "random_forest", "mlp"):
         run = small_models.trained(tmp_path / "run", family, epochs=1, lags="raw")
-        check(run, frame, "windows", small_models.TEMPERATURE, tmp_path)
+        check(run, frame, "windows" if family in NETWORKS else "rows", small_models.TEMPERATURE, tmp_path)
     frame = small_models.molecules(tmp_path / "molecules")
     for family, name in (("random_forest", "features"), ("transformer", "tokens")):
         run = small_models.trained(tmp_path / "molecules", family, epochs=1)

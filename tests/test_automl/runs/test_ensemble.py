@@ -61,27 +61,28 @@ def test_a_model_that_learnt_something_is_better_than_the_baseline(tmp_path, no_
     assert "not better" not in readme
 
 
-def test_a_series_is_compared_with_its_last_value(tmp_path):
+def test_a_series_is_compared_with_its_value_of_a_season_ago(tmp_path):
     small_models.sales(tmp_path / "given")
     request = Request(str(tmp_path / "given/sales.csv"), "volume", time="date", horizon=2)
     _, card = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
-    assert baseline_in_words(card).startswith("baseline, last value: rmse 11.")
+    assert baseline_in_words(card).startswith("baseline, value 7 rows earlier: rmse 1.")
     assert not_better_than_baseline(card) is None
 
 
-def test_quantiles_of_a_series_are_compared_with_its_last_value_and_those_of_its_changes(tmp_path):
+def test_quantiles_of_a_series_are_compared_with_its_value_of_a_season_ago_and_those_of_its_errors(tmp_path):
     small_models.sales(tmp_path / "given")
     request = Request(str(tmp_path / "given/sales.csv"), "volume", time="date", horizon=2, quantiles=(0.1, 0.5, 0.9))
     run, card = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
-    assert card["baseline"]["name"] == "last value plus quantiles of its changes"
+    assert card["baseline"]["name"] == "value 7 rows earlier plus quantiles of its errors"
     splits = with_valid_in_train(load_data(str(run / "data/windows"), None))
-    last, levels = splits.x_test[:, 0, -1], np.array([0.1, 0.5, 0.9])
-    changes = np.quantile(splits.y_train - splits.x_train[:, 0, -1], levels)
-    errors = splits.y_test[:, None] - (last[:, None] + changes)
+    week_ago, levels = splits.x_test[:, 0, -6], np.array([0.1, 0.5, 0.9])
+    errors = np.quantile(splits.y_train - splits.x_train[:, 0, -6], levels)
+    errors = splits.y_test[:, None] - (week_ago[:, None] + errors)
     assert card["baseline"]["score"] == pytest.approx(
         np.maximum(levels * errors, (levels - 1) * errors).mean(), rel=0.05
     )
-    below = (splits.y_test[:, None] <= automl.load(run).judge(lambda _: splits.x_test)).mean(0)
+    rows = load_data(str(run / "data/rows"), None).x_test
+    below = (splits.y_test[:, None] <= automl.load(run).judge(lambda _: rows)).mean(0)
     assert list(card["below_quantiles"].values()) == pytest.approx(below)
     told = ", ".join(f"{share:.1%} ({level:g})" for share, level in zip(below, levels, strict=True))
     line = f"Shares of the test rows below its quantiles: {told}."

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from automl.data.ingest.encoder import Views
-from automl.data.ingest.prepare import FACTS, WEIGHTS, Facts
+from automl.data.ingest.prepare import ENCODER_FOLDER, FACTS, WEIGHTS, Facts
+from automl.data.ingest.seasons import Seasons
+from automl.data.ingest.series import SeriesEncoder
+from automl.data.ingest.windows import Layout
 from automl.data.inputs import Dense
 from automl.data.splits import Splits
 from automl.data.targets import Classes, Number, Quantiles
@@ -79,11 +82,34 @@ def test_f1_is_that_of_the_second_of_two_classes(tmp_path):
     assert scored(splits, "f1", tmp_path, weighted=True) == ("always 'yes'", pytest.approx(2 / 5))  # precision 1/4
 
 
+def series_scored(splits, metric, place, horizon=1):
+    """Of windows of two steps, and seasons of four."""
+    layout = Layout("t", None, ("v", "w"), 2, horizon, earlier=(3,), seasons=Seasons(3_600.0, (4,)))
+    SeriesEncoder(layout).save(place / ENCODER_FOLDER, {})
+    return scored(splits, metric, place, kind="series")
+
+
 def test_a_series_is_predicted_by_its_last_value(tmp_path):
-    last = [[[1.0, 12.0], [8.0, 9.0]], [[2.0, 30.0], [8.0, 9.0]]]  # of the first of two channels: 12 and 30
-    before = [[[0.0, value], [8.0, 9.0]] for value in (10.0, 16.0, np.nan, 32.0)]  # the target changes by 0, 4 and 8
+    last = [[[0.0, 1.0, 12.0], [8.0, 9.0, 9.0]], [[0.0, 2.0, 30.0], [8.0, 9.0, 9.0]]]  # of the first of two channels
+    before = [[[0.0, 0.0, value], [8.0, 9.0, 9.0]] for value in (10.0, 16.0, 30.0, 32.0)]  # it changes by 0, 4, 0, 8
     splits = splits_of(ROWS, [10.0, 36.0], Number(25.0, 10.0), before, last)
-    assert scored(splits, "mae", tmp_path, kind="series") == ("last value", (2 + 6) / 2)
+    assert series_scored(splits, "mae", tmp_path) == ("last value", (2 + 6) / 2)
     splits = splits_of(ROWS, [10.0, 36.0], Quantiles(25.0, 10.0, (0.5,)), before, last)
-    found = scored(splits, "pinball", tmp_path, kind="series")
-    assert found == ("last value plus quantiles of its changes", (0.5 * 6 + 0.5 * 2) / 2)  # predicted 16 and 34
+    found = series_scored(splits, "pinball", tmp_path)
+    assert found == ("last value plus quantiles of its changes", (0.5 * 4 + 0.5 * 4) / 2)  # predicted 14 and 32
+
+
+def test_a_series_with_a_season_is_predicted_by_that_of_a_season_ago(tmp_path):
+    """One row after the newest is four rows after the one of three rows before."""
+    last = [[[12.0, 0.0, 1.0], [8.0, 9.0, 9.0]], [[30.0, 0.0, 2.0], [8.0, 9.0, 9.0]]]
+    before = [[[value, 0.0, 0.0], [8.0, 9.0, 9.0]] for value in (10.0, 16.0, 30.0, 32.0)]
+    splits = splits_of(ROWS, [10.0, 36.0], Number(25.0, 10.0), before, last)
+    assert series_scored(splits, "mae", tmp_path) == ("value 4 rows earlier", (2 + 6) / 2)
+    rows = splits_of(ROWS, [10.0, 36.0], splits.target, np.reshape(before, (4, 6)), np.reshape(last, (2, 6)))
+    assert series_scored(rows, "mae", tmp_path) == ("value 4 rows earlier", (2 + 6) / 2)
+    assert series_scored(splits, "mae", tmp_path, horizon=4) == ("last value", (9 + 34) / 2), (
+        "the newest is at its point"
+    )
+    splits = splits_of(ROWS, [10.0, 36.0], Quantiles(25.0, 10.0, (0.5,)), before, last)
+    found = series_scored(splits, "pinball", tmp_path)
+    assert found == ("value 4 rows earlier plus quantiles of its errors", (0.5 * 4 + 0.5 * 4) / 2)

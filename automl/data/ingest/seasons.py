@@ -1,0 +1,171 @@
+"""The seasons of a series whose times are dates: which earlier rows a forecast reads, and which parts of its own date.
+
+A forecast of hourly data reads the value at the same hour of each of the last seven days, the hour and the weekday. The
+date of a forecast follows from that of the newest row and the usual step, so that training and prediction know the
+same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.ingest.split import LEAST_ROWS
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DAY = 86_400.0  # seconds
+WEEK, YEAR = 7 * DAY, 365.25 * DAY
+MONTH = YEAR / 12
+SAME = 0.05  # relative difference of equal steps, as months have 28 to 31 days
+N_SEASONS = 4  # the least length of a series, in seasons, for models that read them
+MOST_STEPS = 96  # of a season for models that read each of its rows
+PARTS = {"hour": (DAY, 24), "weekday": (WEEK, 7), "month": (YEAR, 12)}  # of a date: how often it recurs, its values
+
+
+@dataclass(frozen=True)
+class Seasons:
+    """The step between rows, and what recurs often enough to be learnt. Empty for times that are not dates."""
+
+    step: float = 0.0  # seconds
+    lengths: tuple[int, ...] = ()  # rows of a day and a week, or of a year, ascending
+    parts: tuple[str, ...] = ()  # keys of PARTS that models read
+
+    @classmethod
+    def of(cls, times: pd.DataFrame, horizon: int) -> Self:
+        """The seasons of series with one row per time step: columns series and time (dates, or numbers)."""
+        dates = as_dates(times["time"].to_numpy())
+        if dates.dtype.kind != "M":
+            return cls()
+        step = _usual_step(times["series"].to_numpy(), dates)
+        if step is None:
+            return cls()
+        length = len(times) / times["series"].nunique()
+        missing = 7 - _n_weekdays(dates) if _same(step, DAY) else 0  # 2 on working days
+        rows = {cycle: cycle / step * (7 - missing) / 7 for cycle in (DAY, WEEK, YEAR)}
+        covered = [cycle for cycle, n in rows.items() if length >= max(N_SEASONS * (n + 1), n + horizon + LEAST_ROWS)]
+        read = (DAY, WEEK) if step < DAY * (1 - SAME) else (WEEK,) if step < WEEK * (1 - SAME) else (YEAR,)
+        lengths = {rows[cycle]: round(rows[cycle]) for cycle in read if cycle in covered}
+        return cls(
+            step,
+            tuple(n for exact, n in lengths.items() if n > 1 and _same(exact, n)),
+            tuple(part for part, (cycle, _) in PARTS.items() if cycle in covered and step < cycle / 2),
+        )
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The fields in a mapping; those that are missing are empty."""
+        return cls(content.get("step", 0.0), *(tuple(content.get(name, ())) for name in ("lengths", "parts")))
+
+    def window(self, shortest: int) -> int:
+        """The number of newest rows that a forecast reads, at least ``shortest``: with a season, also the row before
+        it, since many forecasts are the change of a season ago."""
+        return max([shortest, *(n + 1 for n in self.lengths[:1] if n <= MOST_STEPS)])
+
+    def earlier(self, window: int, horizon: int) -> tuple[int, ...]:
+        """How many rows before the newest one the other rows are that a forecast reads, ascending: up to the longest
+        season, those at the point of the shortest one at which the newest row is, or the forecast."""
+        if not self.lengths:
+            return ()
+        shortest, longest = self.lengths[0], self.lengths[-1]
+        found = {n for phase in (0, -horizon % shortest) for n in range(phase, longest + 1, shortest)}
+        return tuple(sorted(n for n in found if n >= window))
+
+    def naive(self, horizon: int) -> tuple[int, ...]:
+        """How many rows before the newest one the values are that are forecasts without a model: the newest value, and
+        for each season the last known value at the same point of it."""
+        return (0, *(-horizon % n for n in self.lengths))
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of values of each part."""
+        return tuple(PARTS[part][1] for part in self.parts)
+
+    def codes(self, times: pd.Series[Any], horizon: int) -> NDArray[np.int64]:
+        """The parts of the dates of forecasts, from 1 on: (n, parts). ``times``: of the newest rows."""
+        import pandas as pd
+
+        if not self.parts:
+            return np.zeros((len(times), 0), np.int64)
+        dates = times if times.dtype.kind == "M" else pd.Series(as_dates(times.to_numpy()))
+        if dates.dtype.kind != "M":
+            raise UserError(
+                f"the model reads {', '.join(self.parts)} of the time that it forecasts: the times must be dates"
+            )
+        dates = dates.dt.tz_localize(None)
+        months = dates.dt.month
+        if self.step < MONTH * (1 - SAME):
+            dates = dates + pd.to_timedelta(horizon * self.step, unit="s")
+            months = dates.dt.month
+        else:  # not by seconds, as months differ in length
+            months = (months - 1 + horizon * round(self.step / MONTH)) % 12 + 1
+        each = {"hour": dates.dt.hour + 1, "weekday": dates.dt.day_of_week + 1, "month": months}
+        return np.column_stack([each[part].to_numpy(np.int64) for part in self.parts])
+
+    def waves(self, codes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The codes as sine and cosine, (n, 2 * parts), in which the last value is near the first."""
+        angles = 2 * np.pi * codes / np.array(self.sizes)
+        return np.concatenate([np.sin(angles), np.cos(angles)], 1).astype(np.float32)
+
+    def about(self) -> Iterator[str]:
+        """A note on the parts of the date that models read."""
+        if self.parts:
+            yield f"models also read {', '.join(self.parts)} of the time that they forecast"
+
+    def about_step(self, times: pd.DataFrame) -> Iterator[str]:
+        """A note if the step between rows of other data is another."""
+        dates = as_dates(times["time"].to_numpy())
+        if not self.step or dates.dtype.kind != "M":
+            return
+        step = _usual_step(times["series"].to_numpy(), dates)
+        if step is not None and not _same(step, self.step):
+            before = in_words(self.step)
+            yield f"rows are usually {in_words(step)} apart, in the training data {before}: forecasts may be wrong"
+
+
+def as_dates(when: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers like 202503 and 20250331 as dates; other times as they are."""
+    import pandas as pd
+
+    if when.dtype.kind != "i":
+        return when
+    digits = pd.Series(when.astype(str))
+    form = next((form for form, n in (("%Y%m", 6), ("%Y%m%d", 8)) if (digits.str.len() == n).all()), None)
+    dates = pd.to_datetime(digits, format=form, errors="coerce") if form else None
+    return when if dates is None or dates.isna().any() else dates.to_numpy()
+
+
+def in_words(seconds: float) -> str:
+    """A step, such as 30 min, 1 h or 7 days."""
+    unit, name = next(
+        ((size, name) for size, name in ((DAY, "day"), (3_600.0, "h"), (60.0, "min")) if seconds >= size), (1.0, "s")
+    )
+    n = f"{seconds / unit:.3g}"
+    return f"{n} {name}{'s' * (name == 'day' and n != '1')}"
+
+
+def _usual_step(series: NDArray[Any], dates: NDArray[Any]) -> float | None:
+    """The median time between rows of a series, in seconds; None if no two differ."""
+    import pandas as pd
+
+    times = pd.DataFrame({"series": series, "time": dates}).sort_values("time")
+    steps = times.groupby("series")["time"].diff().dt.total_seconds()
+    usual = float(steps[steps > 0].median())
+    return None if math.isnan(usual) else usual
+
+
+def _n_weekdays(dates: NDArray[Any]) -> int:
+    """The number of weekdays that most weeks have."""
+    counts = np.bincount(dates.astype("datetime64[D]").astype(np.int64) % 7, minlength=7)
+    return int(np.count_nonzero(counts > counts.max() / 2))
+
+
+def _same(one: float, other: float) -> bool:
+    return abs(one / other - 1.0) < SAME

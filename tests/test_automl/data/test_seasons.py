@@ -1,0 +1,180 @@
+"""The seasons of a series, the rows and the dates that its forecasts read, and forecasts that need them."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from processes import invoke
+from user_models import trained
+
+from automl.data.datasets.registry import load_data
+from automl.data.ingest.kinds import load_encoder
+from automl.data.ingest.prepare import prepare
+from automl.data.ingest.request import Request
+from automl.data.ingest.seasons import PARTS, Seasons, in_words
+from automl.data.ingest.windows import Layout, windows
+from automl.errors import UserError
+from automl.tasks.user_data import own_task
+
+
+def times(frequency, n, series=("a",)):
+    dates = pd.date_range("2001-01-31 08:00", periods=n, freq=frequency)
+    return pd.concat([pd.DataFrame({"series": name, "time": dates}) for name in series], ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "n", "lengths", "parts"),
+    [
+        ("15min", 3_000, (96, 672), ("hour", "weekday")), ("15min", 2_000, (96,), ("hour",)), ("1min", 90, (), ()),
+        ("h", 700, (24, 168), ("hour", "weekday")), ("h", 600, (24,), ("hour",)), ("h", 90, (), ()),
+        ("h", 36_000, (24, 168), ("hour", "weekday", "month")), ("4h", 200, (6, 42), ("hour", "weekday")),
+        ("D", 100, (7,), ("weekday",)), ("D", 1_500, (7,), ("weekday", "month")), ("B", 100, (5,), ("weekday",)),
+        ("B", 1_100, (5,), ("weekday", "month")), ("2D", 100, (), ("weekday",)), ("W", 300, (52,), ("month",)),
+        ("ME", 144, (12,), ("month",)), ("MS", 144, (12,), ("month",)), ("QS", 60, (4,), ("month",)),
+        ("YS", 60, (), ()), ("MS", 50, (), ()),
+    ],
+)  # fmt: skip
+def test_seasons_are_those_that_a_series_covers_four_times(frequency, n, lengths, parts):
+    for series in (("a",), ("a", "b")):
+        found = Seasons.of(times(frequency, n, series), 1)
+        assert (found.lengths, found.parts) == (lengths, parts)
+
+
+@pytest.mark.parametrize(
+    "when", [np.arange(400), np.arange(400) + 0.5, pd.Series(["2024-01-01"] * 400).astype("M8[s]")]
+)
+def test_times_without_dates_or_steps_have_no_seasons(when):
+    found = Seasons.of(pd.DataFrame({"series": "a", "time": when}), 1)
+    assert (found.lengths, found.parts) == ((), ())
+    assert found.naive(3) == (0,)
+    assert found.earlier(20, 3) == ()
+    assert found.codes(pd.Series(when), 3).shape == (400, 0)
+
+
+@pytest.mark.parametrize("horizon", [1, 5, 24, 30, 400])
+@pytest.mark.parametrize(("frequency", "n"), [("h", 3_000), ("D", 1_800), ("W", 800), ("ME", 600), ("QS", 600)])
+def test_the_parts_are_those_of_the_date_that_is_forecast(frequency, n, horizon):
+    when = times(frequency, n)
+    found = Seasons.of(when, horizon)
+    dates = when["time"].dt
+    ahead = {"hour": dates.hour + 1, "weekday": dates.day_of_week + 1, "month": dates.month}
+    codes = found.codes(when["time"], horizon)
+    assert found.parts
+    for place, part in enumerate(found.parts):
+        assert (codes[:-horizon, place] == ahead[part][horizon:]).all()
+        assert set(codes[:, place]) <= set(range(1, PARTS[part][1] + 1))
+
+
+def test_dates_as_whole_numbers_and_in_utc_have_parts_too():
+    months = pd.Series([202311, 202312, 202401])
+    assert Seasons(2_629_800.0, (12,), ("month",)).codes(months, 2).ravel().tolist() == [1, 2, 3]
+    hours = pd.Series(pd.date_range("2024-01-07 22:00", periods=2, freq="h", tz="UTC"))
+    assert Seasons(3_600.0, (24,), ("hour", "weekday")).codes(hours, 1).tolist() == [[24, 7], [1, 1]]
+    with pytest.raises(UserError, match="the model reads month of the time that it forecasts: the times must be dates"):
+        Seasons(2_629_800.0, (12,), ("month",)).codes(pd.Series([1.5, 2.5]), 2)
+
+
+@pytest.mark.parametrize("horizon", [1, 24, 30, 200])
+@pytest.mark.parametrize("lengths", [(24,), (24, 168), (288, 2_016), (7,), ()])
+def test_a_forecast_reads_the_same_point_of_every_season(lengths, horizon):
+    found = Seasons(3_600.0, lengths)
+    window = found.window(20)
+    earlier = found.earlier(window, horizon)
+    layout = Layout("t", None, ("v",), window, horizon, earlier=earlier, seasons=found)
+    assert list(layout.steps) == sorted(layout.steps, reverse=True)
+    assert layout.steps[-window:] == tuple(range(window - 1, -1, -1))
+    assert len(set(layout.steps)) == len(layout.steps) <= 97 + 14
+    for length in lengths:
+        assert (horizon + found.naive(horizon)[1 + lengths.index(length)]) % length == 0
+        assert set(found.naive(horizon)) | {length} <= set(layout.steps)
+    assert Layout.from_json(json.loads(json.dumps(dataclasses.asdict(layout)))) == layout
+
+
+def test_a_window_has_the_values_of_its_steps():
+    frame = pd.DataFrame({"t": np.arange(60), "v": np.arange(60.0), "w": -np.arange(60.0)}).sample(
+        frac=1, random_state=0
+    )
+    layout = Layout("t", None, ("v", "w"), 3, 1, earlier=(7, 20))
+    found = windows(frame, layout)
+    assert found["time"].tolist() == list(range(20, 60))
+    assert found["window"].iloc[0].tolist() == [[0, 13, 18, 19, 20], [0, -13, -18, -19, -20]]
+    assert found["window"].iloc[-1].tolist()[0] == [39, 52, 57, 58, 59]
+
+
+def test_a_layout_of_an_earlier_version_reads_its_newest_rows():
+    old = {"kind": "series", "time": "t", "group": None, "channels": ["v"], "window": 5, "horizon": 2, "form": None}
+    layout = Layout.from_json(old | {"decimals": {}, "offsets": {"v": 1.0}})
+    assert (layout.steps, layout.reach, layout.seasons.parts) == ((4, 3, 2, 1, 0), 5, ())
+
+
+def hourly(weeks=12):
+    """More on working days and around noon, and noise that hides yesterday's level."""
+    when = pd.date_range("2024-01-01", periods=weeks * 168, freq="h")
+    rng = np.random.default_rng(0)
+    by_hour = np.maximum(0, 40 - (when.hour - 13.0) ** 2)
+    return pd.DataFrame(
+        {"when": when, "sold": by_hour * (1 + 2 * (when.day_of_week < 5)) + rng.normal(0, 2, len(when))}
+    )
+
+
+def test_a_day_ahead_forecast_knows_the_weekend(tmp_path):
+    hourly().to_csv(tmp_path / "shop.csv", index=False)
+    request = Request(str(tmp_path / "shop.csv"), "sold", time="when", horizon=24)
+    report = prepare(request, tmp_path / "data")
+    window = "a window of 64 rows, 5 of the 105 rows before it and the value 24 rows later"
+    assert f"2,016 rows give 1,824 examples: each is {window}" in report.notes
+    assert "models also read hour, weekday of the time that they forecast" in report.notes
+    [baseline] = [each for each in report.notes if "a baseline" in each]
+    assert baseline.startswith("a baseline, the value 168 rows earlier as forecast, has a test rmse of ")
+    task = own_task(tmp_path / "data", None, None)
+    naive = task.baseline()
+    assert naive["name"] == "value 168 rows earlier"
+    assert naive["score"] == pytest.approx(float(baseline.split(" of ")[-1]), rel=1e-3)
+    assert naive["score"] == pytest.approx(2 * np.sqrt(2), rel=0.1)
+    last, predictor = trained(tmp_path / "data", "gradient_boosting", tmp_path, 20)
+    assert last.metrics["rmse"] < naive["score"]
+    future = hourly(13)
+    forecasts = predictor.predict(future)[-2 * 168 : -24]
+    assert np.sqrt(np.mean((forecasts - future["sold"].to_numpy()[-2 * 168 + 24 :]) ** 2)) < naive["score"]
+
+
+def test_rows_further_apart_than_those_of_training_are_reported(tmp_path):
+    hourly(5).to_csv(tmp_path / "shop.csv", index=False)
+    prepare(Request(str(tmp_path / "shop.csv"), "sold", time="when", horizon=1), tmp_path / "data")
+    trained(tmp_path / "data", "linear", tmp_path, 1)
+    (tmp_path / "linear-model").rename(tmp_path / "model")
+    hourly()[::2].to_csv(tmp_path / "new.csv", index=False)
+    out = " ".join(invoke("predict", tmp_path, "--data", tmp_path / "new.csv", "--out", tmp_path / "o.csv").split())
+    assert "rows are usually 2 h apart, in the training data 1 h: forecasts may be wrong" in out
+    hourly()[-400:].to_csv(tmp_path / "new.csv", index=False)
+    out = " ".join(invoke("predict", tmp_path, "--data", tmp_path / "new.csv", "--out", tmp_path / "o.csv").split())
+    assert " apart," not in out
+
+
+def test_networks_and_others_read_the_same_values(tmp_path):
+    hourly(5).assign(rain=1.0 * (np.arange(5 * 168) % 5)).to_csv(tmp_path / "shop.csv", index=False)
+    prepare(Request(str(tmp_path / "shop.csv"), "sold", time="when", horizon=3), tmp_path / "data")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    rows, each = (load_data(str(tmp_path / "data" / view), None) for view in ("rows", "windows"))
+    n, steps = encoder.layout.window, len(encoder.layout.steps)
+    assert steps > n
+    assert rows.inputs.steps == steps
+    assert rows.inputs.cardinalities == (25, 8)
+    values = rows.x_train[:, : 2 * steps].reshape(len(rows.x_train), 2, steps)
+    assert (values[:, :, -n:] == each.x_train[:, :2]).all()
+    waves = each.x_train[:, 2:]
+    assert waves.shape[1] == each.inputs.n_known == 4
+    assert (waves == waves[:, :, :1]).all()
+    hours, weekdays = rows.x_train[:, -2], rows.x_train[:, -1]
+    angles = np.stack([2 * np.pi * hours / 24, 2 * np.pi * weekdays / 7], 1)
+    assert waves[:, :, 0] == pytest.approx(np.concatenate([np.sin(angles), np.cos(angles)], 1), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(20, "20 s"), (60, "1 min"), (1_800, "30 min"), (5_400, "1.5 h"), (86_400, "1 day"), (604_800, "7 days")],
+)
+def test_steps_in_words(seconds, said):
+    assert in_words(seconds) == said
