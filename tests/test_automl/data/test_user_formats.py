@@ -178,8 +178,8 @@ def test_an_example_is_read_the_same_whatever_else_is_in_its_file(encoder, tmp_p
         {"zip": ["00501", "02138"], "smoker": [True, False], "size": [1, 2], "seen": ["01/31/2020", "02/01/2020"]}
     )
     assert np.array_equal(encoder.encode(given)["columns"], alone)
-    assert (alone[:, encoder.places["zip"]] > 0).all()
-    assert (alone[:, encoder.places["smoker"]] > 0).all()
+    assert (alone[:, encoder.table.places["zip"]] > 0).all()
+    assert (alone[:, encoder.table.places["smoker"]] > 0).all()
     with new.open("a") as file:
         file.write("K1A,,$3,2/3/2020\n")
     assert np.array_equal(encoder.encode(encoder.as_frame(new))["columns"][:2], alone)
@@ -223,7 +223,7 @@ def test_what_a_model_cannot_read_is_counted(encoder, tmp_path):
     )
     strange = Counter()
     [frame] = encoder.frames(tmp_path / "new.csv", strange)
-    assert np.isnan(encoder.encode(frame)["columns"][:, encoder.places["size"]]).all()
+    assert np.isnan(encoder.encode(frame)["columns"][:, encoder.table.places["size"]]).all()
     assert +strange == {"zip": 1, "size": 2}
     (tmp_path / "new.csv").write_text("zip,smoker,size,seen\nK1A,,1,soon\n")
     strange = Counter()
@@ -278,7 +278,11 @@ def test_words_in_the_numbers_of_a_series_are_counted(tmp_path):
 
 def test_an_infinite_or_huge_number_is_missing(encoder):
     given = pd.DataFrame({"zip": ["K1A"] * 3, "smoker": [None] * 3, "size": [np.inf, -1e300, 2.0], "seen": [None] * 3})
-    assert np.isnan(encoder.encode(given)["columns"][:, encoder.places["size"]])[:, 0].tolist() == [True, True, False]
+    assert np.isnan(encoder.encode(given)["columns"][:, encoder.table.places["size"]])[:, 0].tolist() == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_a_table_model_asks_for_a_frame_or_a_file(encoder, tmp_path):

@@ -643,7 +643,7 @@ def test_a_column_of_dates_may_be_empty_in_new_rows(houses, csv, tmp_path):
     dates = [i for i, feature in enumerate(encoder.features) if feature.name.startswith("sold (")]
     assert len(dates) > 1
     assert np.isnan(arrays[:, dates]).all()
-    assert not np.isnan(arrays[:, encoder.places["age"]]).any()
+    assert not np.isnan(arrays[:, encoder.table.places["age"]]).any()
 
 
 def test_every_input_of_the_model_has_the_name_of_its_column(houses, tmp_path):
