@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,9 +38,12 @@ DAYS = (
     "%d.%m.%Y", "%d.%m.%y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y",
     "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y",
 )  # fmt: skip
+MONTHS = ("%b %Y", "%B %Y", "%Y %b", "%b-%Y", "%b-%y", "%m/%Y", "%YM%m")
 QUARTERS = "%Y-Q%q"  # as 1985Q1, 1985-Q1 or Q1 1985; Python's formats have none
+WEEKS = "%G-W%V"  # as 2024-W05 or 2024W05; Python's formats read none without its day
+WEEK = re.compile(r"(\d{4})-?W(\d\d)", re.I)
 QUARTER = re.compile(r"(?P<year>\d{4})[-:/ ]?Q(?P<q>[1-4])|Q(?P<first_q>[1-4])[-:/ ]?(?P<last_year>\d{4})", re.I)
-LIKE_A_DATE = re.compile(r"\d[-/. ]|[-/. ]\d|\d:\d\d|\dQ[1-4]|Q[1-4]\d", re.I)
+LIKE_A_DATE = re.compile(r"\d[-/. ]|[-/. ]\d|\d:\d\d|\dQ[1-4]|Q[1-4]\d|\d{4}[MW]\d\d", re.I)
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 TIMES_OF_DAY = tuple(clock.strip() for clock in CLOCKS if clock)
 ZONE = r"\s*(?:UTC|GMT)$"  # after a date; those of other zones are not unique
@@ -48,7 +52,9 @@ DATE_FORMATS = (
     "ISO8601",
     *(day + clock for clock in CLOCKS for day in DAYS),
     *("%Y-%m-%d" + clock for clock in CLOCKS if "%p" in clock),
+    *MONTHS,
     QUARTERS,
+    WEEKS,
     *TIMES_OF_DAY,
 )
 DATE_LIKE = 0.95  # share of the values that must be dates
@@ -120,18 +126,30 @@ def _read(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
     """Strings as dates; missing where they do not match the format."""
     import pandas as pd
 
-    if form == QUARTERS:
-        values, form = values.map(_first_day, na_action="ignore"), "ISO8601"
+    if form in (QUARTERS, WEEKS):
+        first_day = _of_quarter if form == QUARTERS else _of_week
+        values, form = values.map(first_day, na_action="ignore"), "ISO8601"
     return pd.to_datetime(values, format=form or "ISO8601", errors="coerce", utc=True)  # else pandas would guess
 
 
-def _first_day(quarter: str) -> str:
+def _of_quarter(quarter: str) -> str:
     """The first day of a quarter in ISO 8601; empty for another string."""
     found = QUARTER.fullmatch(quarter.strip())
     if found is None:
         return ""
     year, q = (found[name] or found[other] for name, other in (("year", "last_year"), ("q", "first_q")))
     return f"{year}-{3 * int(q) - 2:02}-01"
+
+
+def _of_week(week: str) -> str:
+    """The Monday of a week in ISO 8601; empty for another string, or a week that its year lacks."""
+    found = WEEK.fullmatch(week.strip())
+    if found is None:
+        return ""
+    try:
+        return datetime.date.fromisocalendar(int(found[1]), int(found[2]), 1).isoformat()
+    except ValueError:
+        return ""
 
 
 @dataclass(frozen=True)

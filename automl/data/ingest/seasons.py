@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 DAY = 86_400.0  # seconds
 WEEK, YEAR = 7 * DAY, 365.25 * DAY
 MONTH = YEAR / 12
+UNITS = (  # the least of a step, in seconds, and the unit in which it is told
+    (350 * DAY, YEAR, "year"), (28.5 * DAY, MONTH, "month"), (DAY, DAY, "day"), (3_600.0, 3_600.0, "h"),
+    (60.0, 60.0, "min"), (0.0, 1.0, "s"),
+)  # fmt: skip
 SAME = 0.05  # relative difference of equal steps, as months have 28 to 31 days
 N_SEASONS = 4  # the least length of a series, in seasons, for models that read them
 MOST_STEPS = 96  # of a season for models that read each of its rows
@@ -143,12 +147,11 @@ def as_dates(when: NDArray[Any]) -> NDArray[Any]:
 
 
 def in_words(seconds: float) -> str:
-    """A step, such as 30 min, 1 h or 7 days."""
-    unit, name = next(
-        ((size, name) for size, name in ((DAY, "day"), (3_600.0, "h"), (60.0, "min")) if seconds >= size), (1.0, "s")
-    )
-    n = f"{seconds / unit:.3g}"
-    return f"{n} {name}{'s' * (name == 'day' and n != '1')}"
+    """A step, such as 30 min, 1 h, 7 days or 1 month."""
+    unit, name = next((unit, name) for least, unit, name in UNITS if seconds >= least)
+    n = seconds / unit
+    said = f"{round(n) if n >= 0.5 and _same(n, round(n)) else n:.3g}"
+    return f"{said} {name}{'s' * (name in ('day', 'month', 'year') and said != '1')}"
 
 
 def _usual_step(series: NDArray[Any], dates: NDArray[Any]) -> float | None:

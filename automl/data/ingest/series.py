@@ -105,7 +105,7 @@ class SeriesEncoder(encoder.Encoder):
         used, labels, times = with_targets(found, horizon)
         if request.target != self.channels[0]:
             raise UserError(f"the model forecasts {self.channels[0]!r}, not {request.target!r}")
-        notes = [about_examples(len(frame), len(used), self.layout), *about_rows(frame, self.layout, found)]
+        notes = [about_examples(frame, len(used), self.layout), *about_rows(frame, self.layout, found)]
         notes += self.layout.seasons.about_step(found)
         notes += frame.attrs.get(encoder.NOTES, [])
         return _rows(used, labels, times, notes, self.layout)
@@ -234,7 +234,7 @@ def read(request: Request) -> encoder.LabelledRows:
     layout = Layout(request.time, request.group, channels, window, horizon, form, decimals, offsets, earlier, seasons)
     found = windows(frame, layout)
     used, labels, when = with_targets(found, horizon)
-    notes += [about_examples(len(frame), len(used), layout), *seasons.about(), *about_rows(frame, layout, found)]
+    notes += [about_examples(frame, len(used), layout), *seasons.about(), *about_rows(frame, layout, found)]
     notes += about_sizes(found)
     if len(used) < LEAST_ROWS:
         why = "".join(f"; {note}" for note in about_rows(frame, layout, found))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.data.ingest.request import listed
-from automl.data.ingest.seasons import as_dates
+from automl.data.ingest.seasons import as_dates, in_words
 from automl.data.ingest.windows import Layout
 
 if TYPE_CHECKING:
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 MANY_TIMES = 30.0  # ratio of the changes of several series above which they are not of one size
 
 
-def about_examples(n_rows: int, n: int, layout: Layout) -> str:
+def about_examples(frame: pd.DataFrame, n: int, layout: Layout) -> str:
     """A note on how many examples the rows give, and why there are fewer than rows."""
+    rows = f"{len(frame):,} rows"
+    if layout.group is not None:
+        rows += f" of {frame[layout.group].nunique():,} series"
+    if layout.seasons.step:
+        rows += f", {in_words(layout.seasons.step)} apart,"
     later = f"{layout.horizon} row{'s' * (layout.horizon != 1)} later"
     more = f", {len(layout.earlier)} of the {layout.reach - layout.window} rows before it" if layout.earlier else ""
-    return f"{n_rows:,} rows give {n:,} examples: each is a window of {layout.window} rows{more} and the value {later}"
+    return f"{rows} give {n:,} examples: each is a window of {layout.window} rows{more} and the value {later}"
 
 
 def about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:

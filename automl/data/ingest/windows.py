@@ -93,7 +93,8 @@ def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
         array = (values - offsets).astype(np.float32)
         if len(array) < reach:
             continue
-        views = np.lib.stride_tricks.sliding_window_view(array, reach, axis=0)[:, :, places]
+        views = np.lib.stride_tricks.sliding_window_view(array, reach, axis=0)
+        views = views[:, :, places] if layout.earlier else views  # which needs no memory
         now = slice(reach - 1, None)
         ends = {"time": times[now], "value": values[now, 0], "known": known[now]}
         parts.append(pd.DataFrame({"series": name, **ends, "window": list(views)}))

@@ -124,7 +124,7 @@ def test_a_day_ahead_forecast_knows_the_weekend(tmp_path):
     request = Request(str(tmp_path / "shop.csv"), "sold", time="when", horizon=24)
     report = prepare(request, tmp_path / "data")
     window = "a window of 64 rows, 5 of the 105 rows before it and the value 24 rows later"
-    assert f"2,016 rows give 1,824 examples: each is {window}" in report.notes
+    assert f"2,016 rows, 1 h apart, give 1,824 examples: each is {window}" in report.notes
     assert "models also read hour, weekday of the time that they forecast" in report.notes
     [baseline] = [each for each in report.notes if "a baseline" in each]
     assert baseline.startswith("a baseline, the value 168 rows earlier as forecast, has a test rmse of ")
@@ -174,7 +174,10 @@ def test_networks_and_others_read_the_same_values(tmp_path):
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(20, "20 s"), (60, "1 min"), (1_800, "30 min"), (5_400, "1.5 h"), (86_400, "1 day"), (604_800, "7 days")],
-)
+    [
+        (20, "20 s"), (60, "1 min"), (1_800, "30 min"), (5_400, "1.5 h"), (86_400, "1 day"), (604_800, "7 days"),
+        (31 * 86_400, "1 month"), (91 * 86_400, "3 months"), (45 * 86_400, "1.48 months"), (365 * 86_400, "1 year"),
+    ],
+)  # fmt: skip
 def test_steps_in_words(seconds, said):
     assert in_words(seconds) == said

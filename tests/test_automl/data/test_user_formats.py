@@ -325,6 +325,29 @@ def test_quarters_are_dates_of_a_table_and_other_codes_are_not():
     assert date_format(pd.Series(["1990Q1", "1990Q2", "1990Q5", "Q1", "19Q1"], dtype="category")) is None
 
 
+@pytest.mark.parametrize(
+    ("written", "first_days"),
+    [
+        (["Jan 2010", "Feb 2010", "May 2011"], ["2010-01-01", "2010-02-01", "2011-05-01"]),
+        (["January 2010", "May 2010"], ["2010-01-01", "2010-05-01"]),
+        (["2010 Jan", "2010 May"], ["2010-01-01", "2010-05-01"]),
+        (["Jan-10", "May-10"], ["2010-01-01", "2010-05-01"]),
+        (["01/2010", "12/2011"], ["2010-01-01", "2011-12-01"]),
+        (["2010M01", "2010M12"], ["2010-01-01", "2010-12-01"]),
+        (["2020-W53", "2021-W01"], ["2020-12-28", "2021-01-04"]),
+        (["2020w53", "2021w01"], ["2020-12-28", "2021-01-04"]),
+    ],
+)
+def test_months_and_weeks_are_their_first_days(written, first_days):
+    values = pd.Series(written, dtype="category")
+    assert as_dates(values, date_format(values)).tolist() == [pd.Timestamp(day) for day in first_days]
+
+
+@pytest.mark.parametrize("codes", [["10/12", "3/4"], ["12-2345", "13-4455"], ["2021-W54", "2020-W54"], ["8M", "12M"]])
+def test_ratios_and_codes_are_no_months_or_weeks(codes):
+    assert date_format(pd.Series(codes, dtype="category")) is None
+
+
 def test_dates_that_could_be_meant_otherwise_and_those_that_are_none_are_reported(tmp_path):
     days = [f"{1 + i % 12:02d}/{1 + i % 9:02d}/2020" for i in range(99)]
     frame = pd.DataFrame({"day": [*days, "soon"], "x": np.arange(100) % 7 + 0.5, "y": np.arange(100) % 3})
