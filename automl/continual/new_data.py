@@ -110,11 +110,8 @@ def read_new(
         raise TooFewNew(len(usable), 0)
     check_enough(len(usable), hints=[*rows.notes, *notes])
     frame = rows.frame.iloc[usable]
-    lost = {
-        name: n
-        for name, n in {**rows.lost, **encoder.unusable(rows.frame)}.items()
-        if name in encoder.places(encoder.views.usual)
-    }
+    read = encoder.places(encoder.views.usual)
+    lost = {name: n for name, n in {**rows.lost, **encoder.unusable(rows.frame)}.items() if name in read}
     if doubt := about_unusable({name: lost.get(name, 0) for name in encoder.strict}, len(rows.frame)):
         raise UserError(doubt)
     notes += _about_new_categories(encoder.new_categories(frame), len(frame))

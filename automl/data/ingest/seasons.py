@@ -56,10 +56,10 @@ class Seasons:
         rows = {cycle: cycle / step * (7 - missing) / 7 for cycle in (DAY, WEEK, YEAR)}
         covered = [cycle for cycle, n in rows.items() if length >= max(N_SEASONS * (n + 1), n + horizon + LEAST_ROWS)]
         read = (DAY, WEEK) if step < DAY * (1 - SAME) else (WEEK,) if step < WEEK * (1 - SAME) else (YEAR,)
-        lengths = {rows[cycle]: round(rows[cycle]) for cycle in read if cycle in covered}
+        lengths = [rows[cycle] for cycle in read if cycle in covered]
         return cls(
             step,
-            tuple(n for exact, n in lengths.items() if n > 1 and _same(exact, n)),
+            tuple(round(n) for n in lengths if round(n) > 1 and _same(n, round(n))),
             tuple(part for part, (cycle, _) in PARTS.items() if cycle in covered and step < cycle / 2),
         )
 
@@ -104,12 +104,11 @@ class Seasons:
                 f"the model reads {', '.join(self.parts)} of the time that it forecasts: the times must be dates"
             )
         dates = dates.dt.tz_localize(None)
-        months = dates.dt.month
         if self.step < MONTH * (1 - SAME):
             dates = dates + pd.to_timedelta(horizon * self.step, unit="s")
             months = dates.dt.month
         else:  # not by seconds, as months differ in length
-            months = (months - 1 + horizon * round(self.step / MONTH)) % 12 + 1
+            months = (dates.dt.month - 1 + horizon * round(self.step / MONTH)) % 12 + 1
         each = {"hour": dates.dt.hour + 1, "weekday": dates.dt.day_of_week + 1, "month": months}
         return np.column_stack([each[part].to_numpy(np.int64) for part in self.parts])
 
