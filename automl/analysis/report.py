@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     import jinja2
 
 
+@functools.cache
 def environment() -> jinja2.Environment:
-    """The templates."""
+    """The templates, each compiled once."""
     import jinja2
 
     return jinja2.Environment(

@@ -43,7 +43,7 @@ Target = Annotated[
 Text = Annotated[str | None, _data(metavar="COLUMN", help="Column with texts to learn from.")]
 Smiles = Annotated[str | None, _data(metavar="COLUMN", help="Column with molecules as SMILES.")]
 Time = Annotated[str | None, _data(metavar="COLUMN", help="Column with times; data are split chronologically.")]
-Horizon = Annotated[int | None, _data(metavar="ROWS", help="Predict the target this many rows ahead (with --time).")]
+Horizon = Annotated[int | None, _data(metavar="STEPS", help="Predict the target this many steps ahead (with --time).")]
 Group = Annotated[str | None, _data(metavar="COLUMN", help="Rows of a group stay in one split.")]
 Weight = Annotated[str | None, _data(metavar="COLUMN", help="Column with row weights (tables only).")]
 Quantiles = Annotated[str | None, _data(metavar="LEVELS", help="Quantiles to predict, such as 0.1,0.5,0.9.")]

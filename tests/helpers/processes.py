@@ -20,11 +20,15 @@ from typer.testing import CliRunner
 SERVER = """
 import json, os, runpy, sys
 import alembic.command, alembic.migration, jinja2, optuna.storages._rdb.models, optuna.storages._rdb.storage, pandas
-import pydantic.type_adapter, scipy.stats, sklearn.pipeline, sqlalchemy.dialects.sqlite, yaml
+import plotly.offline, pydantic.type_adapter, scipy.stats, sklearn.ensemble, sklearn.pipeline
+import sqlalchemy.dialects.sqlite, yaml
 import automl.analysis.report, automl.cli.dispatch, automl.cli.run, automl.deployment.predictor, automl.study.open_study
+from automl.models.skops_format import estimator_bytes
 from automl.study.sqlite import empty_database
 
 empty_database()
+estimator_bytes(sklearn.pipeline.Pipeline([("model", sklearn.ensemble.RandomForestClassifier())]))  # imports skops
+automl.analysis.report.environment().get_template("report.html")
 
 for line in sys.stdin:
     job = json.loads(line)

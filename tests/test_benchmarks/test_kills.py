@@ -7,7 +7,7 @@ from automl.errors import UserError
 from benchmarks.experiments import kills
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 def test_a_killed_run_ends_as_the_uninterrupted_one(tmp_path):
     page = tmp_path / "resume.md"
     page.write_text(kills.PAGE.read_text(encoding="utf-8"), encoding="utf-8")

@@ -1,10 +1,12 @@
 """The measurement of reading a large file, with a small one."""
 
 import pandas as pd
+import pytest
 
 from benchmarks.experiments.large_csv import main, write_file
 
 
+@pytest.mark.experiment
 def test_both_ways_are_measured(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     main(1, tmp_path / "large.csv")

@@ -7,6 +7,7 @@ from automl.errors import UserError
 from benchmarks.experiments.main_job import HERE, main
 
 
+@pytest.mark.experiment
 def test_all_run_in_turn_and_the_medians_are_printed(tmp_path, capsys):
     space, out = tmp_path / "space.yaml", tmp_path / "main_job.csv"
     space.write_text("x: {float: [0, 1]}")

@@ -107,12 +107,11 @@ def test_untuned_boosting_has_the_test_rows_of_a_run(tmp_path):
     assert products.rows_of(WINE, 0, 60.0, 1, [], {}) == []
 
 
-@pytest.mark.parametrize("file", [WINE, DIABETES], ids=lambda file: file.name)
-def test_a_random_search_on_lightgbm_ends_in_time(file):
-    base, found = products.rows_of(file, 0, 4.0, 1, ["lightgbm-random"], {"random": Path(sys.executable)})
-    assert found["wall"] < 20  # a limit of 4 seconds, on a busy machine
-    error, of_base = (loss_of(line["metric"], line["score"]) for line in (found, base))
-    assert error < 1.2 * of_base + 0.05
+@pytest.mark.parametrize(("file", "without_model"), [(WINE, 0.6), (DIABETES, 75.0)])
+def test_a_random_search_on_lightgbm_ends_in_time(file, without_model):
+    _, found = products.rows_of(file, 0, 4.0, 1, ["lightgbm-random"], {"random": Path(sys.executable)})
+    assert found["wall"] < 20  # a limit of 4 seconds, on a busy machine, which is enough for a configuration or two
+    assert loss_of(found["metric"], found["score"]) < without_model
 
 
 def test_flaml_needs_a_python_of_its_own(tmp_path):

@@ -164,7 +164,7 @@ def test_seeds_of_a_config_are_recorded_in_one_program_with_the_seconds_of_a_tra
         )
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 def test_an_interrupted_recording_is_resumed(tmp_path):
     command = [
         sys.executable, "-m", "benchmarks.experiments.record", "--task", "digits-cnn", "--configs", "6",

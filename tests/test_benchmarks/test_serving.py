@@ -6,7 +6,7 @@ import pytest
 from benchmarks.experiments.serving import COLUMNS, main
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 def test_every_request_of_a_short_load_test_succeeds(tmp_path):
     main(out=tmp_path / "serving.csv", models="linear", concurrency="1,2", rows="3", seconds=0.3)
     table = pd.read_csv(tmp_path / "serving.csv")

@@ -22,7 +22,7 @@ def tables(folder):
     return arrivals.Arrivals(parts, tests, ["--target", "target", "--model", "mlp"], 2, "r2")
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 def test_every_method_has_a_row_per_part_and_full_searches_can_be_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(streams, "STREAMS", {"small": tables})

@@ -7,7 +7,7 @@ from automl.errors import UserError
 from benchmarks.experiments import tuned
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 def test_a_run_is_a_row_and_is_not_repeated(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tuned, "N_FINAL", 1)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.ingest import seasons
 from automl.data.ingest.digit_codes import CODE
 from automl.data.ingest.encoder import Feature
 from automl.data.ingest.file_formats import SIGNS
@@ -60,6 +62,7 @@ DATE_FORMATS = (
 DATE_LIKE = 0.95  # share of the values that must be dates
 LOOKED_AT = 5_000  # distinct values from which a format is inferred
 DATE_PARTS = ("days", "month", "day_of_week", "hour")
+RECURRING = {"month": seasons.YEAR, "day_of_week": seasons.WEEK, "hour": seasons.DAY}  # how often they do, in seconds
 
 
 def date_format(values: pd.Series[Any]) -> str | None:
@@ -205,15 +208,17 @@ class ColumnsEncoder:
         dates: Mapping[str, str | None],
         decimals: Mapping[str, str],
         texts: Collection[str] = (),
+        recurring: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     ) -> Self:
         """Fit to the rows of the training set. ``dates``: the columns that hold dates, and their format. ``texts``: the
-        columns that hold texts."""
+        columns that hold texts. ``recurring``: parts of dates of which no others are read, since rows to predict are
+        later."""
         columns = []
         for name in frame.columns:
             values = frame[name]
             if name in dates:
                 moments = as_dates(values, dates[name])
-                parts = tuple(part for part in DATE_PARTS if _date_part(moments, part).nunique() > 1)
+                parts = recurring[name] if name in recurring else _varied(moments, DATE_PARTS)
                 offset = offset_of(_date_part(moments, "days").to_numpy(np.float64))
                 columns.append(Column(name, "date", form=dates[name], parts=parts, offset=offset))
             elif name in texts:
@@ -400,6 +405,19 @@ def _dates_of(values: Sequence[Any], places: Sequence[str], form: str) -> pd.Ser
         if value is not None and pd.isna(date):
             raise UserError(f"{where} must be a date as {form}, or null, got {shown(value)}")
     return dates
+
+
+def recurring_parts(times: NDArray[Any]) -> tuple[str, ...]:
+    """The parts of dates that vary and whose cycle they cover ``seasons.N_SEASONS`` times."""
+    import pandas as pd
+
+    moments = pd.Series(times)
+    span = (moments.max() - moments.min()).total_seconds()
+    return _varied(moments, (part for part, cycle in RECURRING.items() if span >= seasons.N_SEASONS * cycle))
+
+
+def _varied(moments: pd.Series[Any], parts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(part for part in parts if _date_part(moments, part).nunique() > 1)
 
 
 def _date_part(moments: pd.Series[Any], part: str) -> pd.Series[Any]:

@@ -30,6 +30,8 @@ UNITS = (  # the least of a step, in seconds, and the unit in which it is told
 )  # fmt: skip
 SAME = 0.05  # relative difference of equal steps, as months have 28 to 31 days
 N_SEASONS = 4  # the least length of a series, in seasons, for models that read them
+NEAR_A_STEP, MOST = 0.25, 0.95  # of a regular series: how far rows are from whole steps, and the share that is not more
+LEAST_GIVEN = 0.5  # and the share of steps that have a row
 MOST_STEPS = 96  # of a season for models that read each of its rows
 PARTS = {"hour": (DAY, 24), "weekday": (WEEK, 7), "month": (YEAR, 12)}  # of a date: how often it recurs, its values
 
@@ -41,6 +43,7 @@ class Seasons:
     step: float = 0.0  # seconds
     lengths: tuple[int, ...] = ()  # rows of a day and a week, or of a year, ascending
     parts: tuple[str, ...] = ()  # keys of PARTS that models read
+    regular: bool = False  # rows are whole steps apart: a window has steps without a row too
 
     @classmethod
     def of(cls, times: pd.DataFrame, horizon: int) -> Self:
@@ -48,7 +51,8 @@ class Seasons:
         dates = as_dates(times["time"].to_numpy())
         if dates.dtype.kind != "M":
             return cls()
-        step = _usual_step(times["series"].to_numpy(), dates)
+        apart = _apart(times["series"].to_numpy(), dates)
+        step = _usual(apart)
         if step is None:
             return cls()
         length = len(times) / times["series"].nunique()
@@ -61,12 +65,25 @@ class Seasons:
             step,
             tuple(round(n) for n in lengths if round(n) > 1 and _same(n, round(n))),
             tuple(part for part, (cycle, _) in PARTS.items() if cycle in covered and step < cycle / 2),
+            not missing and _is_regular(apart.to_numpy() / step),
         )
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The fields in a mapping; those that are missing are empty."""
-        return cls(content.get("step", 0.0), *(tuple(content.get(name, ())) for name in ("lengths", "parts")))
+        lists = (tuple(content.get(name, ())) for name in ("lengths", "parts"))
+        return cls(content.get("step", 0.0), *lists, content.get("regular", False))
+
+    def positions(self, times: NDArray[Any], most: int) -> NDArray[np.int64]:
+        """The steps from the first of a series' times, (n,), ascending, to each; if they are not regular, its row.
+
+        Each row is a step or more after the one before, and at most ``most``, however long the gap.
+        """
+        dates = as_dates(times)
+        if not self.regular or dates.dtype.kind != "M":
+            return np.arange(len(times))
+        apart = np.diff(dates).astype("timedelta64[us]").astype(float) / 1e6 / self.step
+        return np.concatenate([[0], np.clip(np.round(apart), 1, most).cumsum()]).astype(np.int64)
 
     def window(self, shortest: int) -> int:
         """The number of newest rows that a forecast reads, at least ``shortest``: with a season, also the row before
@@ -127,7 +144,7 @@ class Seasons:
         dates = as_dates(times["time"].to_numpy())
         if not self.step or dates.dtype.kind != "M":
             return
-        step = _usual_step(times["series"].to_numpy(), dates)
+        step = _usual(_apart(times["series"].to_numpy(), dates))
         if step is not None and not _same(step, self.step):
             before = in_words(self.step)
             yield f"rows are usually {in_words(step)} apart, in the training data {before}: forecasts may be wrong"
@@ -153,14 +170,28 @@ def in_words(seconds: float) -> str:
     return f"{said} {name}{'s' * (name in ('day', 'month', 'year') and said != '1')}"
 
 
-def _usual_step(series: NDArray[Any], dates: NDArray[Any]) -> float | None:
-    """The median time between rows of a series, in seconds; None if no two differ."""
+def _apart(series: NDArray[Any], dates: NDArray[Any]) -> pd.Series[float]:
+    """The seconds between rows of a series with different times."""
     import pandas as pd
 
     times = pd.DataFrame({"series": series, "time": dates}).sort_values("time")
-    steps = times.groupby("series")["time"].diff().dt.total_seconds()
-    usual = float(steps[steps > 0].median())
+    apart = times.groupby("series")["time"].diff().dt.total_seconds()
+    return apart[apart > 0]
+
+
+def _usual(apart: pd.Series[float]) -> float | None:
+    """The median of these seconds; None if there are none."""
+    usual = float(apart.median())
     return None if math.isnan(usual) else usual
+
+
+def _is_regular(apart: NDArray[np.float64]) -> bool:
+    """Whether rows, whose distances are given in steps, are whole steps apart and most steps have one.
+
+    Not if there are none at night, since what comes after an evening then is the next morning.
+    """
+    whole = np.round(apart)
+    return bool((np.abs(apart - whole) <= NEAR_A_STEP).mean() >= MOST and len(apart) / whole.sum() >= LEAST_GIVEN)
 
 
 def _n_weekdays(dates: NDArray[Any]) -> int:

@@ -101,11 +101,11 @@ class SeriesEncoder(encoder.Encoder):
     def labelled(self, request: Request) -> encoder.LabelledRows:
         assert request.time is not None
         frame, horizon = self._read(request.path), self.layout.horizon
-        found = windows(frame, self.layout)
+        found, counts = windows(frame, self.layout)
         used, labels, times = with_targets(found, horizon)
         if request.target != self.channels[0]:
             raise UserError(f"the model forecasts {self.channels[0]!r}, not {request.target!r}")
-        notes = [about_examples(frame, len(used), self.layout), *about_rows(frame, self.layout, found)]
+        notes = [about_examples(frame, len(used), self.layout), *about_rows(frame, self.layout, found, counts)]
         notes += self.layout.seasons.about_step(found)
         notes += frame.attrs.get(encoder.NOTES, [])
         return _rows(used, labels, times, notes, self.layout)
@@ -120,18 +120,18 @@ class SeriesEncoder(encoder.Encoder):
     def as_frame(self, examples: Any) -> pd.DataFrame:
         """One row per time step with a full window before it, in order of time."""
         rows = self._read(examples)
-        return self._in_utc(windows(rows, self.layout), rows)
+        return self._in_utc(windows(rows, self.layout)[0], rows)
 
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
         found: Counter[str] = Counter()
         rows = self._read(path, found)
-        frame = windows(rows, self.layout)
+        frame, counts = windows(rows, self.layout)
         strange.update({name: found[name] for name in self.channels})
         frame.attrs[encoder.NOTES] = [
             *rows.attrs.get(encoder.NOTES, []),
             *about_repeated(_n_repeated(rows, self.time, self.group)),
-            *about_left_out(rows, self.layout, frame),
-            *about_steps(frame),
+            *about_left_out(rows, self.layout, counts),
+            *about_steps(frame, self.layout, counts),
             *self.layout.seasons.about_step(frame),
         ]
         yield self._in_utc(frame, rows)
@@ -144,10 +144,10 @@ class SeriesEncoder(encoder.Encoder):
 
     @property
     def about_predictions(self) -> str | None:
-        n = self.layout.horizon
+        n, unit = self.layout.horizon, self.layout.unit
         return (
-            f"the time is that of the last known value: the forecast is for {n} row{'s' * (n != 1)} later; the first "
-            f"{self.reach - 1} rows of a series have no forecast, as each needs {self.reach}"
+            f"the time is that of the last known value: the forecast is for {n} {unit}{'s' * (n != 1)} later; the "
+            f"first {self.reach - 1} {unit}s of a series have no forecast, as each needs {self.reach}"
         )
 
     def _read(self, examples: Any, strange: Counter[str] | None = None) -> pd.DataFrame:
@@ -172,8 +172,6 @@ class SeriesEncoder(encoder.Encoder):
         frame, notes = _different(frame, read)
         if notes:
             frame.attrs[encoder.NOTES] = notes
-        if len(frame) < self.reach:
-            raise UserError(f"a forecast needs the last {self.reach} rows or more, got {len(frame)}")
         return frame
 
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
@@ -232,12 +230,12 @@ def read(request: Request) -> encoder.LabelledRows:
     offsets = {name: offset for name in channels if (offset := offset_of(numbers[name], NEAR))}
     earlier = seasons.earlier(window, horizon)
     layout = Layout(request.time, request.group, channels, window, horizon, form, decimals, offsets, earlier, seasons)
-    found = windows(frame, layout)
+    found, counts = windows(frame, layout)
     used, labels, when = with_targets(found, horizon)
-    notes += [about_examples(frame, len(used), layout), *seasons.about(), *about_rows(frame, layout, found)]
+    notes += [about_examples(frame, len(used), layout), *seasons.about(), *about_rows(frame, layout, found, counts)]
     notes += about_sizes(found)
     if len(used) < LEAST_ROWS:
-        why = "".join(f"; {note}" for note in about_rows(frame, layout, found))
+        why = "".join(f"; {note}" for note in about_rows(frame, layout, found, counts))
         raise UserError(
             f"the series is too short: {len(frame):,} rows give {len(used)} windows of {layout.reach} steps with a "
             f"target {horizon} steps ahead, at least {LEAST_ROWS} are needed{why}"

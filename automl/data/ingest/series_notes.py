@@ -9,7 +9,7 @@ import numpy as np
 
 from automl.data.ingest.request import listed
 from automl.data.ingest.seasons import as_dates, in_words
-from automl.data.ingest.windows import Layout
+from automl.data.ingest.windows import Counts, Layout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,14 +24,15 @@ def about_examples(frame: pd.DataFrame, n: int, layout: Layout) -> str:
         rows += f" of {frame[layout.group].nunique():,} series"
     if layout.seasons.step:
         rows += f", {in_words(layout.seasons.step)} apart,"
-    later = f"{layout.horizon} row{'s' * (layout.horizon != 1)} later"
-    more = f", {len(layout.earlier)} of the {layout.reach - layout.window} rows before it" if layout.earlier else ""
-    return f"{rows} give {n:,} examples: each is a window of {layout.window} rows{more} and the value {later}"
+    unit, older = layout.unit, layout.reach - layout.window
+    later = f"{layout.horizon} {unit}{'s' * (layout.horizon != 1)} later"
+    more = f", {len(layout.earlier)} of the {older} {unit}s before it" if layout.earlier else ""
+    return f"{rows} give {n:,} examples: each is a window of {layout.window} {unit}s{more} and the value {later}"
 
 
-def about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:
+def about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame, counts: Counts) -> Iterator[str]:
     """Notes on rows that give no window or no target, and on the steps between the others."""
-    yield from about_left_out(frame, layout, found)
+    yield from about_left_out(frame, layout, counts)
     target = layout.channels[0]
     n_missing = int(frame[target].isna().sum())
     if n_missing:
@@ -39,28 +40,30 @@ def about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iter
             f"{n_missing:,} values of {target!r} are missing: they are not used as targets, and in windows they are "
             "replaced by the previous value"
         )
-    yield from about_steps(found)
+    yield from about_steps(found, layout, counts)
 
 
-def about_left_out(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:
+def about_left_out(frame: pd.DataFrame, layout: Layout, counts: Counts) -> Iterator[str]:
     """Notes on rows that give no window."""
-    lengths = [len(frame)] if layout.group is None else frame[layout.group].value_counts().tolist()
-    n_lost = sum(max(0, n - layout.reach + 1) for n in lengths) - len(found)
-    if n_lost:
+    if counts.lost:
         gaps = [name for name in layout.channels if frame[name].isna().any()]
         which = f" (with gaps: {listed(gaps)})" if gaps else ""
-        are = "time step is" if n_lost == 1 else "time steps are"
-        yield f"{n_lost:,} {are} left out, as not every column has a value yet{which}"
-    n_short = sum(0 < n < layout.reach for n in lengths)
-    if n_short:
-        are = "is left out: it has" if n_short == 1 else "are left out: they have"
-        yield f"{n_short:,} series {are} fewer rows than the {layout.reach} that a forecast needs"
+        are = "time step is" if counts.lost == 1 else "time steps are"
+        yield f"{counts.lost:,} {are} left out, as not every column has a value yet{which}"
+    if counts.short:
+        are = "is left out: it has" if counts.short == 1 else "are left out: they have"
+        yield f"{counts.short:,} series {are} fewer rows than the {layout.reach} that a forecast needs"
 
 
-def about_steps(found: pd.DataFrame) -> Iterator[str]:
-    """A note if the steps between windows vary in length."""
+def about_steps(found: pd.DataFrame, layout: Layout, counts: Counts) -> Iterator[str]:
+    """A note if rows are missing between others, or if the steps between windows vary in length."""
     import pandas as pd
 
+    if counts.filled:
+        are = "step between others has" if counts.filled == 1 else "steps between others have"
+        yield f"{counts.filled:,} {are} no row: they count for the horizon, and windows have the previous values there"
+    if layout.seasons.regular:
+        return
     times = pd.Series(as_dates(found["time"].to_numpy()))
     steps = times.groupby(found["series"]).diff().dropna()
     if len(steps) and steps.min() != steps.max():

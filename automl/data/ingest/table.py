@@ -18,7 +18,7 @@ from automl.data.ingest.column_checks import (
     text_columns,
     useless_columns,
 )
-from automl.data.ingest.columns import ColumnsEncoder, date_format
+from automl.data.ingest.columns import ColumnsEncoder, date_format, recurring_parts
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
 from automl.data.ingest.notes import Caution
@@ -45,7 +45,8 @@ class TableEncoder(encoder.Encoder):
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
-        return cls(ColumnsEncoder.fit(frame, details["dates"], details["decimals"], details["texts"]))
+        read = (details[name] for name in ("dates", "decimals", "texts", "recurring"))
+        return cls(ColumnsEncoder.fit(frame, *read))
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         return {"columns": self.table.encode(frame)}
@@ -110,6 +111,8 @@ def read(request: Request) -> encoder.LabelledRows:
     rows_of = labelled_rows(request)
     frame, notes = rows_of.frame, rows_of.notes
     dates = _dates(frame)
+    recurring = rows_of.details["recurring"]
+    dates |= dict.fromkeys(recurring, rows_of.formats["time_form"])
     texts = text_columns(frame, dates)
     useless = useless_columns(frame, rows_of.labels, rows_of.target, {*dates, *texts}, as_given=request.as_given)
     for name, why in useless.items():
@@ -118,7 +121,7 @@ def read(request: Request) -> encoder.LabelledRows:
         texts.discard(name)
         left_out = f"column {name!r} is left out: {why}"
         notes.append(left_out if why in SAY_NOTHING else Caution(left_out))
-    if frame.shape[1] == 0:
+    if set(map(str, frame)) <= {request.time}:
         reasons = "; ".join(f"{name!r}: {why}" for name, why in list(useless.items())[:5])
         of_past = f"; to forecast {rows_of.target!r} from its own past, give --horizon too" if request.time else ""
         raise UserError(
@@ -126,7 +129,10 @@ def read(request: Request) -> encoder.LabelledRows:
             + (f" ({reasons})" if reasons else "")
             + of_past
         )
-    notes += about_dates(frame, dates)
+    for name, parts in recurring.items():
+        said = ", ".join(part.replace("day_of_week", "weekday") for part in parts)
+        notes.append(f"of {name!r}, models only read what recurs: {said}")
+    notes += about_dates(frame, {name: form for name, form in dates.items() if name not in recurring})
     notes += about_groups(frame, request)
     if request.as_given:
         notes += [
@@ -147,7 +153,8 @@ def read(request: Request) -> encoder.LabelledRows:
 
 
 def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> encoder.LabelledRows:
-    """All columns except the target and those that rows are split by; without keys.
+    """All columns except the target and those that rows are split by, but with dates of which something recurs;
+    without keys.
 
     ``known``: the columns of a model, to be read as in its training.
     """
@@ -170,7 +177,11 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
     labels = frame.pop(request.target)
     groups, times, time_form = split_by(request, frame, table.notes)
     weights = None if request.weight is None else row_weights(frame[request.weight], request.weight)
-    others = (request.group, request.time, request.weight, *request.others)
+    others = {request.group, request.time, request.weight, *request.others}
+    recurring = {}
+    if times is not None and times.dtype.kind == "M" and (parts := recurring_parts(times)):
+        recurring[request.time] = parts
+    others -= recurring.keys() if known is None else {column.name for column in known.columns}
     # New rows for a model may lack the columns that other models predict.
     frame = frame.drop(columns=[name for name in others if name is not None], errors="ignore")
     return encoder.LabelledRows(
@@ -183,7 +194,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
         groups,
         f"column {request.group!r}",
         weights=weights,
-        details={"decimals": dict(table.decimals)},
+        details={"decimals": dict(table.decimals), "recurring": recurring},
         formats=formats(request, table.decimals, time_form),
         lost=lost,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.number_formats import as_numbers
-from automl.data.ingest.seasons import Seasons
+from automl.data.ingest.seasons import Seasons, in_words
 from automl.data.ingest.split_columns import group_names, moments
 from automl.errors import UserError
 
@@ -30,7 +30,7 @@ class Layout:
     group: str | None
     channels: tuple[str, ...]  # numbers, the target first
     window: int  # the newest rows that a forecast reads
-    horizon: int  # rows
+    horizon: int  # steps
     form: str | None = None  # of dates given as strings
     decimals: Mapping[str, str] = field(default_factory=dict)  # decimal signs, used where a file is ambiguous
     offsets: Mapping[str, float] = field(default_factory=dict)  # subtracted from the windows, by channel; others: 0
@@ -43,6 +43,11 @@ class Layout:
         given = {field.name: content[field.name] for field in fields(cls) if field.name in content}
         given |= {name: tuple(given.get(name, ())) for name in ("channels", "earlier")}
         return cls(**given | {"seasons": Seasons.from_json(content.get("seasons", {}))})
+
+    @property
+    def unit(self) -> str:
+        """What a horizon and a window count."""
+        return "step" if self.seasons.regular else "row"
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -64,15 +69,26 @@ class Layout:
 
     def name_of(self, place: int) -> str:
         """The forecast without a model whose value is at a place of the window."""
-        n = self.steps[place]
-        return f"value {n + self.horizon} rows earlier" if n else LAST_VALUE
+        n = self.steps[place] + self.horizon
+        if n == self.horizon:
+            return LAST_VALUE
+        return f"value {in_words(n * self.seasons.step) if self.seasons.regular else f'{n} rows'} earlier"
 
 
-def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """One row per time step with a full window: series, time, the target's current value and known, and window.
+@dataclass(frozen=True)
+class Counts:
+    """What gives no windows, or is in them without being in the table."""
 
-    A window is (channels, steps), with the ``Layout.steps``, without the channels' offsets. Missing values are filled
-    with the previous step's, except in known.
+    lost: int  # rows with a full window, but before every column has its first value
+    short: int  # series of fewer steps than a window
+    filled: int  # steps without a row, between others
+
+
+def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
+    """One row per given row with a full window: series, time, step, the target's current value and known, and window.
+
+    A window is (channels, steps), with the ``Layout.steps``, without the channels' offsets. Missing values, and those
+    of missing rows, are filled with the previous step's, except in known.
     """
     import pandas as pd
 
@@ -81,7 +97,7 @@ def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     numbers = pd.DataFrame({name: as_numbers(frame[name], layout.decimals.get(name, ".")) for name in layout.channels})
     reach, places = layout.reach, layout.reach - 1 - np.array(layout.steps)
     offsets = [layout.offsets.get(name, 0.0) for name in layout.channels]
-    parts = []
+    parts, lost, short, filled = [], 0, 0, 0
     for name in names.unique():
         rows_of = np.flatnonzero((names == name).to_numpy())
         order = rows_of[np.argsort(when[rows_of], kind="stable")]
@@ -89,15 +105,20 @@ def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
         known = given[layout.channels[0]].to_numpy(np.float64)
         values = given.ffill().to_numpy(np.float64)
         start = int(np.isnan(values).any(1).sum())  # before every column has its first value
-        values, known, times = values[start:], known[start:], when[order][start:]
-        array = (values - offsets).astype(np.float32)
-        if len(array) < reach:
+        steps = layout.seasons.positions(when[order], reach + layout.horizon)
+        short += bool(steps[-1] + 1 < reach)
+        now = np.flatnonzero(steps[start:] - steps[start : start + 1] + 1 >= reach) + start
+        lost += int(np.count_nonzero(steps + 1 >= reach)) - len(now)
+        if not len(now):
             continue
+        repeats = np.diff(steps[start:], append=steps[-1] + 1)
+        filled += int(repeats.sum()) - len(repeats)
+        array = (values[start:] - offsets).astype(np.float32).repeat(repeats, 0)
         views = np.lib.stride_tricks.sliding_window_view(array, reach, axis=0)
         views = views[:, :, places] if layout.earlier else views  # which needs no memory
-        now = slice(reach - 1, None)
-        ends = {"time": times[now], "value": values[now, 0], "known": known[now]}
-        parts.append(pd.DataFrame({"series": name, **ends, "window": list(views)}))
+        each = [views[n] for n in steps[now] - steps[start] - reach + 1]
+        ends = {"time": when[order][now], "step": steps[now], "value": values[now, 0], "known": known[now]}
+        parts.append(pd.DataFrame({"series": name, **ends, "window": each}))
     if not parts:
         empty = [name for name in layout.channels if numbers[name].isna().all()]
         if empty:
@@ -105,19 +126,21 @@ def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
                 f"column {empty[0]!r} has no numbers, of which a forecast reads the last {reach}; "
                 "write them as in the training data"
             )
-        longest = names.value_counts().max()
+        longest = int(names.value_counts().max()) if len(names) else 0
+        if longest < reach:
+            raise UserError(f"a forecast needs the last {reach} rows or more, got {longest}")
         raise UserError(f"no series has {reach} rows with a value in every column; the longest has {longest:,} rows")
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True), Counts(lost, short, filled)
 
 
 def with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.Series[Any], NDArray[Any]]:
     """The windows whose own value of the target is known and that ``horizon`` steps after them, the latter, and its
     times."""
-    found["step"] = found.groupby("series").cumcount()
-    ahead = found.groupby("series")["known"].shift(-horizon)
-    when = found.groupby("series")["time"].shift(-horizon)
-    known = (found["known"].notna() & ahead.notna() & when.notna()).to_numpy()
-    return found[known].reset_index(drop=True), ahead[known].reset_index(drop=True), when[known].to_numpy()
+    later = found[["series", "step", "time", "known"]].assign(step=found["step"] - horizon)
+    ahead = found[["series", "step"]].merge(later, "left", ["series", "step"])
+    known = (found["known"].notna() & ahead["known"].notna()).to_numpy()
+    ahead = ahead[known].reset_index(drop=True)
+    return found[known].reset_index(drop=True), ahead["known"], ahead["time"].to_numpy()
 
 
 def window_length(length: int, seasons: Seasons) -> int:

@@ -14,7 +14,7 @@ from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.data.ingest.seasons import PARTS, Seasons, in_words
-from automl.data.ingest.windows import Layout, windows
+from automl.data.ingest.windows import Counts, Layout, windows, with_targets
 from automl.errors import UserError
 from automl.tasks.user_data import own_task
 
@@ -97,10 +97,86 @@ def test_a_window_has_the_values_of_its_steps():
         frac=1, random_state=0
     )
     layout = Layout("t", None, ("v", "w"), 3, 1, earlier=(7, 20))
-    found = windows(frame, layout)
-    assert found["time"].tolist() == list(range(20, 60))
+    found, counts = windows(frame, layout)
+    assert counts == Counts(0, 0, 0)
+    assert found["time"].tolist() == found["step"].tolist() == list(range(20, 60))
     assert found["window"].iloc[0].tolist() == [[0, 13, 18, 19, 20], [0, -13, -18, -19, -20]]
     assert found["window"].iloc[-1].tolist()[0] == [39, 52, 57, 58, 59]
+
+
+JITTER = np.random.default_rng(0).random(300)
+HOURLY = Seasons(3_600.0, (24,), (), True)
+
+
+@pytest.mark.parametrize(
+    ("when", "regular"),
+    [
+        (pd.date_range("2024-01-01", periods=2_000, freq="h").delete(range(700, 1_500)), True),
+        (pd.date_range("2024-01-01", periods=2_000, freq="h").delete(range(700, 1_900)), False),
+        (pd.date_range("2024-01-01", periods=300, freq="h") + pd.to_timedelta(JITTER * 400, "s"), True),
+        (pd.date_range("2024-01-01", periods=300, freq="h") + pd.to_timedelta(JITTER * 50, "min"), False),
+        (pd.date_range("1990-01-31", periods=300, freq="ME").delete([30, 31, 80]), True),
+        (pd.date_range("1990-01-01", periods=300, freq="QS").delete([30, 80]), True),
+        (pd.date_range("2024-01-01", periods=300, freq="D").delete([30, 80]), True),
+        (pd.date_range("2024-01-01", periods=300, freq="B").delete([30, 80]), False),
+        (pd.date_range("2024-01-01 09:00", periods=300, freq="bh"), False),
+    ],
+)
+def test_regular_are_series_of_whole_steps_of_which_few_are_missing(when, regular):
+    assert Seasons.of(pd.DataFrame({"series": "a", "time": when}), 1).regular == regular
+
+
+def test_months_are_a_step_apart_whatever_their_length():
+    when = pd.date_range("1990-01-31", periods=300, freq="ME")
+    found = Seasons.of(pd.DataFrame({"series": "a", "time": when}), 1)
+    assert found.positions(when.to_numpy(), 99).tolist() == list(range(300))
+    some = when.delete([1, 2, 3, 4, 5, 6, 7, 100])
+    there = np.delete(np.arange(300), [1, 2, 3, 4, 5, 6, 7, 100])
+    assert found.positions(some.to_numpy(), 99).tolist() == there.tolist()
+    assert found.positions(some.to_numpy(), 2).tolist() == (there - 6 * (there > 0)).tolist()
+    assert found.positions(when.repeat(2).to_numpy(), 99).tolist()[:3] == [0, 1, 2]
+
+
+def test_rows_that_are_missing_are_steps_with_the_previous_value():
+    when = pd.date_range("2024-01-01", periods=40, freq="h")
+    whole = pd.DataFrame({"t": when, "v": np.arange(40.0)})
+    layout = Layout("t", None, ("v",), 3, 2, earlier=(23,), seasons=HOURLY)
+    gaps = whole.drop(index=[0, 1, 10, 11, 30])
+    found, counts = windows(gaps.sample(frac=1, random_state=0), layout)
+    assert counts == Counts(0, 0, 3)
+    assert found["time"].tolist() == list(when[[25, 26, 27, 28, 29, *range(31, 40)]])
+    each = np.stack(list(found["window"]))[:, 0]
+    assert each[0].tolist() == [2, 23, 24, 25]
+    assert each[5].tolist() == [8, 29, 29, 31]
+    assert each[8].tolist() == [9, 32, 33, 34]
+    used, labels, times = with_targets(found, 2)
+    assert used["value"].tolist() == [25, 26, 27, 29, *range(31, 38)]
+    assert (labels - used["value"] == 2).all()
+    assert (times == (used["time"] + pd.Timedelta("2h")).to_numpy()).all()
+
+
+def test_steps_are_counted_in_each_series_from_its_first_row_with_all_values():
+    when = pd.date_range("2024-01-01", periods=60, freq="h")
+    one = pd.DataFrame({"t": when, "v": np.arange(60.0), "w": 1.0, "shop": "a"}).drop(index=[1, 7, 40])
+    one.loc[:4, "w"] = np.nan
+    short = pd.DataFrame({"t": when[:12], "v": 1.0, "w": 1.0, "shop": "b"}).drop(index=[3])
+    layout = Layout("t", "shop", ("v", "w"), 13, 1, seasons=HOURLY)
+    found, counts = windows(pd.concat([short, one]), layout)
+    assert counts == Counts(5, 1, 2)
+    assert found["value"].tolist() == [*range(17, 40), *range(41, 60)]
+    first = found["window"].iloc[0][0].tolist()
+    assert first == [5, 6, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
+
+
+def test_a_gap_of_years_takes_no_memory():
+    when = [*pd.date_range("1900-01-01", periods=30, freq="s"), *pd.date_range("2020-01-01", periods=30, freq="s")]
+    layout = Layout("t", None, ("v",), 4, 1, seasons=Seasons(1.0, (), (), True))
+    found, counts = windows(pd.DataFrame({"t": when, "v": np.arange(60.0)}), layout)
+    assert counts == Counts(0, 0, 4)
+    assert found["window"].iloc[27][0].tolist() == [29, 29, 29, 30]
+    used, labels, _ = with_targets(found, 1)
+    assert 29 not in used["value"].tolist()
+    assert len(labels) == 60 - 3 - 2
 
 
 def test_a_layout_of_an_earlier_version_reads_its_newest_rows():
@@ -123,14 +199,14 @@ def test_a_day_ahead_forecast_knows_the_weekend(tmp_path):
     hourly().to_csv(tmp_path / "shop.csv", index=False)
     request = Request(str(tmp_path / "shop.csv"), "sold", time="when", horizon=24)
     report = prepare(request, tmp_path / "data")
-    window = "a window of 64 rows, 5 of the 105 rows before it and the value 24 rows later"
+    window = "a window of 64 steps, 5 of the 105 steps before it and the value 24 steps later"
     assert f"2,016 rows, 1 h apart, give 1,824 examples: each is {window}" in report.notes
     assert "models also read hour, weekday of the time that they forecast" in report.notes
     [baseline] = [each for each in report.notes if "a baseline" in each]
-    assert baseline.startswith("a baseline, the value 168 rows earlier as forecast, has a test rmse of ")
+    assert baseline.startswith("a baseline, the value 7 days earlier as forecast, has a test rmse of ")
     task = own_task(tmp_path / "data", None, None)
     naive = task.baseline()
-    assert naive["name"] == "value 168 rows earlier"
+    assert naive["name"] == "value 7 days earlier"
     assert naive["score"] == pytest.approx(float(baseline.split(" of ")[-1]), rel=1e-3)
     assert naive["score"] == pytest.approx(2 * np.sqrt(2), rel=0.1)
     last, predictor = trained(tmp_path / "data", "gradient_boosting", tmp_path, 20)
@@ -151,6 +227,27 @@ def test_rows_further_apart_than_those_of_training_are_reported(tmp_path):
     hourly()[-400:].to_csv(tmp_path / "new.csv", index=False)
     out = " ".join(invoke("predict", tmp_path, "--data", tmp_path / "new.csv", "--out", tmp_path / "o.csv").split())
     assert " apart," not in out
+
+
+def test_hours_that_are_missing_do_not_shift_the_week(tmp_path):
+    rng = np.random.default_rng(1)
+    whole = hourly(16)
+    gaps = whole.drop(index=rng.choice(np.arange(1, len(whole) - 1), 60, replace=False))
+    gaps.to_csv(tmp_path / "shop.csv", index=False)
+    report = prepare(Request(str(tmp_path / "shop.csv"), "sold", time="when", horizon=24), tmp_path / "data")
+    [missing] = [note for note in report.notes if " no row: they count for the horizon" in note]
+    assert 50 <= int(missing.split()[0]) <= 60
+    assert not any("steps vary" in note for note in report.notes)
+    naive = own_task(tmp_path / "data", None, None).baseline()
+    assert naive["name"] == "value 7 days earlier"
+    assert naive["score"] < 4.0, "a shifted week has one of 10"
+    trained(tmp_path / "data", "linear", tmp_path, 1)
+    (tmp_path / "linear-model").rename(tmp_path / "model")
+    new = hourly(18)[-340:].drop(index=17 * 168)
+    new.to_csv(tmp_path / "new.csv", index=False)
+    out = " ".join(invoke("predict", tmp_path, "--data", tmp_path / "new.csv", "--out", tmp_path / "o.csv").split())
+    assert "1 step between others has no row" in out
+    assert len(pd.read_csv(tmp_path / "o.csv")) == 340 - 1 - load_encoder(tmp_path / "data" / "encoder")[0].reach + 1
 
 
 def test_networks_and_others_read_the_same_values(tmp_path):

@@ -234,7 +234,10 @@ def series(n=120, **columns):
     ("change", "line"),
     [
         (lambda f: f, "series, regression of 'v'"),  # counts are numbers, however few
-        (lambda f: f, "120 rows, 1 day apart, give 112 examples: each is a window of 8 rows and the value 1 row later"),
+        (
+            lambda f: f,
+            "120 rows, 1 day apart, give 112 examples: each is a window of 8 steps and the value 1 step later",
+        ),
         (lambda f: f.assign(**{"": None}), "empty columns are left out: Unnamed: 2"),
         (lambda f: f.assign(w=[None] * 30 + [1.0] * 90), "constant columns are left out: w"),
         (

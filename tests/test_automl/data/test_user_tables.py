@@ -1,6 +1,7 @@
 """Users' tables: unusual files, reports, learning, predicting."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,9 @@ import pytest
 import torch
 from processes import command, invoke
 from sklearn.datasets import load_breast_cancer, load_diabetes
+from user_models import trained
 
+from automl.continual.new_data import read_new
 from automl.data.datasets.registry import load_data
 from automl.data.ingest.encoder import n_different
 from automl.data.ingest.file_formats import CELLS, open_source
@@ -361,6 +364,38 @@ def test_statistics_and_categories_are_those_of_the_training_part(tmp_path):
     assert splits.target.mean == pytest.approx(splits.y_train.mean())
     assert splits.inputs.cardinalities == (2,)
     assert splits.x_test[-1, 1] == 0  # a category that training has not seen
+
+
+@pytest.mark.parametrize(("n", "parts"), [(24 * 60, ("day_of_week", "hour")), (24 * 20, ("hour",)), (72, ())])
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M", "%d/%m/%Y %H:%M"])
+def test_of_dates_that_order_the_rows_a_model_reads_what_recurs(n, parts, form, tmp_path):
+    rng = np.random.default_rng(0)
+    when = pd.date_range("2024-01-20", periods=n, freq="h")
+    frame = pd.DataFrame({"at": when.strftime(form), "x": rng.normal(size=n)})
+    frame["y"] = frame["x"] + 5 * (when.hour > 12) + rng.normal(0, 0.1, n)
+    frame[: n - 24].to_csv(tmp_path / "a.csv", index=False)
+    request = Request(str(tmp_path / "a.csv"), "y", time="at")
+    report = prepare(request, tmp_path / "data")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    assert Facts.read(tmp_path / "data").folds == "time"
+    [found] = [column.parts for column in encoder.table.columns if column.role == "date"] or [()]
+    assert found == parts
+    said = ", ".join(parts).replace("day_of_week", "weekday")
+    assert (f"of 'at', models only read what recurs: {said}" in report.notes) == bool(parts)
+    *_, predictor = trained(tmp_path / "data", "gradient_boosting", tmp_path, 20)
+    error = predictor.predict(frame[n - 24 :]) - frame["y"][n - 24 :]
+    assert (np.abs(error).mean() < 1.0) == bool(parts)
+    frame.to_csv(tmp_path / "grown.csv", index=False)
+    grown = replace(request, data=str(tmp_path / "grown.csv"))
+    target = load_data(str(tmp_path / "data" / "columns"), None).target
+    assert len(read_new(encoder, grown, target, tmp_path / "data").y) == 24
+
+
+def test_dates_alone_are_no_table(tmp_path):
+    frame = pd.DataFrame({"at": pd.date_range("2024-01-01", periods=400), "y": np.arange(400) % 7})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(UserError, match="to forecast 'y' from its own past, give --horizon too"):
+        prepare(Request(str(tmp_path / "a.csv"), "y", time="at"), tmp_path / "data")
 
 
 def test_numbers_far_from_0_keep_their_differences(tmp_path):
