@@ -71,8 +71,8 @@ class Seasons:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The fields in a mapping; those that are missing are empty."""
-        lists = (tuple(content.get(name, ())) for name in ("lengths", "parts"))
-        return cls(content.get("step", 0.0), *lists, content.get("regular", False))
+        lengths, parts = (tuple(content.get(name, ())) for name in ("lengths", "parts"))
+        return cls(content.get("step", 0.0), lengths, parts, content.get("regular", False))
 
     def positions(self, times: NDArray[Any], most: int) -> NDArray[np.int64]:
         """The steps from the first of a series' times, (n,), ascending, to each; if they are not regular, its row.
@@ -175,7 +175,7 @@ def _apart(series: NDArray[Any], dates: NDArray[Any]) -> pd.Series[float]:
     import pandas as pd
 
     times = pd.DataFrame({"series": series, "time": dates}).sort_values("time")
-    apart = times.groupby("series")["time"].diff().dt.total_seconds()
+    apart: pd.Series[float] = times.groupby("series")["time"].diff().dt.total_seconds()
     return apart[apart > 0]
 
 
@@ -185,7 +185,7 @@ def _usual(apart: pd.Series[float]) -> float | None:
     return None if math.isnan(usual) else usual
 
 
-def _is_regular(apart: NDArray[np.float64]) -> bool:
+def _is_regular(apart: NDArray[Any]) -> bool:
     """Whether rows, whose distances are given in steps, are whole steps apart and most steps have one.
 
     Not if there are none at night, since what comes after an evening then is the next morning.

@@ -5,6 +5,7 @@ The split is by time: every validation target is later than every training targe
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,15 @@ from numpy.typing import NDArray
 
 from automl.data.ingest import encoder
 from automl.data.ingest.columns import as_dates, date_format, other_reading
-from automl.data.ingest.json_examples import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema
+from automl.data.ingest.json_examples import (
+    NUMBER_OR_NULL,
+    Schema,
+    as_columns,
+    as_number,
+    as_string,
+    objects_schema,
+    shown,
+)
 from automl.data.ingest.notes import left_out
 from automl.data.ingest.number_formats import as_numbers
 from automl.data.ingest.offsets import offset_of
@@ -126,7 +135,9 @@ class SeriesEncoder(encoder.Encoder):
         found: Counter[str] = Counter()
         rows = self._read(path, found)
         frame, counts = windows(rows, self.layout)
-        strange.update({name: found[name] for name in self.channels})
+        strange.update({name: found[name] for name in self.channels if name not in self.layout.levels})
+        unknown = rows[[*self.layout.levels]].notna() & self.layout.numbers(rows)[[*self.layout.levels]].isna()
+        strange.update({str(name): int(n) for name, n in unknown.sum().items()})
         frame.attrs[encoder.NOTES] = [
             *rows.attrs.get(encoder.NOTES, []),
             *about_repeated(_n_repeated(rows, self.time, self.group)),
@@ -157,8 +168,8 @@ class SeriesEncoder(encoder.Encoder):
         """
         frame: pd.DataFrame = examples
         if isinstance(examples, str | Path):
-            numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
-            numeric |= {self.group: False} if self.group else {}
+            strings = [*self.layout.levels, *filter(None, [self.layout.form and self.time, self.group])]
+            numeric = dict.fromkeys(self.channels, True) | dict.fromkeys(strings, False)
             frame = read_table(
                 Path(examples),
                 numeric=numeric,
@@ -181,17 +192,20 @@ class SeriesEncoder(encoder.Encoder):
         found = as_columns(records, [self.time, *grouped, *self.channels])
         for name in self.channels:
             places = (f"example {row}, {name!r}" for row in range(1, len(records) + 1))
-            found[name] = [as_number(*each) for each in zip(found[name], places, strict=True)]
+            levels = self.layout.levels.get(name)
+            as_it_is = as_number if levels is None else partial(_as_level, levels=levels)
+            found[name] = [as_it_is(*each) for each in zip(found[name], places, strict=True)]
         for name in (self.time, *grouped):
             written = any(isinstance(value, str) for value in found[name])
-            as_it_is: Callable[[Any, str], Any] = as_string if written else partial(as_number, nullable=False)
-            found[name] = [as_it_is(value, f"example {row}, {name!r}") for row, value in enumerate(found[name], 1)]
+            as_given: Callable[[Any, str], Any] = as_string if written else partial(as_number, nullable=False)
+            found[name] = [as_given(value, f"example {row}, {name!r}") for row, value in enumerate(found[name], 1)]
         return self.as_frame(pd.DataFrame(found))
 
     def record_schema(self) -> Schema:
         time = {"type": ["string", "number"], "description": "a date, preferably ISO 8601, or a number"}
         group: Schema = {self.group: {"type": ["string", "number"]}} if self.group else {}
-        return objects_schema({self.time: time} | group | dict.fromkeys(self.channels, NUMBER_OR_NULL))
+        levels = {name: {"enum": [*map(_in_json, values), None]} for name, values in self.layout.levels.items()}
+        return objects_schema({self.time: time} | group | dict.fromkeys(self.channels, NUMBER_OR_NULL) | levels)
 
 
 def read(request: Request) -> encoder.LabelledRows:
@@ -208,7 +222,7 @@ def read(request: Request) -> encoder.LabelledRows:
             "a time series is forecast as numbers: leave --kind classification out, or predict the classes of a table "
             "by leaving --horizon out"
         )
-    channels, left_out = _channels(frame, request)
+    channels, levels, left_out = _channels(frame, request)
     notes += left_out
     form = _form_of(frame[request.time])
     frame, repeated = _different(frame, (request.time, request.group, *channels))
@@ -226,10 +240,12 @@ def read(request: Request) -> encoder.LabelledRows:
         )
     notes += about_repeated(n_repeated)
     decimals = {name: table.decimals.get(name, ".") for name in channels}
-    numbers = {name: as_numbers(frame[name], decimals[name]) for name in channels}
-    offsets = {name: offset for name in channels if (offset := offset_of(numbers[name], NEAR))}
+    numbers = {name: as_numbers(frame[name], decimals[name]) for name in channels if name not in levels}
+    offsets = {name: offset for name in numbers if (offset := offset_of(numbers[name], NEAR))}
     earlier = seasons.earlier(window, horizon)
-    layout = Layout(request.time, request.group, channels, window, horizon, form, decimals, offsets, earlier, seasons)
+    layout = Layout(
+        request.time, request.group, channels, window, horizon, form, decimals, offsets, earlier, seasons, levels
+    )
     found, counts = windows(frame, layout)
     used, labels, when = with_targets(found, horizon)
     notes += [about_examples(frame, len(used), layout), *seasons.about(), *about_rows(frame, layout, found, counts)]
@@ -273,17 +289,20 @@ def _different(frame: pd.DataFrame, columns: Iterable[str | None]) -> tuple[pd.D
     return frame[~is_repeated].reset_index(drop=True), [left_out(n, "equal to an earlier one")]
 
 
-def _channels(frame: pd.DataFrame, request: Request) -> tuple[tuple[str, ...], list[str]]:
-    """The numbers that windows have, the target first, and notes on columns that are left out."""
+def _channels(frame: pd.DataFrame, request: Request) -> tuple[tuple[str, ...], dict[str, tuple[str, str]], list[str]]:
+    """The columns that windows have, the target first; the two values of those that are not numbers; and notes."""
     target, notes = request.target, []
     assert target is not None
     if frame[target].dtype.kind not in "fiu":
         raise UserError(f"the target {target!r} of a time series must be numeric")
     others = [name for name in map(str, frame) if name not in (target, request.time, request.group)]
     numbers = [name for name in others if frame[name].dtype.kind in "fiu"]
-    left_out = [name for name in others if name not in numbers]
+    different = {name: sorted(frame[name].dropna().astype(str).unique()) for name in others if name not in numbers}
+    levels = {name: (values[0], values[1]) for name, values in different.items() if len(values) == 2}
+    left_out = [name for name in different if name not in levels]
     if left_out:
-        notes.append(f"non-numeric columns are left out: {', '.join(left_out)}")
+        notes.append(f"columns that are neither numbers nor of two values are left out: {', '.join(left_out)}")
+    notes += [f"in column {name!r}, {no!r} counts as 0 and {yes!r} as 1" for name, (no, yes) in levels.items()]
     if frame[target].isna().all():
         raise UserError(f"the target {target!r} has no values")
     empty = [name for name in numbers if frame[name].isna().all()]
@@ -291,7 +310,21 @@ def _channels(frame: pd.DataFrame, request: Request) -> tuple[tuple[str, ...], l
     for what, names in (("empty", empty), ("constant", constant)):
         if names:
             notes.append(f"{what} columns are left out: {', '.join(names)}")
-    return (target, *(name for name in numbers if name not in empty + constant)), notes
+    read = [name for name in others if name in levels or (name in numbers and name not in empty + constant)]
+    return (target, *read), levels, notes
+
+
+def _as_level(value: Any, where: str, levels: tuple[str, str]) -> str | None:
+    """One of two values as a string, or None for null. UserError for anything else."""
+    if value is not None and str(value) not in levels:
+        no, yes = (json.dumps(_in_json(level)) for level in levels)
+        raise UserError(f"{where} must be {no}, {yes} or null, got {shown(value)}")
+    return None if value is None else str(value)
+
+
+def _in_json(level: str) -> str | bool:
+    """A Boolean as such, another value as a string."""
+    return level == "True" if level in ("True", "False") else level
 
 
 def _rows(

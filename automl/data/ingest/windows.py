@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.ingest.number_formats import as_numbers
+from automl.data.ingest.number_formats import as_numbers, differing
 from automl.data.ingest.seasons import Seasons, in_words
 from automl.data.ingest.split_columns import group_names, moments
 from automl.errors import UserError
@@ -28,7 +28,7 @@ class Layout:
 
     time: str
     group: str | None
-    channels: tuple[str, ...]  # numbers, the target first
+    channels: tuple[str, ...]  # numbers, or 0 and 1 for two other values; the target first
     window: int  # the newest rows that a forecast reads
     horizon: int  # steps
     form: str | None = None  # of dates given as strings
@@ -36,13 +36,29 @@ class Layout:
     offsets: Mapping[str, float] = field(default_factory=dict)  # subtracted from the windows, by channel; others: 0
     earlier: tuple[int, ...] = ()  # how many rows before the newest one the other rows are that it reads, ascending
     seasons: Seasons = field(default_factory=Seasons)
+    levels: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # of channels that are not numbers
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """The fields in a mapping, which may have others; layouts of earlier versions lack the last two."""
+        """The fields in a mapping, which may have others; layouts of earlier versions lack the last three."""
         given = {field.name: content[field.name] for field in fields(cls) if field.name in content}
         given |= {name: tuple(given.get(name, ())) for name in ("channels", "earlier")}
-        return cls(**given | {"seasons": Seasons.from_json(content.get("seasons", {}))})
+        levels = {name: tuple(values) for name, values in content.get("levels", {}).items()}
+        return cls(**given | {"seasons": Seasons.from_json(content.get("seasons", {})), "levels": levels})
+
+    def numbers(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The channels, missing where a value is unknown."""
+        import pandas as pd
+
+        found = {}
+        for name in self.channels:
+            if name in self.levels:
+                codes, different = differing(frame[name])
+                known = {value: float(place) for place, value in enumerate(self.levels[name])}
+                found[name] = np.array([*(known.get(str(value), np.nan) for value in different), np.nan])[codes]
+            else:
+                found[name] = as_numbers(frame[name], self.decimals.get(name, "."))
+        return pd.DataFrame(found)
 
     @property
     def unit(self) -> str:
@@ -94,7 +110,7 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
 
     rows = moments_of(frame, layout.time, layout.group, layout.form)
     names, when = rows["series"], rows["time"].to_numpy()
-    numbers = pd.DataFrame({name: as_numbers(frame[name], layout.decimals.get(name, ".")) for name in layout.channels})
+    numbers = layout.numbers(frame)
     reach, places = layout.reach, layout.reach - 1 - np.array(layout.steps)
     offsets = [layout.offsets.get(name, 0.0) for name in layout.channels]
     parts, lost, short, filled = [], 0, 0, 0
@@ -122,8 +138,9 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
     if not parts:
         empty = [name for name in layout.channels if numbers[name].isna().all()]
         if empty:
+            what = " or ".join(map(repr, layout.levels.get(empty[0], ()))) or "numbers"
             raise UserError(
-                f"column {empty[0]!r} has no numbers, of which a forecast reads the last {reach}; "
+                f"column {empty[0]!r} has no {what}, of which a forecast reads the last {reach}; "
                 "write them as in the training data"
             )
         longest = int(names.value_counts().max()) if len(names) else 0

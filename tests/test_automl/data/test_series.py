@@ -251,6 +251,46 @@ def test_the_encoder_is_the_same_after_it_was_written(tmp_path):
     assert load_encoder(tmp_path / "data" / "encoder")[0].layout.horizon == 1
 
 
+def with_a_holiday(n, holiday):
+    """A value that doubles two steps after a row says so."""
+    rng = np.random.default_rng(0)
+    soon = rng.random(n) < 0.2
+    values = (10 + rng.normal(size=n)) * (1 + np.concatenate([[False] * 2, soon[:-2]]))
+    return series(values.round(3), soon=np.where(soon, *holiday[::-1]), kind=np.arange(n) % 3).assign(
+        kind=lambda frame: frame["kind"].map({0: "a", 1: "b", 2: "c"})
+    )
+
+
+@pytest.mark.parametrize("holiday", [(False, True), ("no", "yes")])
+def test_columns_of_two_values_are_read_and_tell_what_comes(holiday, tmp_path):
+    frame = with_a_holiday(N, holiday)
+    _, report = prepared(frame, tmp_path, horizon=2)
+    no, yes = map(str, holiday)
+    assert f"in column 'soon', {no!r} counts as 0 and {yes!r} as 1" in report.notes
+    assert "columns that are neither numbers nor of two values are left out: kind" in report.notes
+    last, predictor = trained(tmp_path / "data", "linear", tmp_path, 1)
+    assert last.metrics["rmse"] < 2.0, "4 without the column"
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    assert encoder.layout.levels == {"soon": (no, yes)}
+    from_a_file = encoder.as_frame(tmp_path / "series.csv")["window"].iloc[-1]
+    assert from_a_file[1].tolist() == (frame["soon"] == holiday[1])[-from_a_file.shape[1] :].astype(float).tolist()
+    records = json.loads(frame.to_json(orient="records"))
+    told = JsonPredictions(predictor).response(records)["predictions"]
+    assert told == pytest.approx(predictor.predict(frame), rel=1e-5)
+    assert encoder.record_schema()["properties"]["soon"] == {"enum": [*holiday, None]}
+    records[3]["soon"] = "maybe"
+    first, second = map(json.dumps, holiday)
+    with pytest.raises(UserError, match=f"example 4, 'soon' must be {first}, {second} or null, got"):
+        encoder.from_records(records)
+    frame = frame.astype({"soon": object})
+    frame.loc[5, "soon"], frame.loc[6, "soon"] = None, "maybe"
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    (tmp_path / "linear-model").rename(tmp_path / "model")
+    out = " ".join(invoke("predict", tmp_path, "--data", tmp_path / "new.csv", "--out", tmp_path / "o.csv").split())
+    assert "soon" in out
+    assert len(pd.read_csv(tmp_path / "o.csv")) == len(told)
+
+
 def test_constant_columns_are_left_out_and_said(tmp_path):
     rng = np.random.default_rng(0)
     _, report = prepared(series(rng.normal(size=200), fixed=1.0, other=rng.normal(size=200)), tmp_path)

@@ -65,7 +65,7 @@ def test_a_series_is_compared_with_its_value_of_a_season_ago(tmp_path):
     small_models.sales(tmp_path / "given")
     request = Request(str(tmp_path / "given/sales.csv"), "volume", time="date", horizon=2)
     _, card = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
-    assert baseline_in_words(card).startswith("baseline, value 7 rows earlier: rmse 1.")
+    assert baseline_in_words(card).startswith("baseline, value 7 days earlier: rmse 1.")
     assert not_better_than_baseline(card) is None
 
 
@@ -73,7 +73,7 @@ def test_quantiles_of_a_series_are_compared_with_its_value_of_a_season_ago_and_t
     small_models.sales(tmp_path / "given")
     request = Request(str(tmp_path / "given/sales.csv"), "volume", time="date", horizon=2, quantiles=(0.1, 0.5, 0.9))
     run, card = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
-    assert card["baseline"]["name"] == "value 7 rows earlier plus quantiles of its errors"
+    assert card["baseline"]["name"] == "value 7 days earlier plus quantiles of its errors"
     splits = with_valid_in_train(load_data(str(run / "data/windows"), None))
     week_ago, levels = splits.x_test[:, 0, -6], np.array([0.1, 0.5, 0.9])
     errors = np.quantile(splits.y_train - splits.x_train[:, 0, -6], levels)
