@@ -50,6 +50,9 @@ def about_left_out(frame: pd.DataFrame, layout: Layout, counts: Counts) -> Itera
         which = f" (with gaps: {listed(gaps)})" if gaps else ""
         are = "time step is" if counts.lost == 1 else "time steps are"
         yield f"{counts.lost:,} {are} left out, as not every column has a value yet{which}"
+    if counts.sparse:
+        are = "row is" if counts.sparse == 1 else "rows are"
+        yield f"{counts.sparse:,} {are} left out, as most of the steps before them have no row"
     if counts.short:
         are = "is left out: it has" if counts.short == 1 else "are left out: they have"
         yield f"{counts.short:,} series {are} fewer rows than the {layout.reach} that a forecast needs"

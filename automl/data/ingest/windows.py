@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.number_formats import as_numbers, differing
-from automl.data.ingest.seasons import Seasons, in_words
+from automl.data.ingest.seasons import LEAST_GIVEN, Seasons, in_words
 from automl.data.ingest.split_columns import group_names, moments
 from automl.errors import UserError
 
@@ -97,6 +97,7 @@ class Counts:
 
     lost: int  # rows with a full window, but before every column has its first value
     short: int  # series of fewer steps than a window
+    sparse: int  # rows before which less than ``LEAST_GIVEN`` of the steps of a window have a row
     filled: int  # steps without a row, between others
 
 
@@ -113,7 +114,7 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
     numbers = layout.numbers(frame)
     reach, places = layout.reach, layout.reach - 1 - np.array(layout.steps)
     offsets = [layout.offsets.get(name, 0.0) for name in layout.channels]
-    parts, lost, short, filled = [], 0, 0, 0
+    parts, lost, short, sparse, filled = [], 0, 0, 0, 0
     for name in names.unique():
         rows_of = np.flatnonzero((names == name).to_numpy())
         order = rows_of[np.argsort(when[rows_of], kind="stable")]
@@ -125,6 +126,9 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
         short += bool(steps[-1] + 1 < reach)
         now = np.flatnonzero(steps[start:] - steps[start : start + 1] + 1 >= reach) + start
         lost += int(np.count_nonzero(steps + 1 >= reach)) - len(now)
+        n_rows = now - np.maximum(np.searchsorted(steps, steps[now] - reach + 1), start) + 1
+        sparse += int(np.count_nonzero(n_rows < LEAST_GIVEN * reach))
+        now = now[n_rows >= LEAST_GIVEN * reach]
         if not len(now):
             continue
         repeats = np.diff(steps[start:], append=steps[-1] + 1)
@@ -147,7 +151,7 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
         if longest < reach:
             raise UserError(f"a forecast needs the last {reach} rows or more, got {longest}")
         raise UserError(f"no series has {reach} rows with a value in every column; the longest has {longest:,} rows")
-    return pd.concat(parts, ignore_index=True), Counts(lost, short, filled)
+    return pd.concat(parts, ignore_index=True), Counts(lost, short, sparse, filled)
 
 
 def with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.Series[Any], NDArray[Any]]:

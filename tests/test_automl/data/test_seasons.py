@@ -98,7 +98,7 @@ def test_a_window_has_the_values_of_its_steps():
     )
     layout = Layout("t", None, ("v", "w"), 3, 1, earlier=(7, 20))
     found, counts = windows(frame, layout)
-    assert counts == Counts(0, 0, 0)
+    assert counts == Counts(0, 0, 0, 0)
     assert found["time"].tolist() == found["step"].tolist() == list(range(20, 60))
     assert found["window"].iloc[0].tolist() == [[0, 13, 18, 19, 20], [0, -13, -18, -19, -20]]
     assert found["window"].iloc[-1].tolist()[0] == [39, 52, 57, 58, 59]
@@ -143,7 +143,7 @@ def test_rows_that_are_missing_are_steps_with_the_previous_value():
     layout = Layout("t", None, ("v",), 3, 2, earlier=(23,), seasons=HOURLY)
     gaps = whole.drop(index=[0, 1, 10, 11, 30])
     found, counts = windows(gaps.sample(frac=1, random_state=0), layout)
-    assert counts == Counts(0, 0, 3)
+    assert counts == Counts(0, 0, 0, 3)
     assert found["time"].tolist() == list(when[[25, 26, 27, 28, 29, *range(31, 40)]])
     each = np.stack(list(found["window"]))[:, 0]
     assert each[0].tolist() == [2, 23, 24, 25]
@@ -162,7 +162,7 @@ def test_steps_are_counted_in_each_series_from_its_first_row_with_all_values():
     short = pd.DataFrame({"t": when[:12], "v": 1.0, "w": 1.0, "shop": "b"}).drop(index=[3])
     layout = Layout("t", "shop", ("v", "w"), 13, 1, seasons=HOURLY)
     found, counts = windows(pd.concat([short, one]), layout)
-    assert counts == Counts(5, 1, 2)
+    assert counts == Counts(5, 1, 0, 2)
     assert found["value"].tolist() == [*range(17, 40), *range(41, 60)]
     first = found["window"].iloc[0][0].tolist()
     assert first == [5, 6, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
@@ -172,11 +172,11 @@ def test_a_gap_of_years_takes_no_memory():
     when = [*pd.date_range("1900-01-01", periods=30, freq="s"), *pd.date_range("2020-01-01", periods=30, freq="s")]
     layout = Layout("t", None, ("v",), 4, 1, seasons=Seasons(1.0, (), (), True))
     found, counts = windows(pd.DataFrame({"t": when, "v": np.arange(60.0)}), layout)
-    assert counts == Counts(0, 0, 4)
-    assert found["window"].iloc[27][0].tolist() == [29, 29, 29, 30]
+    assert counts == Counts(0, 0, 1, 4)
+    assert found["window"].iloc[27][0].tolist() == [29, 29, 30, 31]
     used, labels, _ = with_targets(found, 1)
     assert 29 not in used["value"].tolist()
-    assert len(labels) == 60 - 3 - 2
+    assert len(labels) == 60 - 3 - 1 - 2
 
 
 def test_a_layout_of_an_earlier_version_reads_its_newest_rows():
