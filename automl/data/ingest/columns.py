@@ -408,12 +408,13 @@ def _dates_of(values: Sequence[Any], places: Sequence[str], form: str) -> pd.Ser
 
 
 def recurring_parts(times: NDArray[Any]) -> tuple[str, ...]:
-    """The parts of dates that vary and whose cycle they cover ``seasons.N_SEASONS`` times."""
+    """The parts of dates that vary within their cycle, which the dates cover ``seasons.N_SEASONS`` times."""
     import pandas as pd
 
-    moments = pd.Series(times)
-    span = (moments.max() - moments.min()).total_seconds()
-    return _varied(moments, (part for part, cycle in RECURRING.items() if span >= seasons.N_SEASONS * cycle))
+    moments = pd.Series(np.unique(times))
+    span, step = (moments.max() - moments.min()).total_seconds(), moments.diff().dt.total_seconds().median()
+    found = (part for part, cycle in RECURRING.items() if span >= seasons.N_SEASONS * cycle and step < cycle / 2)
+    return _varied(moments, found)
 
 
 def _varied(moments: pd.Series[Any], parts: Iterable[str]) -> tuple[str, ...]:

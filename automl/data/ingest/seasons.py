@@ -31,7 +31,7 @@ UNITS = (  # the least of a step, in seconds, and the unit in which it is told
 SAME = 0.05  # relative difference of equal steps, as months have 28 to 31 days
 N_SEASONS = 4  # the least length of a series, in seasons, for models that read them
 NEAR_A_STEP, MOST = 0.25, 0.95  # of a regular series: how far rows are from whole steps, and the share that is not more
-LEAST_GIVEN = 0.5  # and the share of steps that have a row
+LEAST_GIVEN = 0.9  # and the share of steps that have a row
 MOST_STEPS = 96  # of a season for models that read each of its rows
 PARTS = {"hour": (DAY, 24), "weekday": (WEEK, 7), "month": (YEAR, 12)}  # of a date: how often it recurs, its values
 
@@ -65,7 +65,7 @@ class Seasons:
             step,
             tuple(round(n) for n in lengths if round(n) > 1 and _same(n, round(n))),
             tuple(part for part, (cycle, _) in PARTS.items() if cycle in covered and step < cycle / 2),
-            not missing and _is_regular(apart.to_numpy() / step),
+            not missing and _is_regular(apart / step),
         )
 
     @classmethod
@@ -171,11 +171,11 @@ def in_words(seconds: float) -> str:
 
 
 def _apart(series: NDArray[Any], dates: NDArray[Any]) -> pd.Series[float]:
-    """The seconds between rows of a series with different times."""
+    """The seconds between rows of a series with different times, by series."""
     import pandas as pd
 
     times = pd.DataFrame({"series": series, "time": dates}).sort_values("time")
-    apart: pd.Series[float] = times.groupby("series")["time"].diff().dt.total_seconds()
+    apart: pd.Series[float] = times.groupby("series")["time"].diff().dt.total_seconds().set_axis(times["series"])
     return apart[apart > 0]
 
 
@@ -185,13 +185,15 @@ def _usual(apart: pd.Series[float]) -> float | None:
     return None if math.isnan(usual) else usual
 
 
-def _is_regular(apart: NDArray[Any]) -> bool:
-    """Whether rows, whose distances are given in steps, are whole steps apart and most steps have one.
+def _is_regular(apart: pd.Series[float]) -> bool:
+    """Whether rows, whose distances are given in steps, are whole steps apart, in every series, and most have a row.
 
-    Not if there are none at night, since what comes after an evening then is the next morning.
+    Not if there are none at night or on Sundays: what comes after an evening then is the next morning.
     """
-    whole = np.round(apart)
-    return bool((np.abs(apart - whole) <= NEAR_A_STEP).mean() >= MOST and len(apart) / whole.sum() >= LEAST_GIVEN)
+    whole = apart.round().clip(lower=1)
+    is_near = (apart - whole).abs() <= NEAR_A_STEP
+    of_one_step = (apart.groupby(level=0).median() - 1.0).abs() <= SAME
+    return bool(is_near.mean() >= MOST and len(apart) / whole.sum() >= LEAST_GIVEN and of_one_step.all())
 
 
 def _n_weekdays(dates: NDArray[Any]) -> int:

@@ -40,6 +40,7 @@ from automl.data.ingest.series_notes import (
     about_repeated,
     about_rows,
     about_sizes,
+    about_sparse,
     about_steps,
 )
 from automl.data.ingest.split import LEAST_ROWS, by_time
@@ -143,6 +144,7 @@ class SeriesEncoder(encoder.Encoder):
             *about_repeated(_n_repeated(rows, self.time, self.group)),
             *about_left_out(rows, self.layout, counts),
             *about_steps(frame, self.layout, counts),
+            *about_sparse(counts),
             *self.layout.seasons.about_step(frame),
         ]
         yield self._in_utc(frame, rows)

@@ -33,6 +33,9 @@ def about_examples(frame: pd.DataFrame, n: int, layout: Layout) -> str:
 def about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame, counts: Counts) -> Iterator[str]:
     """Notes on rows that give no window or no target, and on the steps between the others."""
     yield from about_left_out(frame, layout, counts)
+    if counts.sparse:
+        are = "row gives" if counts.sparse == 1 else "rows give"
+        yield f"{counts.sparse:,} {are} no example, as most of the steps before have no row"
     target = layout.channels[0]
     n_missing = int(frame[target].isna().sum())
     if n_missing:
@@ -50,9 +53,6 @@ def about_left_out(frame: pd.DataFrame, layout: Layout, counts: Counts) -> Itera
         which = f" (with gaps: {listed(gaps)})" if gaps else ""
         are = "time step is" if counts.lost == 1 else "time steps are"
         yield f"{counts.lost:,} {are} left out, as not every column has a value yet{which}"
-    if counts.sparse:
-        are = "row is" if counts.sparse == 1 else "rows are"
-        yield f"{counts.sparse:,} {are} left out, as most of the steps before them have no row"
     if counts.short:
         are = "is left out: it has" if counts.short == 1 else "are left out: they have"
         yield f"{counts.short:,} series {are} fewer rows than the {layout.reach} that a forecast needs"
@@ -72,6 +72,13 @@ def about_steps(found: pd.DataFrame, layout: Layout, counts: Counts) -> Iterator
     if len(steps) and steps.min() != steps.max():
         shortest, longest = _duration(steps.min()), _duration(steps.max())
         yield f"steps vary in length, from {shortest} to {longest}: a horizon counts rows"
+
+
+def about_sparse(counts: Counts) -> Iterator[str]:
+    """A note on forecasts that rest on few rows."""
+    if counts.sparse:
+        rows = "1 row" if counts.sparse == 1 else f"{counts.sparse:,} rows"
+        yield f"before {rows}, most steps of the window have no row: forecasts from there may be wrong"
 
 
 def about_sizes(found: pd.DataFrame) -> Iterator[str]:

@@ -96,7 +96,8 @@ class TableEncoder(encoder.Encoder):
 
     def labelled(self, request: Request) -> encoder.LabelledRows:
         rows_of = labelled_rows(request, self.table)
-        read = [column.name for column in self.table.columns if column.name in rows_of.frame]
+        names = (column.name for column in self.table.columns)
+        read = [name for name in names if name in rows_of.frame and name != request.time]
         return replace(rows_of, keys=encoder.hashes(rows_of.frame[read]))
 
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
@@ -149,7 +150,11 @@ def read(request: Request) -> encoder.LabelledRows:
         missing = frame[name].isna().mean()
         if missing > MOSTLY_MISSING:
             notes.append(f"column {name!r} is {missing:.0%} missing")
-    return replace(rows_of, keys=encoder.hashes(frame), details=rows_of.details | {"dates": dates, "texts": texts})
+    return replace(
+        rows_of,
+        keys=encoder.hashes(frame.drop(columns=[*recurring])),
+        details=rows_of.details | {"dates": dates, "texts": texts},
+    )
 
 
 def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> encoder.LabelledRows:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.number_formats import as_numbers, differing
-from automl.data.ingest.seasons import LEAST_GIVEN, Seasons, in_words
+from automl.data.ingest.seasons import Seasons, in_words
 from automl.data.ingest.split_columns import group_names, moments
 from automl.errors import UserError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WINDOWS = (4, 64)  # smallest and largest window, in rows; a season and one row more may exceed it
 PARTS_OF_SERIES = 20  # the length of the series, in windows
 LAST_VALUE = "last value"
+LEAST_GIVEN = 0.5  # share of the steps of a window that have a row, in training
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,13 @@ class Counts:
 
     lost: int  # rows with a full window, but before every column has its first value
     short: int  # series of fewer steps than a window
-    sparse: int  # rows before which less than ``LEAST_GIVEN`` of the steps of a window have a row
+    sparse: int  # rows with a window of which less than ``LEAST_GIVEN`` of the steps have a row
     filled: int  # steps without a row, between others
 
 
 def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
-    """One row per given row with a full window: series, time, step, the target's current value and known, and window.
+    """One row per given row with a full window: series, time, step, the target's current value and known, whether the
+    window is sparse, and window.
 
     A window is (channels, steps), with the ``Layout.steps``, without the channels' offsets. Missing values, and those
     of missing rows, are filled with the previous step's, except in known.
@@ -126,11 +128,11 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
         short += bool(steps[-1] + 1 < reach)
         now = np.flatnonzero(steps[start:] - steps[start : start + 1] + 1 >= reach) + start
         lost += int(np.count_nonzero(steps + 1 >= reach)) - len(now)
-        n_rows = now - np.maximum(np.searchsorted(steps, steps[now] - reach + 1), start) + 1
-        sparse += int(np.count_nonzero(n_rows < LEAST_GIVEN * reach))
-        now = now[n_rows >= LEAST_GIVEN * reach]
         if not len(now):
             continue
+        n_rows = now - np.maximum(np.searchsorted(steps, steps[now] - reach + 1), start) + 1
+        is_sparse = n_rows < LEAST_GIVEN * reach
+        sparse += int(np.count_nonzero(is_sparse))
         repeats = np.diff(steps[start:], append=steps[-1] + 1)
         filled += int(repeats.sum()) - len(repeats)
         array = (values[start:] - offsets).astype(np.float32).repeat(repeats, 0)
@@ -138,8 +140,12 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
         views = views[:, :, places] if layout.earlier else views  # which needs no memory
         each = [views[n] for n in steps[now] - steps[start] - reach + 1]
         ends = {"time": when[order][now], "step": steps[now], "value": values[now, 0], "known": known[now]}
+        ends["sparse"] = is_sparse
         parts.append(pd.DataFrame({"series": name, **ends, "window": each}))
     if not parts:
+        longest = int(names.value_counts().max()) if len(names) else 0
+        if longest < reach:
+            raise UserError(f"a forecast needs the last {reach} rows or more, got {longest}")
         empty = [name for name in layout.channels if numbers[name].isna().all()]
         if empty:
             what = " or ".join(map(repr, layout.levels.get(empty[0], ()))) or "numbers"
@@ -147,19 +153,16 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
                 f"column {empty[0]!r} has no {what}, of which a forecast reads the last {reach}; "
                 "write them as in the training data"
             )
-        longest = int(names.value_counts().max()) if len(names) else 0
-        if longest < reach:
-            raise UserError(f"a forecast needs the last {reach} rows or more, got {longest}")
         raise UserError(f"no series has {reach} rows with a value in every column; the longest has {longest:,} rows")
     return pd.concat(parts, ignore_index=True), Counts(lost, short, sparse, filled)
 
 
 def with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.Series[Any], NDArray[Any]]:
-    """The windows whose own value of the target is known and that ``horizon`` steps after them, the latter, and its
-    times."""
+    """The windows that are not sparse and whose own value of the target is known and that ``horizon`` steps after them,
+    the latter, and its times."""
     later = found[["series", "step", "time", "known"]].assign(step=found["step"] - horizon)
     ahead = found[["series", "step"]].merge(later, "left", ["series", "step"])
-    known = (found["known"].notna() & ahead["known"].notna()).to_numpy()
+    known = (found["known"].notna() & ahead["known"].notna() & ~found["sparse"]).to_numpy()
     ahead = ahead[known].reset_index(drop=True)
     return found[known].reset_index(drop=True), ahead["known"], ahead["time"].to_numpy()
 

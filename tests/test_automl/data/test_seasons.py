@@ -104,6 +104,7 @@ def test_a_window_has_the_values_of_its_steps():
     assert found["window"].iloc[-1].tolist()[0] == [39, 52, 57, 58, 59]
 
 
+WEEKS = pd.date_range("2024-01-01", periods=8 * 168, freq="h")
 JITTER = np.random.default_rng(0).random(300)
 HOURLY = Seasons(3_600.0, (24,), (), True)
 
@@ -111,8 +112,8 @@ HOURLY = Seasons(3_600.0, (24,), (), True)
 @pytest.mark.parametrize(
     ("when", "regular"),
     [
-        (pd.date_range("2024-01-01", periods=2_000, freq="h").delete(range(700, 1_500)), True),
-        (pd.date_range("2024-01-01", periods=2_000, freq="h").delete(range(700, 1_900)), False),
+        (pd.date_range("2024-01-01", periods=2_000, freq="h").delete(range(700, 880)), True),
+        (pd.date_range("2024-01-01", periods=2_000, freq="h").delete(range(700, 1_000)), False),
         (pd.date_range("2024-01-01", periods=300, freq="h") + pd.to_timedelta(JITTER * 400, "s"), True),
         (pd.date_range("2024-01-01", periods=300, freq="h") + pd.to_timedelta(JITTER * 50, "min"), False),
         (pd.date_range("1990-01-31", periods=300, freq="ME").delete([30, 31, 80]), True),
@@ -120,10 +121,19 @@ HOURLY = Seasons(3_600.0, (24,), (), True)
         (pd.date_range("2024-01-01", periods=300, freq="D").delete([30, 80]), True),
         (pd.date_range("2024-01-01", periods=300, freq="B").delete([30, 80]), False),
         (pd.date_range("2024-01-01 09:00", periods=300, freq="bh"), False),
+        (WEEKS[WEEKS.hour > 9], False),
+        (WEEKS[WEEKS.day_of_week < 5], False),
+        (WEEKS[WEEKS.day_of_week < 6], False),
     ],
 )
 def test_regular_are_series_of_whole_steps_of_which_few_are_missing(when, regular):
     assert Seasons.of(pd.DataFrame({"series": "a", "time": when}), 1).regular == regular
+
+
+def test_series_of_several_steps_are_not_regular():
+    often = times("5min", 3_000)
+    assert Seasons.of(pd.concat([often, times("5min", 900, ("b",))]), 1).regular
+    assert not Seasons.of(pd.concat([often, times("10min", 100, ("b",))]), 1).regular
 
 
 def test_months_are_a_step_apart_whatever_their_length():
@@ -173,7 +183,8 @@ def test_a_gap_of_years_takes_no_memory():
     layout = Layout("t", None, ("v",), 4, 1, seasons=Seasons(1.0, (), (), True))
     found, counts = windows(pd.DataFrame({"t": when, "v": np.arange(60.0)}), layout)
     assert counts == Counts(0, 0, 1, 4)
-    assert found["window"].iloc[27][0].tolist() == [29, 29, 30, 31]
+    assert found["window"].iloc[27][0].tolist() == [29, 29, 29, 30]
+    assert found["sparse"].tolist() == [False] * 27 + [True] + [False] * 29
     used, labels, _ = with_targets(found, 1)
     assert 29 not in used["value"].tolist()
     assert len(labels) == 60 - 3 - 1 - 2

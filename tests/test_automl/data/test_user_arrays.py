@@ -355,7 +355,7 @@ def test_a_series_is_forecast_from_its_past_alone(sales, tmp_path):
     assert baseline["name"] == "value 7 days earlier"
     assert baseline["score"] == pytest.approx(naive, rel=1e-3)
     with pytest.raises(UserError, match="a forecast needs the last"):
-        predictor.predict(sales.head(3))
+        predictor.predict(ordered.head(3))
     with pytest.raises(UserError, match="the frame has two columns named 'volume'; rename one of them"):
         predictor.predict(pd.concat([sales, sales["volume"]], axis=1))
 

@@ -259,7 +259,7 @@ def test_a_series_is_read_as_in_training(tmp_path):
     assert found["time"].iloc[-1] == pd.Timestamp("2023-02-06")
     records = [{"day": f"2023-02-{day:02d}", "level": 1.0, "z": 1.0} for day in range(1, 20)]
     assert encoder.from_records(records)["time"].iloc[-1] == pd.Timestamp("2023-02-19")
-    assert found["window"].iloc[-1][0].tolist() == [1002, 1002, 1004, 1005, 1006, 1007][-encoder.reach :]
+    assert found["window"].iloc[-1][0].tolist() == [1005, 1006, 1006, 1006, 1006, 1007][-encoder.reach :]
 
 
 def test_words_in_the_numbers_of_a_series_are_counted(tmp_path):
@@ -538,12 +538,12 @@ def test_a_missing_value_of_a_series_is_nobodys_target(tmp_path):
     assert any(
         note.startswith("2 values of 'level' are missing: they are not used as targets") for note in report.notes
     )
-    assert any("from 1 day to 4 days: a horizon counts rows" in note for note in report.notes)
+    assert any("3 steps between others have no row" in note for note in report.notes)
     splits = load_data(str(tmp_path / "data" / "windows"), None)
     window = splits.shape[1]
     y = np.concatenate([splits.y_train, splits.y_valid, splits.y_test])
-    assert len(y) == n - window - 3, "nor the one from which it is forecast"
-    assert np.array_equal(y, np.delete(level.astype(np.float32), [90, 91, 92])[window:])
+    assert len(y) == n - window - 4, "nor the one from which it is forecast, nor the first after a gap"
+    assert np.array_equal(y, np.delete(level.astype(np.float32), [90, 91, 92, 100])[window:])
 
 
 @pytest.mark.parametrize("ids", [range(1, 41), range(0, 400, 10)], ids=["consecutive", "evenly spaced"])

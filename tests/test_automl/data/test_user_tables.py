@@ -391,6 +391,29 @@ def test_of_dates_that_order_the_rows_a_model_reads_what_recurs(n, parts, form, 
     assert len(read_new(encoder, grown, target, tmp_path / "data").y) == 48
 
 
+@pytest.mark.parametrize(
+    ("frequency", "form", "parts"),
+    [("MS", "%b %Y", ("month",)), ("D", "%Y-%m-%d 22:00", ("month", "day_of_week")), ("YS", "%Y-%m-%d", ())],
+)
+def test_what_recurs_is_longer_than_two_steps(frequency, form, parts, tmp_path):
+    rng = np.random.default_rng(0)
+    when = pd.date_range("1960-01-01", periods=60 if frequency == "YS" else 1_500, freq=frequency)
+    frame = pd.DataFrame({"at": when.strftime(form), "x": rng.normal(size=len(when)), "y": rng.normal(size=len(when))})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    prepare(Request(str(tmp_path / "a.csv"), "y", time="at"), tmp_path / "data")
+    table = load_encoder(tmp_path / "data" / "encoder")[0].table
+    assert next((column.parts for column in table.columns if column.role == "date"), ()) == parts
+
+
+def test_rows_that_are_equal_at_other_times_are_duplicates(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=1_000), "y": rng.normal(size=1_000)})
+    frame = pd.concat([frame, frame[:400]]).assign(at=pd.date_range("2024-01-01", periods=1_400, freq="h"))
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    report = prepare(Request(str(tmp_path / "a.csv"), "y", time="at"), tmp_path / "data")
+    assert "400" in report.facts["duplicates"]
+
+
 def test_dates_alone_are_no_table(tmp_path):
     frame = pd.DataFrame({"at": pd.date_range("2024-01-01", periods=400), "y": np.arange(400) % 7})
     frame.to_csv(tmp_path / "a.csv", index=False)
