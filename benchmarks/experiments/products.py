@@ -84,7 +84,7 @@ def main(
     lines = [{str(name): value for name, value in line.items()} for line in known.to_dict("records")]
     with ThreadPoolExecutor(at_once) as pool:
         for found in pool.map(run, jobs):
-            replaced = {_key(line) for line in found if line["product"] != BASE}
+            replaced = {_key(line) for line in found if again or line["product"] != BASE}
             lines = [line for line in lines if _key(line) not in replaced] + found
             for line in found:
                 print(f"{line['table']}: {line['product']} {line['score']:.4g} in {line['wall']:.0f} s", flush=True)
