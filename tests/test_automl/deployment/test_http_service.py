@@ -633,7 +633,7 @@ def test_a_series_is_answered_moment_by_moment(tmp_path):
     predictor = automl.load(small_models.trained(tmp_path / "run", "linear", epochs=1))
     window = predictor.encoder.reach
     newest = frame.tail(window + 2)
-    assert f"the first {window - 1} rows of a series have no forecast" in predictor.about_predictions
+    assert f"the first {window - 1} steps of a series have no forecast" in predictor.about_predictions
     with served(predictor) as url:
         status, answer = ask(url, small_models.as_json(newest))
         assert (status, answer["predictions"]) == (200, predictor.predict(newest).tolist())
@@ -641,7 +641,7 @@ def test_a_series_is_answered_moment_by_moment(tmp_path):
         _, schema = ask(url, path="/openapi.json")
         with urllib.request.urlopen(url + "/", timeout=60) as shown:
             for text in (schema["paths"]["/predict"]["post"]["description"], shown.read().decode()):
-                assert f"the first {window - 1} rows of a series have no forecast" in text
+                assert f"the first {window - 1} steps of a series have no forecast" in text
         for wrong, reason in (
             ({"date": None}, "'date' must be a string, got null"),
             ({"volume": "x"}, "'volume' must be a number or null"),
