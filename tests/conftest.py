@@ -11,19 +11,19 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def _knows_nothing(monkeypatch, tmp_path_factory, request):
+    """No test reads or writes what this machine's user has learnt, or what another test has."""
+    folder = tmp_path_factory.getbasetemp() / "past-studies" / f"{abs(hash(request.node.nodeid)):x}"
+    monkeypatch.setenv("AUTOML_PAST_STUDIES", str(folder))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _module_knows_nothing(tmp_path_factory):
     """The same for what the tests of a module share, which is made before the fixtures of a test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOML_PAST_STUDIES", str(tmp_path_factory.mktemp("past-studies-of-a-module")))
         yield
-
-
-@pytest.fixture(autouse=True)
-def _knows_nothing(monkeypatch, tmp_path_factory, request):
-    """No test reads or writes what this machine's user has learnt, or what another test has."""
-    folder = tmp_path_factory.getbasetemp() / "past-studies" / f"{abs(hash(request.node.nodeid)):x}"
-    monkeypatch.setenv("AUTOML_PAST_STUDIES", str(folder))
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ DATE_FORMATS = (
 DATE_LIKE = 0.95  # share of the values that must be dates
 LOOKED_AT = 5_000  # distinct values from which a format is inferred
 DATE_PARTS = ("days", "month", "day_of_week", "hour")
-RECURRING = {"month": seasons.YEAR, "day_of_week": seasons.WEEK, "hour": seasons.DAY}  # how often they do, in seconds
+RECURRING = {"month": "month", "day_of_week": "weekday", "hour": "hour"}  # and their names in seasons.PARTS
 
 
 def date_format(values: pd.Series[Any]) -> str | None:
@@ -413,7 +413,8 @@ def recurring_parts(times: NDArray[Any]) -> tuple[str, ...]:
 
     moments = pd.Series(np.unique(times))
     span, step = (moments.max() - moments.min()).total_seconds(), moments.diff().dt.total_seconds().median()
-    found = (part for part, cycle in RECURRING.items() if span >= seasons.N_SEASONS * cycle and step < cycle / 2)
+    cycles = {part: seasons.PARTS[name][0] for part, name in RECURRING.items()}
+    found = (part for part, cycle in cycles.items() if span >= seasons.N_SEASONS * cycle and step < cycle / 2)
     return _varied(moments, found)
 
 

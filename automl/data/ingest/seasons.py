@@ -30,8 +30,8 @@ UNITS = (  # the least of a step, in seconds, and the unit in which it is told
 )  # fmt: skip
 SAME = 0.05  # relative difference of equal steps, as months have 28 to 31 days
 N_SEASONS = 4  # the least length of a series, in seasons, for models that read them
-NEAR_A_STEP, MOST = 0.25, 0.95  # of a regular series: how far rows are from whole steps, and the share that is not more
-LEAST_GIVEN = 0.9  # and the share of steps that have a row
+NEAR_A_STEP = 0.25  # how far a row may be from a whole step, in steps
+LEAST_NEAR, LEAST_GIVEN = 0.95, 0.9  # of a regular series: the share of rows that are so near, and of steps with a row
 MOST_STEPS = 96  # of a season for models that read each of its rows
 PARTS = {"hour": (DAY, 24), "weekday": (WEEK, 7), "month": (YEAR, 12)}  # of a date: how often it recurs, its values
 
@@ -193,7 +193,7 @@ def _is_regular(apart: pd.Series[float]) -> bool:
     whole = apart.round().clip(lower=1)
     is_near = (apart - whole).abs() <= NEAR_A_STEP
     of_one_step = (apart.groupby(level=0).median() - 1.0).abs() <= SAME
-    return bool(is_near.mean() >= MOST and len(apart) / whole.sum() >= LEAST_GIVEN and of_one_step.all())
+    return bool(is_near.mean() >= LEAST_NEAR and len(apart) / whole.sum() >= LEAST_GIVEN and of_one_step.all())
 
 
 def _n_weekdays(dates: NDArray[Any]) -> int:

@@ -29,7 +29,7 @@ from automl.data.ingest.json_examples import (
     shown,
 )
 from automl.data.ingest.notes import left_out
-from automl.data.ingest.number_formats import as_numbers
+from automl.data.ingest.number_formats import as_numbers, differing
 from automl.data.ingest.offsets import offset_of
 from automl.data.ingest.read_table import check_is_frame, check_there, column_names, read_table
 from automl.data.ingest.request import Request, column, spelled_group
@@ -136,9 +136,12 @@ class SeriesEncoder(encoder.Encoder):
         found: Counter[str] = Counter()
         rows = self._read(path, found)
         frame, counts = windows(rows, self.layout)
-        strange.update({name: found[name] for name in self.channels if name not in self.layout.levels})
-        unknown = rows[[*self.layout.levels]].notna() & self.layout.numbers(rows)[[*self.layout.levels]].isna()
-        strange.update({str(name): int(n) for name, n in unknown.sum().items()})
+        for name in self.channels:
+            if name in self.layout.levels:
+                unknown = np.isnan(self.layout.numbers(rows[name], name)) & rows[name].notna().to_numpy()
+                strange[name] += int(unknown.sum())
+            else:
+                strange[name] += found[name]
         frame.attrs[encoder.NOTES] = [
             *rows.attrs.get(encoder.NOTES, []),
             *about_repeated(_n_repeated(rows, self.time, self.group)),
@@ -195,12 +198,12 @@ class SeriesEncoder(encoder.Encoder):
         for name in self.channels:
             places = (f"example {row}, {name!r}" for row in range(1, len(records) + 1))
             levels = self.layout.levels.get(name)
-            as_it_is = as_number if levels is None else partial(_as_level, levels=levels)
-            found[name] = [as_it_is(*each) for each in zip(found[name], places, strict=True)]
+            as_value = as_number if levels is None else partial(_as_level, levels=levels)
+            found[name] = [as_value(*each) for each in zip(found[name], places, strict=True)]
         for name in (self.time, *grouped):
             written = any(isinstance(value, str) for value in found[name])
-            as_given: Callable[[Any, str], Any] = as_string if written else partial(as_number, nullable=False)
-            found[name] = [as_given(value, f"example {row}, {name!r}") for row, value in enumerate(found[name], 1)]
+            as_it_is: Callable[[Any, str], Any] = as_string if written else partial(as_number, nullable=False)
+            found[name] = [as_it_is(value, f"example {row}, {name!r}") for row, value in enumerate(found[name], 1)]
         return self.as_frame(pd.DataFrame(found))
 
     def record_schema(self) -> Schema:
@@ -299,9 +302,12 @@ def _channels(frame: pd.DataFrame, request: Request) -> tuple[tuple[str, ...], d
         raise UserError(f"the target {target!r} of a time series must be numeric")
     others = [name for name in map(str, frame) if name not in (target, request.time, request.group)]
     numbers = [name for name in others if frame[name].dtype.kind in "fiu"]
-    different = {name: sorted(frame[name].dropna().astype(str).unique()) for name in others if name not in numbers}
-    levels = {name: (values[0], values[1]) for name, values in different.items() if len(values) == 2}
-    left_out = [name for name in different if name not in levels]
+    levels = {}
+    for name in (name for name in others if name not in numbers):
+        different = {str(value) for value in differing(frame[name])[1]}
+        if len(different) == 2:
+            levels[name] = (min(different), max(different))
+    left_out = [name for name in others if name not in numbers and name not in levels]
     if left_out:
         notes.append(f"columns that are neither numbers nor of two values are left out: {', '.join(left_out)}")
     notes += [f"in column {name!r}, {no!r} counts as 0 and {yes!r} as 1" for name, (no, yes) in levels.items()]

@@ -18,7 +18,7 @@ from automl.data.ingest.column_checks import (
     text_columns,
     useless_columns,
 )
-from automl.data.ingest.columns import ColumnsEncoder, date_format, recurring_parts
+from automl.data.ingest.columns import RECURRING, ColumnsEncoder, date_format, recurring_parts
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
 from automl.data.ingest.notes import Caution
@@ -131,7 +131,7 @@ def read(request: Request) -> encoder.LabelledRows:
             + of_past
         )
     for name, parts in recurring.items():
-        said = ", ".join(part.replace("day_of_week", "weekday") for part in parts)
+        said = ", ".join(RECURRING[part] for part in parts)
         notes.append(f"of {name!r}, models only read what recurs: {said}")
     notes += about_dates(frame, {name: form for name, form in dates.items() if name not in recurring})
     notes += about_groups(frame, request)
@@ -184,7 +184,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
     weights = None if request.weight is None else row_weights(frame[request.weight], request.weight)
     others = {request.group, request.time, request.weight, *request.others}
     recurring = {}
-    if times is not None and times.dtype.kind == "M" and (parts := recurring_parts(times)):
+    if known is None and times is not None and times.dtype.kind == "M" and (parts := recurring_parts(times)):
         recurring[request.time] = parts
     others -= recurring.keys() if known is None else {column.name for column in known.columns}
     # New rows for a model may lack the columns that other models predict.

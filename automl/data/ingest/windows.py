@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WINDOWS = (4, 64)  # smallest and largest window, in rows; a season and one row more may exceed it
 PARTS_OF_SERIES = 20  # the length of the series, in windows
 LAST_VALUE = "last value"
-LEAST_GIVEN = 0.5  # share of the steps of a window that have a row, in training
+LEAST_IN_WINDOW = 0.5  # share of its steps that have a row, in training
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,13 @@ class Layout:
         levels = {name: tuple(values) for name, values in content.get("levels", {}).items()}
         return cls(**given | {"seasons": Seasons.from_json(content.get("seasons", {})), "levels": levels})
 
-    def numbers(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The channels, missing where a value is unknown."""
-        import pandas as pd
-
-        found = {}
-        for name in self.channels:
-            if name in self.levels:
-                codes, different = differing(frame[name])
-                known = {value: float(place) for place, value in enumerate(self.levels[name])}
-                found[name] = np.array([*(known.get(str(value), np.nan) for value in different), np.nan])[codes]
-            else:
-                found[name] = as_numbers(frame[name], self.decimals.get(name, "."))
-        return pd.DataFrame(found)
+    def numbers(self, values: pd.Series[Any], channel: str) -> NDArray[np.float64]:
+        """The values of a channel, NaN where they are missing or unknown, (n,)."""
+        if channel not in self.levels:
+            return as_numbers(values, self.decimals.get(channel, "."))
+        codes, different = differing(values)
+        known = {level: float(place) for place, level in enumerate(self.levels[channel])}
+        return np.array([*(known.get(str(value), np.nan) for value in different), np.nan])[codes]
 
     @property
     def unit(self) -> str:
@@ -86,9 +80,9 @@ class Layout:
 
     def name_of(self, place: int) -> str:
         """The forecast without a model whose value is at a place of the window."""
-        n = self.steps[place] + self.horizon
-        if n == self.horizon:
+        if not self.steps[place]:
             return LAST_VALUE
+        n = self.steps[place] + self.horizon
         return f"value {in_words(n * self.seasons.step) if self.seasons.regular else f'{n} rows'} earlier"
 
 
@@ -98,7 +92,7 @@ class Counts:
 
     lost: int  # rows with a full window, but before every column has its first value
     short: int  # series of fewer steps than a window
-    sparse: int  # rows with a window of which less than ``LEAST_GIVEN`` of the steps have a row
+    sparse: int  # rows with a window of which less than ``LEAST_IN_WINDOW`` of the steps have a row
     filled: int  # steps without a row, between others
 
 
@@ -113,7 +107,7 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
 
     rows = moments_of(frame, layout.time, layout.group, layout.form)
     names, when = rows["series"], rows["time"].to_numpy()
-    numbers = layout.numbers(frame)
+    numbers = pd.DataFrame({name: layout.numbers(frame[name], name) for name in layout.channels})
     reach, places = layout.reach, layout.reach - 1 - np.array(layout.steps)
     offsets = [layout.offsets.get(name, 0.0) for name in layout.channels]
     parts, lost, short, sparse, filled = [], 0, 0, 0, 0
@@ -131,7 +125,7 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
         if not len(now):
             continue
         n_rows = now - np.maximum(np.searchsorted(steps, steps[now] - reach + 1), start) + 1
-        is_sparse = n_rows < LEAST_GIVEN * reach
+        is_sparse = n_rows < LEAST_IN_WINDOW * reach
         sparse += int(np.count_nonzero(is_sparse))
         repeats = np.diff(steps[start:], append=steps[-1] + 1)
         filled += int(repeats.sum()) - len(repeats)
