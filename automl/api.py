@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from automl.analysis.sentences import commonest_error
 from automl.devices import cards
@@ -65,7 +65,7 @@ def tune(
     maximize: bool = False,
     study: str | Path | None = None,
     storage: str | None = None,
-    resume: bool = False,
+    resume: bool | Literal["if-exists"] = False,
     start: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
     prior: Prior | None = None,
     executor: Executor | Machines | None = None,
@@ -98,8 +98,9 @@ def tune(
     ``sure_within``: stop once the strategy's model (with ``bo``) is sure that no config is better than the best trial
         by more than this loss, or, with ``"noise"``, by more than the noise between trainings.
     ``maximize``: the objective returns a score; higher is better.
-    ``study``: a folder for the run, created if missing, which ``resume`` continues, with the same ``target``,
-        ``patience``, ``sure_within`` and ``trial_seconds`` unless they are given; without one, nothing is written. At
+    ``study``: a folder for the run, created if missing; without one, nothing is written. ``resume`` continues the run
+        there, with the same ``target``, ``patience``, ``sure_within`` and ``trial_seconds`` unless they are given;
+        ``resume="if-exists"`` starts it if there is none. At
         the end it holds trials.csv, best.yaml, summary.json, and the checkpoints of the three best trials and of trials
         that may continue; ``automl report`` adds the report.
     ``storage``: the URL of a PostgreSQL database for the study, which is named after the folder there. Processes that
@@ -125,6 +126,10 @@ def tune(
     Raises UserError for errors that the caller can fix, and warns if no trial has succeeded.
     """
     _check(strategy, callbacks, executor, study=study, storage=storage, resume=resume)
+    # The objective may change the working directory.
+    folder = None if study is None else RunFolder(Path(study).expanduser().absolute())
+    if resume == "if-exists":
+        resume = folder is not None and folder.can_continue
     if seed is None and storage is not None:
         raise UserError("processes that share a run need the same seed: give one with storage")
     keeps_budget = resume and study is not None and n_trials is None and time_limit is None
@@ -149,8 +154,6 @@ def tune(
         except UnknownStrategy as error:
             raise UserError(str(error)) from None
         check_stops_early(task, settings.strategy)
-    # The objective may change the working directory.
-    folder = None if study is None else RunFolder(Path(study).expanduser().absolute())
     first = None
     given = to_json(starts(task.space, task.name, n_trials, start))
     if not resume or folder is None:
@@ -179,8 +182,10 @@ def _check(
     *,
     study: str | Path | None,
     storage: str | None,
-    resume: bool,
+    resume: bool | str,
 ) -> None:
+    if not isinstance(resume, bool) and resume != "if-exists":
+        raise UserError(f"resume must be True, False or 'if-exists', got {resume!r}")
     if executor is not None and not isinstance(executor, (Executor, Machines)):
         raise UserError(f"executor must be Machines, such as Machines('ray'), or an Executor, got {executor!r}")
     if not isinstance(strategy, str) and not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
@@ -227,7 +232,8 @@ class _Search:
                 from automl.runs.final import Final
                 from automl.runs.outputs import Outputs
 
-                Outputs(folder, result, opened.tuner, complete, clock).record(Final())
+                outputs = Outputs(folder, result, opened.tuner, complete, clock)
+                outputs.record(Final(), complete=not opened.tuner.interrupted)
                 if shared is not None:
                     shared.keep_summary()
             if not opened.tuner.interrupted:

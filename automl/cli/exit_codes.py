@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from automl.cli.output import may_be_closed
@@ -39,6 +39,16 @@ def run_command(command: Callable[[], object], name: str = "automl", *, works: b
         file = error.filename2 or error.filename
         reason = f"{error.strerror}" if file is None else f"{error.strerror}: {str(file)!r}"
         _end(name, f"{reason}; {TRY_AGAIN}" if error.errno in FULL else reason)
+
+
+def of_run(summary: Mapping[str, Any]) -> int:
+    """The exit code of a run: 1 if no trial succeeded, or none of the trainings that follow the search."""
+    if not summary["complete"]:
+        return 130
+    final = summary["final"]
+    without_model = summary["settings"]["folds"] is not None and summary["model"] is None
+    all_failed = final is not None and all(score is None for score in final[final["kept"]])
+    return int(summary["best"] is None or without_model or all_failed)
 
 
 def call(app: Typer, arguments: Sequence[str] | None = None, name: str | None = None) -> NoReturn:

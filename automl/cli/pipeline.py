@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from automl.analysis.columns import in_short, reads_columns
 from automl.analysis.formatting import failed_in_words
 from automl.analysis.sentences import commonest_error
+from automl.cli import exit_codes
 from automl.cli.live_table import LiveTable
 from automl.cli.terminal import OTHERS_GO_ON, show_line, show_paths, show_summary
 from automl.errors import TRY_AGAIN, Blocked, UserError, lack_of_space, writes
@@ -90,13 +91,18 @@ def run_session(
                 outputs = Outputs(folder, result, tuner, settings, clock)
                 first = _write_first(console, outputs)
                 final = _final(console, session, search, result, first, live, clock)
+                interrupted = tuner.interrupted or final.interrupted
+                live.note("writing the model and the report")
+                summary = outputs.write(final, complete=not interrupted)
+                if not interrupted:
+                    tuner.retention.keep_best(max(KEPT_AT_THE_END, settings.ensemble or 0))
     except KeyboardInterrupt:
         if shared is not None:  # whose other processes continue it
             raise
         without = "" if folder.model.exists() else " without a model"
         show_line(console, f"stopped{without}; {_resume_hint(folder)}")
         return folder, 130
-    return folder, _finished(console, session, outputs, final, live, shared)
+    return folder, _finished(console, session, outputs, summary, live, shared)
 
 
 def _begun(
@@ -118,26 +124,26 @@ def _begun(
 
 
 def _finished(
-    console: Console, session: Session, outputs: Outputs, final: Final, live: LiveTable, shared: SharedRun | None
+    console: Console,
+    session: Session,
+    outputs: Outputs,
+    summary: Mapping[str, Any],
+    live: LiveTable,
+    shared: SharedRun | None,
 ) -> int:
-    """Write and show the results, and learn from them. Returns the exit code."""
+    """Show the results, and learn from them. Returns the exit code."""
     settings, folder, result, tuner = session.settings, session.folder, outputs.result, outputs.tuner
-    interrupted = tuner.interrupted or final.interrupted
-    with _full_disk_names_resume(folder):
-        summary = outputs.write(final)
-    if not interrupted:
-        tuner.retention.keep_best(max(KEPT_AT_THE_END, settings.ensemble or 0))
     if shared is not None:
         shared.keep_summary()
-        if not interrupted:
+        if summary["complete"]:
             shared.end(result.stop_reason)
-    hint = _resume_hint(folder, shared) if interrupted else None
+    hint = None if summary["complete"] else _resume_hint(folder, shared)
     _show_end(console, session, result, summary, live, tuner, resume_hint=hint)
     if reads_columns(summary["model"]):
         show_line(console, f"columns      {in_short(outputs.columns, folder.path)}")
     if settings.learn is not False and not tuner.interrupted:
         _learn(console, result, settings, folder)
-    return 130 if interrupted else 0 if summary["best"] else 1
+    return exit_codes.of_run(summary)
 
 
 def _announced(console: Console, name: str, session: Session, task: Task) -> str:

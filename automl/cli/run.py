@@ -58,6 +58,7 @@ def tune(
     out: options.Out = None,
     storage: options.Storage = None,
     resume: options.Resume = False,
+    resume_if_exists: options.ResumeIfExists = False,
     final_seeds: options.FinalSeeds = None,
     refit: options.Refit = None,
     ensemble: options.Ensemble = None,
@@ -93,10 +94,14 @@ def tune(
 
     request: Request | None = None
     stored: dict[str, Any] | None = None
-    for name in FOR_DATA if data is None and not resume else ():
+    for name in FOR_DATA if data is None else ():
         if context.params[name]:
             raise UserError(f"--{name.replace('_', '-')} is for your own data, given by --data FILE")
     built_in = task if data is None and model is not None and task is not None and ".py:" not in task else None
+    if resume_if_exists and out is not None:
+        from automl.study.run_folder import RunFolder
+
+        resume = resume or RunFolder(out).can_continue
     if data is not None:
         request = Request(
             str(data),
@@ -156,7 +161,7 @@ def tune(
     check_names(asked)
     if not console.is_terminal:  # before imports and reads that take seconds
         what = f"starting {command or task or built_in or 'the default task'}"
-        what = f"reading {data}" if data is not None else f"continuing the run in {out}" if resume and out else what
+        what = f"continuing the run in {out}" if resume and out else f"reading {data}" if data is not None else what
         console.print(what, markup=False, soft_wrap=True)
     if built_in is not None:
         from automl.tasks.as_own_data import as_own_data
@@ -174,6 +179,7 @@ def tune(
         out=out,
         storage=storage,
         resume=resume,
+        is_repeated=resume_if_exists,
         console=console,
         clock=Clock(begin),
         listeners=context.with_resource(observers(console, verbose=verbose, metrics_port=metrics_port)),

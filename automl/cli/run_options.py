@@ -146,6 +146,14 @@ Resume = Annotated[
         metavar="",
     ),
 ]
+ResumeIfExists = Annotated[
+    bool,
+    _output(
+        "--resume-if-exists",
+        help="Continue the run in --out if there is one, else start it: for a command that is repeated.",
+        metavar="",
+    ),
+]
 FinalSeeds = Annotated[
     int | None,
     _output(

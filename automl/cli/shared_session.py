@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.cli import exit_codes
 from automl.cli.interrupts import terminable
 from automl.cli.pipeline import run_session
 from automl.cli.terminal import OTHERS_GO_ON, show_line
 from automl.errors import UserError
 from automl.runs.configure import resumed, settings_of
+from automl.runs.run_files import read_summary
 from automl.runs.settings import Settings, build_task, default_workers
 from automl.runs.shared import SharedRun, check_has_no_executor, take_part
 from automl.study.location import Location, in_database, of_folder
@@ -90,7 +92,8 @@ def share(
             return folder, 130
     if led is None:
         say(f"the run has ended: {folder.report}")
-        return folder, 0
+        summary = read_summary(folder)
+        return folder, 0 if summary is None else exit_codes.of_run(summary)
     return led
 
 

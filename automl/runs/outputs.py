@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from automl.data.ingest.data_report import read_report
 from automl.runs.columns import columns_in_time
 from automl.runs.final import Final
 from automl.runs.final_model import keep_model
-from automl.runs.run_files import summarise, write_best, write_summary, write_trials
+from automl.runs.run_files import read_card, read_summary, summarise, write_best, write_summary, write_trials
 from automl.runs.settings import Settings
 from automl.runs.time_plan import Clock
 from automl.study.facts import of_trial
@@ -37,13 +36,16 @@ class Outputs:
         self.columns: ColumnImportances | None = None  # of the model; None: not computed yet
         self._explanation: Explanation | None = None  # of the search, so the final does not change it
 
-    def write(self, trained: Final) -> dict[str, Any]:
-        """Write the files and return the summary; without trainings, the run has no final."""
+    def write(self, trained: Final, *, complete: bool = False) -> dict[str, Any]:
+        """Write the files and return the summary; without trainings, the run has no final.
+
+        ``complete``: whether nothing of the run is left to do.
+        """
         from automl.analysis.explanation import explain
         from automl.analysis.report import write_report
 
         folder, study = self._folder, self.result.study
-        summary = self._summarised(trained)
+        summary = self._summarised(trained, complete)
         self._explanation = self._explanation or explain(study, summary)
         self._write_summary(summary)
         ended = bool(trained.trainings) or trained.model is not None
@@ -51,13 +53,13 @@ class Outputs:
         write_report(folder.report, study, summary, self._explanation, columns=self.columns)
         return summary
 
-    def record(self, trained: Final) -> dict[str, Any]:
-        """Write the files without the report, which takes seconds, and return the summary."""
-        summary = self._summarised(trained)
+    def record(self, trained: Final, *, complete: bool = False) -> dict[str, Any]:
+        """Like ``write``, without the report, which takes seconds."""
+        summary = self._summarised(trained, complete)
         self._write_summary(summary)
         return summary
 
-    def _summarised(self, trained: Final) -> dict[str, Any]:
+    def _summarised(self, trained: Final, complete: bool) -> dict[str, Any]:
         """Write the trials, the best config and the model, and return the summary."""
         folder, result, task = self._folder, self.result, self.tuner.task
         folder.check_is_there()
@@ -68,13 +70,15 @@ class Outputs:
                 "trial": trained.chosen,
                 "contenders": [of_trial(t) | contender_summary(trainings, t.number) for t in trained.contenders],
             }
-        elif trained.model is not None:
-            model = dict(trained.model)
-            members = {entry["trial"] for entry in model["members"]}
-            single = of_trial(result.study.trials[members.pop()]) if len(members) == 1 else None
+        elif self._settings.folds is not None:
+            model = dict(trained.model) if trained.model is not None else read_card(folder)  # of an earlier session
         elif result.study.best is not None:
             final, model = _earlier_final(folder, result.study.best.config)
+        if self._settings.folds is not None and model is not None:
+            members = {entry["trial"] for entry in model["members"]}
+            single = of_trial(result.study.trials[members.pop()]) if len(members) == 1 else None
         summary = summarise(result, self.tuner, self._settings.to_json(), final)
+        summary["complete"] = complete
         summary["kept_trial"] = single
         summary["data"] = read_report(folder.data)
         write_trials(folder.trials_csv, result)
@@ -110,12 +114,7 @@ def about_run(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 def _earlier_final(folder: RunFolder, config: Mapping[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """The final and the model card of the earlier session, if the incumbent is still the same."""
-    try:
-        earlier = json.loads(folder.summary.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None, None
-    if not isinstance(earlier, dict):
-        return None, None
+    earlier = read_summary(folder) or {}
     final, best = earlier.get("final"), earlier.get("best")
     if not final or not best or best["config"] != dict(config):
         return None, None

@@ -70,6 +70,11 @@ class RunFolder:
         return self.study.exists() or self.storage.exists()
 
     @property
+    def can_continue(self) -> bool:
+        """Whether the folder has a run that had begun."""
+        return self.has_run and not self.starting.exists()
+
+    @property
     def of_all_targets(self) -> RunFolder | None:
         """The run on several targets that this run is a part of, if it has a joint model; None for other runs."""
         place = self.path.resolve()

@@ -186,23 +186,15 @@ def test_a_damaged_past_study_is_told_and_one_that_cannot_be_kept_too(mine, tmp_
 
 def test_a_search_starts_with_the_configs_that_the_user_gives(mine, tmp_path):
     (tmp_path / "configs.yaml").write_text("- {x: 1.0, n: 1}\n- {x: -2.0}\n")
-    out, _ = run(
-        *mine,
-        "--strategy",
-        "random",
-        "--start",
-        tmp_path / "configs.yaml",
-        "--trials",
-        3,
-        "--workers",
-        1,
-        "--out",
-        tmp_path / "run",
-    )
+    arguments = [*mine, "--strategy", "random", "--trials", 3, "--out", tmp_path / "run"]
+    arguments += ["--start", tmp_path / "configs.yaml"]
+    out, _ = run(*arguments)
     assert "starts from the default configuration, 2 configurations of yours" in out
     assert [config for _, config, *_ in facts(tmp_path / "run")][1:] == [{"x": 1.0, "n": 1}, {"x": -2.0, "n": 5}]
     _, err = run("--resume", "--out", tmp_path / "run", "--start", tmp_path / "configs.yaml", code=2)
     assert "leave out --start: with --resume, a run keeps what it was started with" in err
+    invoke("run", *arguments, "--resume-if-exists")
+    assert len(facts(tmp_path / "run")) == 3
 
 
 def test_json_is_the_only_thing_on_standard_output(mine, tmp_path):
@@ -298,7 +290,8 @@ def test_a_run_in_which_nothing_succeeds_says_so(tmp_path):
         (["--space", "none.yaml"], "cannot read the space file 'none.yaml'"),
         (["--task", "none.py:task"], "there is no file 'none.py'"),
         (["--command", "train {lr}"], "a command needs a space"),
-        (["--resume"], "--resume needs --out, the folder of the run to continue"),
+        (["--resume"], "--resume needs --out, the folder of the run"),
+        (["--resume-if-exists"], "--resume-if-exists needs --out, the folder of the run"),
         (["--command", " "], "--command is empty"),
         (["--resume", "--out", "nowhere"], "nothing to resume"),
         (["--start", "none.yaml"], "cannot read the configs to start from, 'none.yaml'"),
@@ -433,7 +426,8 @@ def test_killed_three_times_a_resumed_run_ends_where_the_uninterrupted_one_does(
     arguments = [*mine, "--trials", 30, "--strategy", "tpe", "--workers", 2, "--reproducible", "--final-seeds", 0]
     run(*arguments, "--out", tmp_path / "straight")
     killed = tmp_path / "killed"
-    process = start(*arguments, "--out", killed)
+    arguments += ["--out", killed, "--resume-if-exists"]  # as a scheduler repeats a command
+    process = start(*arguments)
     moments = random.Random(2)
     for _ in range(3):
         until = time.monotonic() + 60
@@ -447,7 +441,7 @@ def test_killed_three_times_a_resumed_run_ends_where_the_uninterrupted_one_does(
         time.sleep(moments.random() * 0.1)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        process = start("--out", killed, "--resume", "--final-seeds", 0)
+        process = start(*arguments)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
     assert facts(killed) == facts(tmp_path / "straight")
