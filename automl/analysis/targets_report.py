@@ -45,7 +45,7 @@ def write_targets_report(
                 {
                     "name": name,
                     "model": card["said"],
-                    "validation": card["validation"],
+                    "validation": card["validation"] if card["metric"] == metric else None,
                     "test": [card["test"][score] for score in joint["test"]],
                     "baseline": baseline_in_words(card),
                     "report": quote(reports[name]),
@@ -53,7 +53,7 @@ def write_targets_report(
                 for name, card in cards.items()
             ],
             mean=joint,
-            show=show,
+            show=lambda value: "-" if value is None else show(value),
             metrics=METRICS,
         )
     )

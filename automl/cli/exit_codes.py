@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from automl.cli.interrupts import terminable
 from automl.cli.output import may_be_closed
 from automl.errors import FULL, TRY_AGAIN, UserError
 from strategies.errors import UnknownStrategy, did_you_mean
@@ -57,7 +58,8 @@ def call(app: Typer, arguments: Sequence[str] | None = None, name: str | None = 
 
     usage_error = typer.BadParameter.__mro__[1]  # whose module depends on typer's version
     try:
-        code = app(arguments, prog_name=name, standalone_mode=False, help_option_names=["-h", "--help"])
+        with terminable():
+            code = app(arguments, prog_name=name, standalone_mode=False, help_option_names=["-h", "--help"])
     except typer.Abort as error:  # some versions of typer raise it for Ctrl-C, but also for an EOFError, a bug
         if isinstance(error.__cause__, EOFError):
             raise error.__cause__ from None

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl.cli.interrupts import terminable
 from automl.data.ingest.data_report import Report, show_report
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.read_table import reading_watched
@@ -38,15 +37,14 @@ def prepared_for(request: Request | None, out: Path | None, console: Console) ->
     # Named before it is created, so that it is removed even if its creation is interrupted.
     scratch = place / f".automl-{secrets.token_hex(4)}"
     folder = scratch / "data"
-    with terminable():
-        try:
-            with writes(place):
-                scratch.mkdir(mode=0o700)
-                report = _prepare_watched(request, folder, console)
-            show_report(console, report)
-            yield folder
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        with writes(place):
+            scratch.mkdir(mode=0o700)
+            report = _prepare_watched(request, folder, console)
+        show_report(console, report)
+        yield folder
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _prepare_watched(request: Request, folder: Path, console: Console) -> Report:

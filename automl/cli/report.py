@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automl.cli.which_run import NAME, RUN, columns_of, history_of, locations, report_of, rewrite_overview
+from automl.cli.which_run import NAME, RUN, locations, report_of, rewrite_overview, rewrite_report
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,17 +28,12 @@ def report(
 
     For a run on several targets, rewrite the report of each and the overview.
     """
-    from automl.analysis.report import write_report
-    from automl.study.snapshot import read_run
-
     found = list(locations(run, name))
     if png is not None and len(found) > 1:
         raise UserError(f"--png is for one run, and {run!r} has one for each target; give one: {str(found[0])!r}")
     for at in found:
-        study, summary = read_run(at)
-        file = report_of(at)
-        write_report(file, study, summary, history=history_of(at), columns=columns_of(at))
-        typer.echo(str(file))
+        study, summary = rewrite_report(at)
+        typer.echo(str(report_of(at)))
     overview = rewrite_overview(run)
     if overview is not None:
         typer.echo(str(overview))

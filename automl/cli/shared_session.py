@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.cli import exit_codes
-from automl.cli.interrupts import terminable
 from automl.cli.pipeline import run_session
 from automl.cli.terminal import OTHERS_GO_ON, show_line
 from automl.errors import UserError
@@ -84,7 +83,7 @@ def share(
             say("the leader of the run is gone; this process leads it now")
         return leads
 
-    with terminable(), SharedRun(location, n_workers, device, say) as shared:
+    with SharedRun(location, n_workers, device, say) as shared:
         try:
             led = take_part(shared, lead, lend)
         except KeyboardInterrupt:

@@ -114,15 +114,12 @@ def _roll_back(console: Console, versions: Versions, number: int) -> None:
 
 def _rewrite_reports(console: Console, run: Path) -> None:
     """Rewrite the report, or that of each target, for the current version; the update is complete without it."""
-    from automl.analysis.report import write_report
     from automl.cli.terminal import show_line
-    from automl.cli.which_run import columns_of, history_of, locations, report_of, rewrite_overview
-    from automl.study.snapshot import read_run
+    from automl.cli.which_run import locations, rewrite_overview, rewrite_report
 
     try:
         for at in locations(str(run), None):
-            study, summary = read_run(at)
-            write_report(report_of(at), study, summary, history=history_of(at), columns=columns_of(at))
+            rewrite_report(at)
         rewrite_overview(str(run))
     except (OSError, UserError) as error:
         show_line(console, f"the report is that of an earlier version, as it cannot be written: {error}")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from automl.analysis.columns import ColumnImportances
     from automl.study.location import Location
     from automl.study.run_folder import RunFolder
+    from automl.study.study import Study
 
 RUN = typer.Argument(metavar="RUN", help="The folder of a run, or the URL of its PostgreSQL database.")
 NAME = typer.Option(metavar="NAME", help="Name of the run, with the URL of a database that holds several.")
@@ -34,6 +35,16 @@ def locations(run: str, name: str | None) -> Iterator[Location]:
 def report_of(at: Location) -> Path:
     """The file of a run's report: in its folder, or in the current folder if only its database is known."""
     return Path(f"{Path(at.name).name}.html") if at.folder is None else at.folder.report
+
+
+def rewrite_report(at: Location) -> tuple[Study, dict[str, Any]]:
+    """Rewrite the report of a run; returns its study and summary."""
+    from automl.analysis.report import write_report
+    from automl.study.snapshot import read_run
+
+    study, summary = read_run(at)
+    write_report(report_of(at), study, summary, history=history_of(at), columns=columns_of(at))
+    return study, summary
 
 
 def rewrite_overview(run: str) -> Path | None:

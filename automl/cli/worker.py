@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 
-from automl.cli.interrupts import terminable
 from automl.errors import UserError
 
 SECONDS_TO_LEAVE = 8.0  # after an interrupt; service managers kill after ten or more
@@ -72,15 +71,14 @@ def _run(threads: Sequence[threading.Thread], ended: Sequence[threading.Event], 
     ``ended``: each set by a thread as its last step, since some versions of Python consider a thread ended
     once its ``join`` was interrupted.
     """
-    with terminable():
-        try:
-            for thread in threads:
-                thread.start()
-            for each in ended:
-                each.wait()
-        except KeyboardInterrupt:
-            leaving.set()
-            until = time.monotonic() + SECONDS_TO_LEAVE
-            for each in ended:
-                each.wait(max(0.0, until - time.monotonic()))
-            raise
+    try:
+        for thread in threads:
+            thread.start()
+        for each in ended:
+            each.wait()
+    except KeyboardInterrupt:
+        leaving.set()
+        until = time.monotonic() + SECONDS_TO_LEAVE
+        for each in ended:
+            each.wait(max(0.0, until - time.monotonic()))
+        raise

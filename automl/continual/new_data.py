@@ -89,13 +89,16 @@ def read_new(
     old: Target,
     folder: Path,
     judges: tuple[str, ...] = ("valid", "test"),
+    *,
+    older: Sequence[Path] = (),
     tried: Sequence[Path] = (),
 ) -> NewData:
     """Read, label, encode and split new data in the same way as the run's data in ``folder``.
 
     Leaves out examples that the run already has, and new training examples of groups in the sets that judge models
-    (``judges``). TooFewNew if there are few, if the run has nearly all of them, or if an earlier update, with its
-    merged data in ``tried``, had; UserError for problems in the new data.
+    (``judges``). ``older``: data that the run had, of which ``folder`` may lack some. TooFewNew if there are few, if
+    the run has nearly all of them, or if an earlier update, with its merged data in ``tried``, had; UserError for
+    problems in the new data.
     """
     written = load_encoder(folder / ENCODER_FOLDER)[1].get("formats", {})  # runs of earlier versions lack it
     codes = any(plain_text(number_of(name)) != name for name in old.names)
@@ -120,7 +123,7 @@ def read_new(
     arrays = encoder.encode(frame)
     moments = rows.details.get("moments")
     times = None if moments is None else moments[usable]
-    fresh = _fresh(folder, tried, arrays, y, times)
+    fresh = _fresh(folder, older, tried, arrays, y, times)
     n_known = int((~fresh).sum())
     if n_known:
         notes.append(f"{n_known:,} examples are already in the run's data and left out")
@@ -138,7 +141,7 @@ def read_new(
     if rows.groups is not None:
         groups = group_hashes(rows.groups[usable])
     if groups is not None and judged is not None:
-        parts = _by_groups(parts, groups, judged, folder, judges, notes)
+        parts = _by_groups(parts, groups, judged, _learned((folder, *older), judges), judges, notes)
     weights = None if rows.weights is None else rows.weights[usable]
     return NewData(
         arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes], weights, groups, moments
@@ -161,14 +164,12 @@ def _by_groups(
     parts: SplitRows,
     groups: NDArray[np.uint64],
     judged: NDArray[np.uint64],
-    folder: Path,
+    learned: NDArray[np.uint64],
     judges: tuple[str, ...],
     notes: list[str],
 ) -> SplitRows:
-    """The split in which no group both trains and judges a model, with notes. ``judged``: groups of the run's sets that
-    judge. UserError if nothing is left to train on."""
-    learned = groups_of(folder, *(part for part in PARTS if part not in judges))
-    assert learned is not None
+    """The split in which no group both trains and judges a model, with notes. ``judged``, ``learned``: groups of the
+    run's sets that judge and of those that train. UserError if nothing is left to train on."""
     apart = _with_learned_groups(parts, np.isin(groups, learned))
     if apart is None:
         notes.append(
@@ -187,8 +188,16 @@ def _by_groups(
     return parts
 
 
+def _learned(folders: Sequence[Path], judges: tuple[str, ...]) -> NDArray[np.uint64]:
+    """The groups in the sets of these folders that do not judge."""
+    trained = [part for part in PARTS if part not in judges]
+    found = [groups for folder in folders if (groups := groups_of(folder, *trained)) is not None]
+    return np.concatenate(found)
+
+
 def _fresh(
     folder: Path,
+    older: Sequence[Path],
     tried: Sequence[Path],
     arrays: Mapping[str, Array],
     y: NDArray[Any],
@@ -196,6 +205,8 @@ def _fresh(
 ) -> NDArray[np.bool_]:
     """Which labelled examples are not in the run's data, (n,). TooFewNew as in ``read_new``."""
     fresh = _not_in(folder, arrays, y, times)
+    for place in older if times is None else ():  # ``folder`` has the times of all data
+        fresh &= _not_in(place, arrays, y, times, n_old(place))
     n_fresh, n = int(fresh.sum()), len(fresh)
     if n_fresh < min(LEAST_ROWS, n):
         raise TooFewNew(n_fresh, n - n_fresh)
@@ -331,8 +342,9 @@ def unite(old: Path, new: NewData, out: Path, *, fits_valid: bool = False) -> in
 
 
 def n_old(folder: Path) -> dict[str, int]:
-    """The number of old examples in each set of merged data."""
-    counts: dict[str, int] = json.loads((folder / OLD).read_text(encoding="utf-8"))
+    """The number of old examples in each set of merged data; empty for a run's own data."""
+    file = folder / OLD
+    counts: dict[str, int] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return counts
 
 

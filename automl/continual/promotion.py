@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -70,10 +70,12 @@ def promote(
     candidates: Sequence[Candidate],
     writing: Path,
     tolerance: float,
+    metric: str,
 ) -> dict[str, Any]:
     """Choose and judge on the validation set, by cross-fitting; write the model if it is to be promoted.
 
-    ``before``: the model in use. ``lineage``: its versions, which are scored on the test set too.
+    ``task``: with the metric to judge by. ``before``: the model in use. ``lineage``: its versions, which are scored on
+    the test set too. ``metric``: the run's, for the model's card.
     """
     from automl.deployment.predictor import Predictor, load_predictor
 
@@ -92,7 +94,10 @@ def promote(
     if verdict.promoted:
         about = {name: before.card.get(name) for name in ("strategy", "seed", "n_trials", "started")}
         about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": coming, SAW_VALID: choice.saw}
-        card = _write(task, choice, after, writing, about, _baseline(compared))
+        reported = replace(task, metric=metric)
+        how = _how(task.metric, verdict)
+        facts = compared if metric == task.metric else compare(reported, [])
+        card = _write(reported, choice, after, writing, about, how, _baseline(facts))
         doubt = not_better_than_baseline(card)
     return {
         "chosen": {"what": choice.candidate.what, "config": dict(choice.candidate.config)},
@@ -169,13 +174,14 @@ def _write(
     after: Predictor,
     writing: Path,
     about: Mapping[str, Any],
+    how: str,
     baseline: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write the promoted model; returns its card."""
+    """Write the promoted model; returns its card. ``how``: how it compares with the model in use."""
     scores, shares = on_test(task, after)
     kept = Kept(
         "updated",
-        f"{LONG[choice.candidate.what]}; compared with the previous model, it {_how(task.metric, choice.verdict)}",
+        f"{LONG[choice.candidate.what]}; compared with the previous model, it {how}",
         choice.candidate.write(writing / MODEL),
         temperature=float(after.card["temperature"]),
         threshold=after.threshold,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from automl.analysis.formatting import at_resolution
@@ -37,6 +36,7 @@ from automl.study.study import Study
 from automl.tasks.cross_validated import CrossValidated
 from automl.tasks.user_data import OwnData
 from automl.tuning.final_evaluation import final_seed
+from automl.tuning.warm_start import read_starts
 
 if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
@@ -143,7 +143,8 @@ def read_update(
     task = build_task(settings, lineage.data)
     assert isinstance(task, OwnData | CrossValidated)
     judges = ("test",) if isinstance(task, CrossValidated) else ("valid", "test")
-    new = read_new(before.encoder, request, _target(task), lineage.data, judges, lineage.tried)
+    older, tried = list(lineage.older.values()), lineage.tried
+    new = read_new(before.encoder, request, _target(task), lineage.data, judges, older=older, tried=tried)
     say(f"{len(new.y):,} new examples: " + ", ".join(f"{len(part):,} {name}" for name, part in _parts(new).items()))
     metric, why = _judging(task.metric, new)
     new.notes.extend(why)
@@ -184,7 +185,7 @@ def train_and_promote(
         trainer = _trained(update_data, task, writing / "work", effort, say)
         candidates, spent = trainer.candidates, trainer.spent
     judging = replace(task, metric=update_data.metric)
-    judged = promote(judging, before, update_data.lineage, candidates, writing, effort.tolerance)
+    judged = promote(judging, before, update_data.lineage, candidates, writing, effort.tolerance, task.metric)
     shutil.rmtree(writing / "work", ignore_errors=True)
     return {
         **update_data.facts,
@@ -213,13 +214,20 @@ def _trained(
     config = {name: value for name, value in heaviest.config.items() if name in task.space}
     best = update_data.run.best
     if len(before.members) > 1 and best.exists():  # the config of an ensemble's run is not that of a member
-        config = yaml.safe_load(best.read_text(encoding="utf-8"))
+        config = {name: value for name, value in _config_in(best).items() if name in task.space}
     trainer.retrain(config)
     if effort.to_search:
         trainer.search(update_data.study, settings, effort.to_search, effort.n_workers)
     if not trainer.candidates:
         raise UserError("every training of the update failed; the model in use is unchanged")
     return trainer
+
+
+def _config_in(file: Path) -> Mapping[str, Any]:
+    config = read_starts(file)
+    if not isinstance(config, Mapping):
+        raise UserError(f"{str(file)!r} has no hyperparameters; copy it back, or delete it to use a member's instead")
+    return config
 
 
 def _rounded(epochs: float | None) -> float | None:

@@ -36,7 +36,8 @@ class Lineage:
     models: Mapping[int, Path]  # of this version and those that it was built on, none of which has seen later data
     current: int
     coming: int  # the number of the next version
-    data: Path  # all data that the current version was built from
+    data: Path  # what the current version was built from
+    older: Mapping[int, Path]  # the data of the versions that it was built on, of which ``data`` may have a part only
     tried: Sequence[Path]  # the data of updates that started from it with the same options, refused or rolled back
 
 
@@ -118,11 +119,13 @@ class Versions:
         """What an update with these options starts from, for the model or for that of the target with this folder."""
         current, numbers, models = self.in_use(target), self.numbers, self.models
         tried = [number for number in numbers if self._was_tried(self.facts(number, target), current, options)]
+        built_on = self._built_on(current, target)
         return Lineage(
-            {number: models[number] / target for number in self._built_on(current, target) if number in models},
+            {number: models[number] / target for number in built_on if number in models},
             current,
             numbers[-1] + 1,
             self.data(current, target),
+            {n: place for n in built_on if n != current and (place := self.data(n, target)).is_dir()},
             [self.data(number, target) for number in tried],
         )
 
@@ -209,7 +212,7 @@ class Versions:
 
     def _keep_first(self) -> None:
         first = self.place(1)
-        if (first / MODEL).is_dir():
+        if self.current != 1 or (first / MODEL).is_dir():
             return
         first.mkdir(parents=True, exist_ok=True)
         aside = first / "model.writing"

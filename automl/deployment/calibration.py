@@ -20,6 +20,7 @@ Probabilities = NDArray[np.float64]  # (n, n_classes), rows sum to 1
 RANGE = (-3.0, 3.0)  # of the temperature's logarithm
 LIKELY = 0.5  # prior standard deviation of the logarithm
 LEAST = 1e-15  # smallest probability
+LEAST_EXAMPLES = 20  # for fitting a temperature, and for judging it
 ROUNDING = 1e-9  # errors of shares up to this must not choose another rank
 
 
@@ -70,8 +71,10 @@ def fit_temperature(probabilities: Probabilities, labels: NDArray[np.int64], wei
 def temperature_that_helps(fitting: Judged, judging: Judged) -> float:
     """The temperature fitted to some examples if it helps on others, else 1.
 
-    It helps if the mean gain in log loss exceeds its standard error.
+    It helps if the mean gain in log loss exceeds its standard error. 1 with fewer than LEAST_EXAMPLES on either side.
     """
+    if min(len(fitting.labels), len(judging.labels)) < LEAST_EXAMPLES:
+        return 1.0
     temperature = fit_temperature(*fitting)
     gains = judging.losses(1.0) - judging.losses(temperature)
     return temperature if gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)) else 1.0

@@ -25,7 +25,7 @@ def greedy_ensemble(
     """
     added: list[int] = []
     total: NDArray[Any] = np.zeros_like(predictions[0], dtype=np.float64)
-    best, best_loss = 0, np.inf
+    best, best_loss = 1, np.inf  # if the loss is undefined, the first one
     for n in range(1, ROUNDS + 1):
         allowed = range(len(predictions)) if len(set(added)) < most else sorted(set(added))
         losses = {i: loss((total + predictions[i]) / n) for i in allowed}

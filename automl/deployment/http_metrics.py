@@ -25,7 +25,7 @@ class ServiceMetrics:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Info("automl_serve_model", "The model.", registry=registry).info({"name": model, "version": str(version)})
-        self._examples = Counter("automl_serve_examples", "Examples with a prediction.", registry=registry)
+        self._examples = Counter("automl_serve_examples", "Examples in answered requests.", registry=registry)
         self._strange = Counter(
             "automl_serve_values_as_missing", "Values, not null, that the model treats as missing.", ["column"],
             registry=registry,

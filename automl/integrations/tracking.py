@@ -179,7 +179,10 @@ def tracking(
 def _run_id(folder: RunFolder) -> str:
     if not folder.tracking.exists():
         write_atomic(folder.tracking, json.dumps({"id": uuid.uuid4().hex[:12]}) + "\n")
-    return str(json.loads(folder.tracking.read_text(encoding="utf-8"))["id"])
+    try:
+        return str(json.loads(folder.tracking.read_text(encoding="utf-8"))["id"])
+    except (OSError, ValueError, LookupError, TypeError):
+        raise UserError(f"{str(folder.tracking)!r} is damaged; copy it back, or delete it to log to new runs") from None
 
 
 def _trial_of(entry: Asked | Told) -> int:

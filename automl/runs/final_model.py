@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from automl.study.trial import Trial
     from automl.tuning.final_evaluation import FinalTraining, Who
 
-LEAST_HALF = 20  # minimum number of examples in half of the validation set to calibrate probabilities
-
 
 def refits(task: Task, settings: Settings) -> bool:
     """Whether the final model is trained on the validation set too: by default for the user's own data."""
@@ -146,7 +144,7 @@ def _choose(
     elif refitted is not None:
         kept.description = f"{_one(best.who)}, since the refit on both sets failed: {refitted.error}"
 
-    if target.names and len(choosing) >= LEAST_HALF:
+    if target.names:
         # A refitted model has seen the validation set, so it keeps the temperature of the training that it repeats.
         kept.temperature = temperature_that_helps(*(Judged(on_valid[half], y[half]) for half in (choosing, judging)))
     whole = Predictor(members, None, {"temperature": kept.temperature})

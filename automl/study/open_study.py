@@ -50,6 +50,8 @@ def opened(
             with nullcontext() if leader is not None else _free_if_refused(folder, study):
                 yield study
         return
+    if leader is None and folder.storage.exists():
+        raise UserError(f"the study of the run in {str(folder.path)!r} is in a database; give its URL as storage")
     with _locked(folder, leader):
         before = recorded(folder, leader)
         for name in ("task", "data", "strategy", "seed", "max_epochs", "space", "maximize"):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from automl.errors import UserError
+from automl.errors import UserError, lack_of_space
 from automl.study.sqlite import sqlite_url
 
 RUNS_NAMED = 3  # maximum runs named in an error
@@ -22,7 +22,6 @@ REMOVED = (
     "removed or renamed while the run was going on; start it again, or continue a renamed one with --resume --out "
     "NEWNAME"
 )
-FULL = ("[Errno 28]", "[Errno 122]")  # no space left, and quota exceeded
 
 
 class RunFolder:
@@ -248,16 +247,20 @@ class TrialFolders:
 
 
 def new_attempt(place: Path, *, continues: bool) -> Path:
-    """A new folder beside ``place``: empty, or a copy of it without files that cannot be read."""
+    """A new folder beside ``place``: empty, or a copy of it without files that cannot be read. OSError on a full disk,
+    which leaves none."""
     attempt = place.with_name(f"{place.name}.{uuid.uuid4().hex[:8]}")
-    if continues:
-        try:
-            shutil.copytree(place, attempt)
-        except shutil.Error as errors:  # of single files: whatever needs a missing one will report it
-            if any(code in str(why) for _, _, why in errors.args[0] for code in FULL):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
-    else:
+    if not continues:
         attempt.mkdir(parents=True)
+        return attempt
+    try:
+        shutil.copytree(place, attempt)
+    except BaseException as error:
+        reason = lack_of_space(error)
+        if isinstance(error, shutil.Error) and reason is None:  # of single files: what needs a missing one reports it
+            return attempt
+        shutil.rmtree(attempt, ignore_errors=True)
+        raise error if reason is None else OSError(errno.ENOSPC, reason) from error
     return attempt
 
 

@@ -114,16 +114,16 @@ def state_of(outcome: Outcome, max_epochs: int) -> State:
 
 
 def incumbent(trials: Iterable[Trial]) -> Trial | None:
-    """The lowest loss at the highest epoch reached; ties go to the earlier trial.
+    """The best trial, see ``rank``."""
+    with_loss = (trial for trial in trials if trial.loss is not None and trial.state != "running")
+    return min(with_loss, key=rank, default=None)
+
+
+def rank(trial: Trial) -> tuple[bool, int, int, float, int]:
+    """Sorts trials: by the epochs reached, then by the loss; ties go to the earlier trial, and failed ones are last.
 
     A config that was trained more often takes precedence, and counts by the mean of its losses: the best of many single
     noisy losses is optimistically biased.
     """
-
-    def key(trial: Trial) -> tuple[int, int, float, int]:
-        loss = trial.mean()
-        assert loss is not None
-        return -trial.epochs, -len(trial.trainings), loss, trial.number
-
-    with_loss = (trial for trial in trials if trial.loss is not None and trial.state != "running")
-    return min(with_loss, key=key, default=None)
+    loss = None if trial.loss is None else trial.mean()
+    return loss is None, -trial.epochs, -len(trial.trainings), loss or 0.0, trial.number

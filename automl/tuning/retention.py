@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from automl.study.run_folder import TrialFolders
-from automl.study.trial import Trial
+from automl.study.trial import Trial, rank
 
 KEPT_CHECKPOINTS = 10  # of the best finished trials, during the search
 KEPT_AT_THE_END = 3  # of them, after an uninterrupted search
@@ -54,6 +54,6 @@ class Retention:
         """Remove the checkpoints of all finished trials but the best n."""
         if self._keeps_all:
             return
-        self._finished.sort(key=lambda t: (t.state != "complete", t.loss is None, t.loss, t.number))
+        self._finished.sort(key=rank)
         while len(self._finished) > n:
             self._folders.remove(self._finished.pop().number)

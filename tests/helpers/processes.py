@@ -100,14 +100,14 @@ def begun(name, *arguments, out, err, cwd=None, env=None):
         raise
 
 
-def invoke(name, *arguments):
+def invoke(name, *arguments, code=0):
     """Run ``automl NAME`` in this process, for commands that take less time than starting one. Gives what it prints.
 
     Errors that the user can fix are raised as a UserError.
     """
     app = importlib.import_module(f"automl.cli.{name}").app
     done = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False, env={"COLUMNS": "200"})
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == code, done.output
     return done.output
 
 

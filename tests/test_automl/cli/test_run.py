@@ -29,8 +29,10 @@ from automl.cli.prepared_data import prepared_for
 from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.runs.final import Final
+from automl.runs.outputs import Outputs
 from automl.space.parse import load_space
 from automl.study.run_folder import RunFolder
+from automl.study.snapshot import look
 from automl.study.sqlite import sqlite_url
 from automl.study.storage import Store
 from automl.study.study import Study
@@ -193,8 +195,21 @@ def test_a_search_starts_with_the_configs_that_the_user_gives(mine, tmp_path):
     assert [config for _, config, *_ in facts(tmp_path / "run")][1:] == [{"x": 1.0, "n": 1}, {"x": -2.0, "n": 5}]
     _, err = run("--resume", "--out", tmp_path / "run", "--start", tmp_path / "configs.yaml", code=2)
     assert "leave out --start: with --resume, a run keeps what it was started with" in err
-    invoke("run", *arguments, "--resume-if-exists")
+    assert "is complete; a larger budget extends it" in invoke("run", *arguments, "--resume-if-exists")
     assert len(facts(tmp_path / "run")) == 3
+
+
+def test_a_run_has_not_ended_before_its_files_are_written(mine, tmp_path, monkeypatch):
+    seen, write = [], Outputs.write
+
+    def watched(self, *args, **options):
+        seen.append((look(RunFolder(tmp_path / "run")).stop_reason, options.get("complete", False)))
+        return write(self, *args, **options)
+
+    monkeypatch.setattr(Outputs, "write", watched)
+    invoke("run", *mine, "--strategy", "random", "--trials", 2, "--final-seeds", 1, "--out", tmp_path / "run")
+    assert seen == [("running", False), ("running", True)]
+    assert look(RunFolder(tmp_path / "run")).stop_reason == "budget spent"
 
 
 def test_json_is_the_only_thing_on_standard_output(mine, tmp_path):

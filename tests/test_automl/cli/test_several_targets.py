@@ -25,7 +25,7 @@ from automl.continual.new_data import n_old
 from automl.continual.update import update as update_one
 from automl.data.ingest.prepare import Facts
 from automl.data.memory_map import read_prepared
-from automl.deployment.several_targets import JointPredictor, folder_names, score_rows
+from automl.deployment.several_targets import JointPredictor, folder_names, join, score_rows
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder
 
@@ -97,11 +97,25 @@ def test_the_readme_of_the_model_tells_of_every_target(place):
 
 
 def test_a_target_called_mean_has_its_own_scores():
-    cards = {name: {"validation": loss, "test": {"rmse": loss, "r2": 0.5}} for name, loss in (("mean", 2), ("max", 4))}
+    cards = {
+        name: {"metric": "rmse", "validation": loss, "test": {"rmse": loss, "r2": 0.5}}
+        for name, loss in (("mean", 2), ("max", 4))
+    }
     joint = {"metric": "rmse", "validation": 3, "test": {"rmse": 3, "r2": 0.5}}
     assert score_rows(joint, cards) == [
         ("mean", [2, 2, 0.5]), ("max", [4, 4, 0.5]), ("mean of all", [None, None, 0.5])
     ]  # fmt: skip
+
+
+def test_scores_in_different_metrics_have_no_mean(place, tmp_path):
+    """As after updates in which the metric of one target was undefined, by earlier versions."""
+    models = {name: shutil.copytree(place / "run/model" / name, tmp_path / name) for name in ("price", "rent")}
+    card = json.loads((models["rent"] / "model.json").read_text())
+    (models["rent"] / "model.json").write_text(json.dumps(card | {"metric": "r2", "validation": None}))
+    joint = join(models, tmp_path / "model")
+    assert (joint["metric"], joint["validation"]) == ("rmse", None)
+    assert joint["test"]["r2"] == pytest.approx(json.loads((place / "run/summary.json").read_text())["test"]["r2"])
+    assert re.search(r"\| rent \| - \| [0-9.]+ \|", (tmp_path / "model/README.md").read_text())
 
 
 def test_the_run_on_each_target_is_explained_and_reported(place, tmp_path):

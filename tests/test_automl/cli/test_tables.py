@@ -3,6 +3,9 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -79,6 +82,40 @@ def test_the_model_predicts_new_rows(run):
     predicted = pd.read_csv(place / "predictions.csv")["good"]
     assert (predicted == new["good"]).mean() > 0.8
     assert (automl.load(place / "run").predict(new) == predicted).all()
+
+
+def test_a_prediction_that_is_terminated_leaves_no_file(run, tmp_path):
+    place, _ = run
+    pd.concat([shops(20_000, 1)] * 10).to_csv(tmp_path / "new.csv", index=False)
+    out = tmp_path / "out"
+    out.mkdir()
+    args = ["predict", place / "run", "--data", tmp_path / "new.csv", "--out", out / "predictions.csv"]
+    script = [sys.executable, "-m", "automl", *map(str, args)]
+    with subprocess.Popen(script, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 60
+        while not list(out.iterdir()) and time.monotonic() < until:
+            time.sleep(0.02)
+        process.terminate()
+        assert (process.wait(60), process.stderr.read()) == (130, "")
+    assert not list(out.iterdir())
+
+
+def test_a_run_without_its_model_has_failed_and_one_that_is_interrupted_keeps_it(run, tmp_path, monkeypatch):
+    place, _ = run
+    copy = shutil.copytree(place / "run", tmp_path / "run")
+    said = json.loads((copy / "summary.json").read_text())["model"]["said"]
+
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("automl.runs.session.build", interrupted)
+    assert "stopped; continue with --resume" in invoke("run", "--resume", "--out", copy, code=130)
+    summary = json.loads((copy / "summary.json").read_text())
+    assert (summary["model"]["said"], summary["complete"]) == (said, False)
+
+    shutil.rmtree(copy / "model")
+    monkeypatch.setattr("automl.runs.session.build", lambda *args, **options: None)
+    invoke("run", "--resume", "--out", copy, code=1)
 
 
 def test_the_model_is_updated_with_new_rows_in_a_copy(run):

@@ -63,6 +63,15 @@ def test_a_copy_without_links_has_the_same_version_in_use(target, tmp_path):
     assert Versions(RunFolder(tmp_path / "small")).current == 1  # none but the model that is there
 
 
+def test_a_first_version_that_was_deleted_is_not_replaced_by_another(tmp_path):
+    versions = Versions(RunFolder(tmp_path))
+    for number in (2, 3):
+        (versions.place(number) / "model").mkdir(parents=True)
+    versions.folder.model.symlink_to("versions/3/model")
+    versions.use(2)
+    assert sorted(versions.models) == [2, 3]
+
+
 def test_it_is_said_that_validation_data_refused_what_is_better_on_test(tmp_path):
     versions = Versions(RunFolder(tmp_path))
     test = {"new": {"in_use": 45.5, "candidate": 43.0}}

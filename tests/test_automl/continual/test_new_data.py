@@ -86,6 +86,12 @@ def test_only_a_model_that_is_fitted_to_all_rows_is_trained_on_all_old_ones(fits
     unite(tmp_path / "data", new, tmp_path / "united", fits_valid=fits_valid)
     assert n_old(tmp_path / "united")["train"] == n
 
+    rows = [pd.read_csv(tmp_path / name) for name in ("old.csv", "new.csv")]
+    pd.concat([*rows, delays(50, 2).drop(columns="counts")]).to_csv(tmp_path / "grown.csv", index=False)
+    grown = replace(request, data=str(tmp_path / "grown.csv"))
+    later = read_new(encoder, grown, target, tmp_path / "united", older=[tmp_path / "data"])
+    assert len(later.y) == 50, "rows that were not kept are known all the same"
+
 
 def test_copies_of_a_new_row_are_on_one_side(tmp_path):
     frame = delays(300, 0).drop(columns="counts")

@@ -425,6 +425,9 @@ def test_new_data_without_different_targets_are_judged_by_a_metric_that_is_defin
     assert "NaN" not in (run / "versions" / "2" / "update.json").read_text()
     table = version_table(Versions(RunFolder(run)).history(), {"metric": metric, "started": None})
     assert f"{judge} on 24 new test rows" in table.sides
+    card = automl.load(run).card
+    assert card["metric"] == metric
+    assert (card["baseline"]["score"] > 0.3) == (metric == "auc"), "the baseline is scored by it too"
 
 
 def test_an_update_keeps_the_offset_of_the_numbers(tmp_path):

@@ -55,6 +55,8 @@ def test_overconfidence_is_undone_and_calibrated_probabilities_are_left_alone():
         for seed in range(40)
     ]
     assert np.mean([temperature == 1.0 for temperature in kept]) > 0.7  # where there is nothing to gain, most stay
+    few = Judged(*overconfident(19, 0, 3.0))
+    assert temperature_that_helps(few, Judged(*other)) == temperature_that_helps(Judged(given, labels), few) == 1.0
 
 
 @pytest.mark.parametrize("n", [20, 60, 500])

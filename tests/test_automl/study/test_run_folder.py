@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from small_files import files_of_at_most
 
 import automl
 from automl.errors import UserError
@@ -45,6 +46,15 @@ def test_a_step_that_is_not_recorded_leaves_the_state_before_it(folders, tmp_pat
     assert resumed.has(7)
     assert (resumed.begin(7, continues=True) / "checkpoint").read_text() == "first step"
     assert len(list(tmp_path.iterdir())) == 3  # the trial's, the attempt's, and which it is
+
+
+def test_a_copy_that_has_no_space_is_an_error_and_leaves_nothing(folders, tmp_path):
+    (trained(folders, "first step") / "large").write_bytes(b"x" * 100_000)
+    folders.commit(7)
+    too_large = pytest.raises(UserError, match=r"cannot write the folder of trial 7 \(File too large\)")
+    with too_large, files_of_at_most(50_000):
+        folders.begin(7, continues=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["0007"]
 
 
 @pytest.mark.parametrize("killed", ["before", "between", "after"])

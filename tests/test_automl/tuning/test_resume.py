@@ -12,8 +12,9 @@ from sqlalchemy.engine import URL
 import automl
 from automl.errors import UserError
 from automl.study.run_folder import TrialFolders
-from automl.study.trial import Asked, Told, Trial
+from automl.study.trial import Asked, Told, Trial, incumbent
 from automl.tuning.retention import KEPT_AT_THE_END, KEPT_CHECKPOINTS, Retention
+from strategies.base import Proposal
 
 SMALL = {
     "optimizer": {"constant": "adamw"}, "weight_decay": {"constant": 0.01}, "batch_size": {"constant": 64},
@@ -33,6 +34,17 @@ def test_a_killed_run_resumes_and_ends_where_the_uninterrupted_one_does(tmp_path
     straight = automl.tune(curve, SPACE, **options)
     assert facts(resumed) == facts(straight)
     assert [type(entry) for entry in resumed.study.log] == [type(entry) for entry in straight.study.log]
+
+
+def test_a_repeated_call_continues_the_run_if_there_is_one(tmp_path, tune_watched):
+    options = {"strategy": "tpe", "n_trials": 8, "max_epochs": 3, "study": tmp_path / "run", "resume": "if-exists"}
+    with pytest.raises(Kill):
+        tune_watched(curve, SPACE, watch=killed_after(9), start={"x": 0.5}, **options)
+    resumed = [automl.tune(curve, SPACE, start={"x": 0.5}, **options) for _ in range(2)]
+    straight = automl.tune(curve, SPACE, start={"x": 0.5}, **options | {"study": None, "resume": False})
+    assert facts(resumed[0]) == facts(resumed[1]) == facts(straight)
+    with pytest.raises(UserError, match="resume must be True, False or 'if-exists', got 'yes'"):
+        automl.tune(curve, SPACE, **options | {"resume": "yes"})
 
 
 def test_an_interrupted_step_of_a_paused_trial_starts_again_from_its_checkpoint(tmp_path, tune_watched):
@@ -225,6 +237,18 @@ def test_a_trial_that_was_tried_again_takes_the_place_of_one_checkpoint(tmp_path
         (tmp_path / f"{trial.number:04d}").mkdir(exist_ok=True)
         retention.told(trial, None, set)
     assert len(list(tmp_path.iterdir())) == KEPT_CHECKPOINTS
+
+
+def test_the_checkpoint_of_the_best_trial_is_kept(tmp_path):
+    retention = Retention(TrialFolders(tmp_path), keeps_all=False)
+    losses = [[0.9] * 10, *([0.1 * n] for n in range(1, 9))]
+    trials = [Trial(n, {}, losses=of, state="stopped", proposals=[Proposal(n, {}, 10)]) for n, of in enumerate(losses)]
+    for trial in trials:
+        (tmp_path / f"{trial.number:04d}").mkdir()
+        retention.told(trial, None, set)
+    retention.keep_best(1)
+    best = incumbent(trials)
+    assert [place.name for place in tmp_path.iterdir()] == [f"{best.number:04d}"] == ["0000"]
 
 
 def test_checkpoints_that_will_not_be_needed_go_and_a_raised_budget_trains_anew_what_it_misses(tmp_path, tune_watched):
