@@ -11,7 +11,7 @@ import numpy as np
 
 from automl.analysis import patterns
 from automl.analysis.comparable import ENOUGH, Barely, Compared, barely_explored, compared
-from automl.analysis.formatting import failed_in_words, has_folds, ordered, show
+from automl.analysis.formatting import failed_in_words, has_folds, most_common, ordered, shorten, show
 from automl.analysis.importance import MAX_TRIALS, Importance, Importances, importances
 from automl.analysis.surrogate import Background, Effect, Surrogate
 from automl.study.study import Study
@@ -245,7 +245,8 @@ def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed:
     if not failed:
         return
     n = len(study.trials)
-    (reason, times), *_ = patterns.reasons(failed)
+    same = most_common(shorten(trial.error or "no reason given", 120) for trial in failed)
+    reason = same[0]
     slow = sum(trial.is_too_slow for trial in failed)
     failures = failed_in_words(len(failed), slow, n)
     if all(trial.had_no_time_left for trial in failed):
@@ -254,7 +255,8 @@ def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed:
     if slow == len(failed):
         yield f"{failures}, as in: {reason.removeprefix(f'{TOO_SLOW}: ')}."
         return
-    yield f"{failures}, {'all' if times == len(failed) else times} of them with: {reason}."
+    example = ", for example" if len({*same}) > 1 else ""
+    yield f"{failures}, {'all' if len(same) == len(failed) else len(same)} of them with{example}: {reason}."
     common = patterns.failing(encoding, ordered(study), seed)
     if common is not None:
         yield (

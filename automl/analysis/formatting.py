@@ -19,6 +19,7 @@ from automl.study.trial import Trial
 from strategies.base import LARGEST_LOSS
 from strategies.types import Config
 
+NUMBER = re.compile(r"\d[\d.,]*(e[+-]?\d+)?")
 FRAME = re.compile(r'^  File "(.+)", line (\d+)', re.MULTILINE)  # of a traceback
 PACKAGE = Path(__file__).parents[1]
 
@@ -206,6 +207,14 @@ def duration(seconds: float) -> str:
 def shorten(text: str, length: int) -> str:
     """The beginning of a long text."""
     return text if len(text) <= length else text[: length - 1] + "\u2026"
+
+
+def most_common(errors: Iterable[str]) -> list[str]:
+    """Those of the errors that are the most common, where they may differ in numbers; empty without errors."""
+    alike: dict[str, list[str]] = {}
+    for error in errors:
+        alike.setdefault(NUMBER.sub("#", error), []).append(error)
+    return max(alike.values(), key=len, default=[])
 
 
 def inert(text: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl.analysis.comparable import CHANCE, Barely, chance_of_none
-from automl.analysis.formatting import setting, shorten
+from automl.analysis.formatting import setting
 from automl.study.trial import Trial
 from strategies.encoding import Dimension, Encoding
 
@@ -144,11 +144,6 @@ def _in_words(dim: Dimension, units: np.ndarray) -> str:
 
 
 # --- which ones fail ----------------------------------------------------------------------------------------------
-
-
-def reasons(failed: Sequence[Trial]) -> list[tuple[str, int]]:
-    """The reasons for failures and their counts, the most common first."""
-    return Counter(shorten(trial.error or "no reason given", 120) for trial in failed).most_common()
 
 
 def failing(encoding: Encoding, trials: Sequence[Trial], seed: int) -> Failing | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from automl.analysis.formatting import (
     failed_in_words,
     failure,
     has_folds,
+    most_common,
     numbers,
     often,
     resolution,
@@ -31,8 +31,6 @@ from automl.study.facts import RUNNING
 from automl.study.study import Study
 from automl.task import TOO_SLOW
 from strategies.encoding import Encoding
-
-NUMBER = re.compile(r"\d[\d.,]*(e[+-]?\d+)?")
 
 
 def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,15 +83,11 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
 
 def commonest_error(study: Study) -> list[str]:
     """The most common reason for failures; empty if no trial failed."""
-    errors: dict[str, list[str]] = {}  # grouped if they differ only in numbers
     prefix = f"{TOO_SLOW}: " if study.n_too_slow == study.counts["failed"] else ""  # common to all
-    for trial in study.trials.values():
-        if trial.error:
-            error = shorten(failure(trial), 200).removeprefix(prefix)
-            errors.setdefault(NUMBER.sub("#", error), []).append(error)
-    if not errors:
+    failed = [trial for trial in study.trials.values() if trial.error]
+    same = most_common(shorten(failure(trial), 200).removeprefix(prefix) for trial in failed)
+    if not same:
         return []
-    same = max(errors.values(), key=len)
     example = ", for example" if len({*same}) > 1 else ""
     return [f"The most common reason ({_count(len(same), 'trial')}){example}: {same[0]}"]
 

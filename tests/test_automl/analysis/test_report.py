@@ -17,7 +17,7 @@ import yaml
 from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
 from automl.analysis.columns import ColumnImportances, ranked
-from automl.analysis.explanation import Explanation, explain
+from automl.analysis.explanation import Explanation, _about_failures, explain
 from automl.analysis.formatting import at_resolution, failed_in_words, resolution, shown_range
 from automl.analysis.plot_style import is_best
 from automl.analysis.report import write_report
@@ -33,6 +33,7 @@ from automl.study.study import Study, counts_in_words
 from automl.tuning.result import Result
 from benchmarks.opponents.auto_variants import Genetic, Repeats
 from strategies.base import Outcome, Proposal
+from strategies.encoding import Encoding
 from strategies.random_search import RandomSearch
 
 EVIL = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
@@ -673,3 +674,5 @@ def test_errors_that_differ_by_their_numbers_alone_are_one_reason():
     assert commonest_error(study) == [
         "The most common reason (3 trials), for example: too slow: 334 rounds would take 6.72 s"
     ]
+    said = "6 of 6 trials failed, 3 of them with, for example: too slow: 334 rounds would take 6.72 s."
+    assert said in [*_about_failures(study, Encoding(study.space), list(study.trials.values()), 0)]
