@@ -674,5 +674,5 @@ def test_errors_that_differ_by_their_numbers_alone_are_one_reason():
     assert commonest_error(study) == [
         "The most common reason (3 trials), for example: too slow: 334 rounds would take 6.72 s"
     ]
-    said = "6 of 6 trials failed, 3 of them with, for example: too slow: 334 rounds would take 6.72 s."
+    said = "6 of 6 trials failed, 4 as too slow, 3 of them with, for example: too slow: 334 rounds would take 6.72 s."
     assert said in [*_about_failures(study, Encoding(study.space), list(study.trials.values()), 0)]
