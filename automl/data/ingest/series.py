@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DOUBLE = 0.1  # share of rows with a repeated time from which several series are assumed
+MOST_LEVELS = 20  # of a column that is neither numeric nor left out
+EARLY = 0.6  # share of the rows, the oldest, by which such levels are put in order
 NEAR = 30.0  # median in units of the spread from which a channel has an offset: steps are smaller than the spread
 
 
@@ -227,9 +229,9 @@ def read(request: Request) -> encoder.LabelledRows:
             "a time series is forecast as numbers: leave --kind classification out, or predict the classes of a table "
             "by leaving --horizon out"
         )
-    channels, levels, left_out = _channels(frame, request)
-    notes += left_out
     form = _form_of(frame[request.time])
+    channels, levels, about = _channels(frame, request, form)
+    notes += about
     frame, repeated = _different(frame, (request.time, request.group, *channels))
     notes += repeated
     notes += about_dates(frame, {request.time: form})
@@ -294,25 +296,35 @@ def _different(frame: pd.DataFrame, columns: Iterable[str | None]) -> tuple[pd.D
     return frame[~is_repeated].reset_index(drop=True), [left_out(n, "equal to an earlier one")]
 
 
-def _channels(frame: pd.DataFrame, request: Request) -> tuple[tuple[str, ...], dict[str, tuple[str, str]], list[str]]:
-    """The columns that windows have, the target first; the two values of those that are not numbers; and notes."""
+def _channels(
+    frame: pd.DataFrame, request: Request, form: str | None
+) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]], list[str]]:
+    """The columns that windows have, the target first; the levels of those that are not numbers; and notes.
+
+    ``form``: the format of the times.
+    """
     target, notes = request.target, []
     assert target is not None
+    assert request.time is not None
     if frame[target].dtype.kind not in "fiu":
         raise UserError(f"the target {target!r} of a time series must be numeric")
     others = [name for name in map(str, frame) if name not in (target, request.time, request.group)]
     numbers = [name for name in others if frame[name].dtype.kind in "fiu"]
-    levels = {}
-    for name in (name for name in others if name not in numbers):
-        different = {str(value) for value in differing(frame[name])[1]}
-        if len(different) == 2:
-            levels[name] = (min(different), max(different))
-    left_out = [name for name in others if name not in numbers and name not in levels]
-    if left_out:
-        notes.append(f"columns that are neither numbers nor of two values are left out: {', '.join(left_out)}")
-    notes += [f"in column {name!r}, {no!r} counts as 0 and {yes!r} as 1" for name, (no, yes) in levels.items()]
     if frame[target].isna().all():
         raise UserError(f"the target {target!r} has no values")
+    rows = moments_of(frame, request.time, request.group, form).assign(y=as_numbers(frame[target]))
+    later = rows.sort_values("time").groupby("series")["y"].shift(-(request.horizon or 1))
+    y = later.reindex(rows.index).where(rows["time"].rank(pct=True) <= EARLY)
+    levels: dict[str, tuple[str, ...]] = {}
+    for name in (name for name in others if name not in numbers):
+        codes, different = differing(frame[name])
+        if 2 <= len(different) <= MOST_LEVELS:
+            levels[name] = _in_order(codes, [str(value) for value in different], y)
+    left_out = [name for name in others if name not in numbers and name not in levels]
+    if left_out:
+        few = f"2 to {MOST_LEVELS} values"
+        notes.append(f"columns that are neither numbers nor of {few} are left out: {', '.join(left_out)}")
+    notes += [_about_levels(name, values, target) for name, values in levels.items()]
     empty = [name for name in numbers if frame[name].isna().all()]
     constant = [name for name in numbers if name not in empty and frame[name].nunique() == 1]
     for what, names in (("empty", empty), ("constant", constant)):
@@ -322,11 +334,29 @@ def _channels(frame: pd.DataFrame, request: Request) -> tuple[tuple[str, ...], d
     return (target, *read), levels, notes
 
 
-def _as_level(value: Any, where: str, levels: tuple[str, str]) -> str | None:
-    """One of two values as a string, or None for null. UserError for anything else."""
+def _in_order(codes: NDArray[np.int64], names: list[str], y: pd.Series[float]) -> tuple[str, ...]:
+    """Values of a column in the order of their mean y, or two in that of their names.
+
+    ``codes``: of each row in ``names``, -1 if missing. ``y``: NaN for rows that do not count.
+    """
+    if len(names) == 2:
+        return tuple(sorted(names))
+    means = y.groupby(codes).mean().reindex(range(len(names))).fillna(y.mean())
+    return tuple(sorted(names, key=lambda name: (means[names.index(name)], name)))
+
+
+def _about_levels(name: str, levels: tuple[str, ...], target: str) -> str:
+    if len(levels) == 2:
+        return f"in column {name!r}, {levels[0]!r} counts as 0 and {levels[1]!r} as 1"
+    shown = ", ".join(map(repr, levels))
+    return f"column {name!r} is read as a number from 0 to 1, in the order of the mean {target!r} that follows: {shown}"
+
+
+def _as_level(value: Any, where: str, levels: tuple[str, ...]) -> str | None:
+    """One of these values as a string, or None for null. UserError for anything else."""
     if value is not None and str(value) not in levels:
-        no, yes = (json.dumps(_in_json(level)) for level in levels)
-        raise UserError(f"{where} must be {no}, {yes} or null, got {shown(value)}")
+        known = ", ".join(json.dumps(_in_json(level)) for level in levels)
+        raise UserError(f"{where} must be {known} or null, got {shown(value)}")
     return None if value is None else str(value)
 
 

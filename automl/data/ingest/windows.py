@@ -29,7 +29,7 @@ class Layout:
 
     time: str
     group: str | None
-    channels: tuple[str, ...]  # numbers, or 0 and 1 for two other values; the target first
+    channels: tuple[str, ...]  # numbers, or 0 to 1 for a few other values; the target first
     window: int  # the newest rows that a forecast reads
     horizon: int  # steps
     form: str | None = None  # of dates given as strings
@@ -37,7 +37,7 @@ class Layout:
     offsets: Mapping[str, float] = field(default_factory=dict)  # subtracted from the windows, by channel; others: 0
     earlier: tuple[int, ...] = ()  # how many rows before the newest one the other rows are that it reads, ascending
     seasons: Seasons = field(default_factory=Seasons)
-    levels: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # of channels that are not numbers
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # from 0 to 1, of channels that are not numbers
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
@@ -52,7 +52,8 @@ class Layout:
         if channel not in self.levels:
             return as_numbers(values, self.decimals.get(channel, "."))
         codes, different = differing(values)
-        known = {level: float(place) for place, level in enumerate(self.levels[channel])}
+        levels = self.levels[channel]
+        known = {level: place / (len(levels) - 1) for place, level in enumerate(levels)}
         return np.array([*(known.get(str(value), np.nan) for value in different), np.nan])[codes]
 
     @property

@@ -256,9 +256,7 @@ def with_a_holiday(n, holiday):
     rng = np.random.default_rng(0)
     soon = rng.random(n) < 0.2
     values = (10 + rng.normal(size=n)) * (1 + np.concatenate([[False] * 2, soon[:-2]]))
-    return series(values.round(3), soon=np.where(soon, *holiday[::-1]), kind=np.arange(n) % 3).assign(
-        kind=lambda frame: frame["kind"].map({0: "a", 1: "b", 2: "c"})
-    )
+    return series(values.round(3), soon=np.where(soon, *holiday[::-1]), kind=[f"k{i % 21}" for i in range(n)])
 
 
 @pytest.mark.parametrize("holiday", [(False, True), ("no", "yes")])
@@ -267,7 +265,7 @@ def test_columns_of_two_values_are_read_and_tell_what_comes(holiday, tmp_path):
     _, report = prepared(frame, tmp_path, horizon=2)
     no, yes = map(str, holiday)
     assert f"in column 'soon', {no!r} counts as 0 and {yes!r} as 1" in report.notes
-    assert "columns that are neither numbers nor of two values are left out: kind" in report.notes
+    assert "columns that are neither numbers nor of 2 to 20 values are left out: kind" in report.notes
     last, predictor = trained(tmp_path / "data", "linear", tmp_path, 1)
     assert last.metrics["rmse"] < 2.0, "4 without the column"
     encoder, _ = load_encoder(tmp_path / "data" / "encoder")
@@ -289,6 +287,26 @@ def test_columns_of_two_values_are_read_and_tell_what_comes(holiday, tmp_path):
     out = " ".join(invoke("predict", tmp_path, "--data", tmp_path / "new.csv", "--out", tmp_path / "o.csv").split())
     assert "soon" in out
     assert len(pd.read_csv(tmp_path / "o.csv")) == len(told)
+
+
+def test_columns_of_a_few_values_are_read_in_the_order_of_the_mean_target_that_follows(tmp_path):
+    rng = np.random.default_rng(0)
+    kinds = rng.choice(["rain", "mist", "sun", "snow"], N)
+    means = {"rain": 5.0, "mist": 2.0, "sun": 9.0, "snow": 0.0}
+    values = np.array([2.0, *(means[kind] for kind in kinds[:-1])]) + rng.normal(0, 0.1, N)
+    frame = series(values.round(3), next=pd.Series(kinds).where(rng.random(N) > 0.02))
+    _, report = prepared(frame, tmp_path)
+    named = "column 'next' is read as a number from 0 to 1, in the order of the mean 'v' that follows: "
+    [note] = [note for note in report.notes if note.startswith(named)]
+    last, predictor = trained(tmp_path / "data", "gradient_boosting", tmp_path, 20)
+    assert last.metrics["rmse"] < 1.5, "over 3 without the column"
+    assert note == named + "'snow', 'mist', 'rain', 'sun'"
+    assert predictor.encoder.layout.levels == {"next": ("snow", "mist", "rain", "sun")}
+    records = json.loads(frame.tail(100).to_json(orient="records"))
+    told = JsonPredictions(predictor).response(records)["predictions"]
+    assert told == pytest.approx(predictor.predict(frame.tail(100)), rel=1e-5)
+    with pytest.raises(UserError, match=r"example 1, 'next' must be .*\"sun\" or null, got"):
+        predictor.encoder.from_records([records[0] | {"next": "fog"}, *records[1:]])
 
 
 def test_constant_columns_are_left_out_and_said(tmp_path):
