@@ -26,7 +26,7 @@ from benchmarks.checks.tables import found_in, of_board, of_efficiency, of_pairs
 from benchmarks.command import run_command
 from benchmarks.report import committed, known_constants, read_runs
 from benchmarks.runner.results import read_rows
-from benchmarks.scoring.cohorts import EVERY_SUITE
+from benchmarks.scoring.cohorts import EVERY_SUITE, suite_at
 from benchmarks.scoring.verdicts import WITH_CURVES
 from benchmarks.suites import load_suite
 
@@ -123,7 +123,15 @@ def _records(standing: Path) -> list[tuple[Place, Mapping[str, Any]]]:
         raise UserError(f"cannot read {str(standing)!r}; write it with python -m benchmarks.report") from error
     suites = {kind: suite for suite, kind in WITH_CURVES.items()}
     return [
-        ((suites.get(each["kind"], EVERY_SUITE), each["split"], each["field"], each["n_workers"]), each)
+        (
+            (
+                suite_at(suites.get(each["kind"], EVERY_SUITE), each["budget"]),
+                each["split"],
+                each["field"],
+                each["n_workers"],
+            ),
+            each,
+        )
         for each in records
     ]
 

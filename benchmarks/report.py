@@ -21,7 +21,7 @@ from benchmarks.pages.sentences import evidence, number
 from benchmarks.runner.costs import COSTS
 from benchmarks.runner.effort import efforts, listed_versions
 from benchmarks.runner.results import COMMITTED, FOLDERS, read_rows, with_provenance
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KEY, titled
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KEY, plain_suite, suite_at, titled
 from benchmarks.scoring.leaderboard import Section, board, needs, reliability, sections
 from benchmarks.scoring.regret import beaten
 from benchmarks.scoring.told import longest
@@ -143,6 +143,9 @@ def read_runs(*folders: Path) -> pd.DataFrame:
         rows[column] = tasks[column].transform("first").fillna(default)  # one file with the value is enough
     rows["is_default"] = rows["is_default"].where(rows["is_default"].notna(), rows["trial"] == 0).astype(bool)
     rows["failed"] = rows["failed"].astype(bool)
+    # Random search has twice the budget.
+    budgets = rows["n_trials"].where(rows["strategy"] != "random", rows["n_trials"] // 2)
+    rows["suite"] = [suite_at(suite, n) for suite, n in zip(rows["suite"], budgets, strict=True)]
     run = [*KEY, "n_trials"]
     is_fresh = rows["returned"].notna().groupby([rows[name] for name in (*run, "file")]).transform("any")
     order = rows["file"] + len(tables) * ~is_fresh
@@ -179,6 +182,12 @@ def known_constants(table: pd.DataFrame) -> pd.DataFrame:
     facts = pd.DataFrame(constants()).T
     facts.index = pd.MultiIndex.from_tuples([tuple(name.split("/")) for name in facts.index], names=["suite", "task"])
     ran = table.drop_duplicates(["suite", "task"])
+    longer = [
+        facts.xs(plain_suite(name), drop_level=False).rename(index={plain_suite(name): name}, level=0)
+        for name in ran["suite"].unique()
+        if plain_suite(name) != name
+    ]
+    facts = pd.concat([facts, *longer])
     known = pd.MultiIndex.from_frame(ran[["suite", "task"]]).isin(facts.index)
     for suite, task, split in ran.loc[~known, ["suite", "task", "split"]].itertuples(index=False):
         if suite in facts.index.get_level_values("suite"):

@@ -13,7 +13,7 @@ from benchmarks.checks import recomputed
 from benchmarks.checks.base import OF_CHANCE, OF_WIDTH, PRINTED, Check, Place
 from benchmarks.checks.tables import Found
 from benchmarks.pages.situations import ADVICE, ON_DEVELOPMENT, SITUATIONS
-from benchmarks.scoring.cohorts import DEVELOPMENT, SPLITS
+from benchmarks.scoring.cohorts import DEVELOPMENT, SPLITS, suite_at
 
 
 def advice_on(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:
@@ -36,6 +36,7 @@ def advice_on(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:
         suite, field, n_workers = next(key for key, words in SITUATIONS.items() if words == row["setting"])
         split = next(split for split, words in SPLITS.items() if row["measured on"].startswith(words))
         splits = [split, *([DEVELOPMENT] if row[ON_DEVELOPMENT] else [])]
+        suite = suite_at(suite, float(row["trainings"]))
         found += [((suite, each, field, n_workers), row, each) for each in splits]
     return found
 

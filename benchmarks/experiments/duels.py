@@ -25,7 +25,7 @@ from benchmarks.pages.markdown import grid, put
 from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret
 from benchmarks.scoring.certainty import expected
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, counted
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, counted, plain_suite, suite_at
 from benchmarks.scoring.statistics import unit_keys
 from benchmarks.scoring.told import UNPLANNED, longest
 
@@ -68,7 +68,14 @@ def all_duels(runs: Path, strategy: str, seeds: int, split: str, only: Collectio
         raise UserError(
             f"no runs of {strategy!r} on {split} tasks in {str(runs)!r}; make them with python -m benchmarks.run"
         )
-    return pd.DataFrame([row for budget in BUDGETS for row in duels(table, facts, strategy, budget)])
+    return pd.DataFrame(
+        [row for budget in BUDGETS for row in duels(_compared_at(table, budget), facts, strategy, budget)]
+    )
+
+
+def _compared_at(table: pd.DataFrame, budget: int) -> pd.DataFrame:
+    """The rows of each suite that are compared at a budget."""
+    return table[[suite_at(plain_suite(suite), budget) == suite for suite in table["suite"]]]
 
 
 def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) -> list[dict[str, Any]]:

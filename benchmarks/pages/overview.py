@@ -12,7 +12,7 @@ from benchmarks.pages.sentences import number
 from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, Advised, chance
 from benchmarks.pages.tables import duration
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, SPLITS, Field
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, SPLITS, Field, suite_at
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.suites import LIVE_REFERENCES
@@ -134,13 +134,12 @@ def strategy_table(sections: Iterable[Section], costs: pd.DataFrame) -> tuple[li
     known = {(s.field.suite, s.field.name, s.field.split): s for s in sections if s.field.n_workers == 1}
     columns = []
     for suite, name, words in COLUMNS:
-        split = next((split for split in SPLITS if (suite, name, split) in known), DEVELOPMENT)
-        found = known.get((suite, name, split))
-        comparisons = {} if found is None else found.standings[CLOCK].comparisons
-        held_out = ", held-out" if split != DEVELOPMENT else ""
-        columns += [
-            (f"{words}, {budget:g}{held_out}", comparisons[budget]) for budget in BUDGETS if budget in comparisons
-        ]
+        for budget in BUDGETS:
+            there = {split: known.get((suite_at(suite, budget), name, split)) for split in SPLITS}
+            split, found = next((each for each in there.items() if each[1] is not None), (DEVELOPMENT, None))
+            comparisons = {} if found is None else found.standings[CLOCK].comparisons
+            held_out = ", held-out" if split != DEVELOPMENT else ""
+            columns += [(f"{words}, {budget:g}{held_out}", comparisons[budget])] if budget in comparisons else []
     seconds = costs[(costs["n_dimensions"] == 8) & (costs["n_trials"] == 50)].set_index("strategy")["seconds"]
     order: dict[str, float] = {}
     for _, comparison in columns:

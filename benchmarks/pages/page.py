@@ -16,7 +16,7 @@ from benchmarks.pages.sentences import about_zero, advice, budgets, findings, sp
 from benchmarks.pages.situations import ADVICE, MEANING, SENTENCES, advice_rows, advised, sentences
 from benchmarks.runner.effort import commits_of, short
 from benchmarks.scoring.certainty import FEW, FEWEST, MARGIN, SURE
-from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS
+from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS, plain_suite
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.statistics import LEVEL
 from benchmarks.suites import SUITES, YOURS
@@ -101,7 +101,9 @@ def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) ->
     return {
         "id": name,
         "field": field,
-        "about": ". ".join(filter(None, [(ABOUT | SUITES).get(field.suite, ""), about_zero(field).rstrip(".")])),
+        "about": ". ".join(
+            filter(None, [(ABOUT | SUITES).get(plain_suite(field.suite), ""), about_zero(field).rstrip(".")])
+        ),
         "word": section.word,
         "several": len(field.tasks) > 1,
         "strategies": [(str(name), looks[str(name)]) for name in names],

@@ -11,7 +11,7 @@ import pandas as pd
 
 from automl.tuning.recommend import probability
 from benchmarks.scoring.certainty import FEWEST, MARGIN, MOST_UNITS, SURE
-from benchmarks.scoring.cohorts import EVERY_SUITE, Field, counted
+from benchmarks.scoring.cohorts import EVERY_SUITE, Field, counted, plain_suite
 from benchmarks.scoring.comparison import AHEAD, AMONG, BEST, EQUAL, FEW, NOTHING, UNKNOWN, WORSE, Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.standings import BASELINE, Standing
@@ -110,7 +110,7 @@ def _nothing(section: Section, *, last: bool) -> str:
 
 def about_zero(field: Field) -> str:
     """What regret 0 is where it is not close to an optimum; else empty."""
-    if field.suite != "networks" or not field.normalised:
+    if plain_suite(field.suite) != "networks" or not field.normalised:
         return ""
     n_random, n = LIVE_REFERENCES["random"], sum(LIVE_REFERENCES.values())
     return (

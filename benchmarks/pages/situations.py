@@ -12,7 +12,7 @@ from automl.tuning.recommend import LIKELY, NOTABLE, likeliest, preferred, proba
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KINDS, SPLITS
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KINDS, SPLITS, suite_at
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.regret import ROUNDING
@@ -136,22 +136,15 @@ def advised(sections: Iterable[Section]) -> list[Advised]:
     known = list(sections)
     places = {(each.field.suite, each.field.name, each.field.n_workers, each.field.split): each for each in known}
     found = []
-    for key, situation in SITUATIONS.items():
-        there = [
-            section for section in known if (section.field.suite, section.field.name, section.field.n_workers) == key
-        ]
+    for (plain, name, n_workers), situation in SITUATIONS.items():
         for budget in BUDGETS:
-            measured = {
-                split: section
-                for split in SPLITS
-                for section in there
-                if section.field.split == split and _decided(section, budget)
-            }
+            suite = suite_at(plain, budget)
+            there = {split: places.get((suite, name, n_workers, split)) for split in SPLITS}
+            measured = {split: each for split, each in there.items() if each is not None and _decided(each, budget)}
             if measured:
                 first = next(iter(measured.values())).standings[CLOCK].comparisons[budget]
                 ours = first.chances.drop([*OPPONENTS], errors="ignore")
                 strategy = preferred(_numbers(ours["probability"]), _numbers(ours["loss"]), MARGIN)
-                suite, name, n_workers = key
                 subset = name.replace("all tasks", "subset") if suite != EVERY_SUITE else f"{name}, subset"
                 place = (suite, subset, n_workers, next(iter(measured)))
                 found.append(Advised(situation, budget, strategy, measured, places.get(place)))
@@ -177,9 +170,8 @@ def sentences(found: Iterable[Advised], *, extents: bool = False) -> list[str]:
 
 
 def _sentence(rows: Sequence[Advised], extents: bool) -> str:
-    split, section = next(iter(rows[0].measured.items()))
-    situation = rows[0].situation
-    measured = f"{SPLITS[split]}: {section.field.extent}" if extents else "development tasks" * (split == DEVELOPMENT)
+    split, situation = next(iter(rows[0].measured)), rows[0].situation
+    measured = f"{SPLITS[split]}: {_extents(rows)}" if extents else "development tasks" * (split == DEVELOPMENT)
     about = [MEANING.get(situation, ""), measured]
     in_words = f" ({'; '.join(filter(None, about))})" if any(about) else ""
     first, ours, on_parts = [], [], []
@@ -201,6 +193,17 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
     are_theirs = {name.strip("`") for name, _, _ in first} <= {*OPPONENTS}
     of_ours = f"; recommended{' in automl' * are_theirs}: {_after(ours)}" if ours else ""
     return f"**{situation}**{in_words}: {_after(first)}{of_ours}{''.join(on_parts)}"
+
+
+def _extents(rows: Sequence[Advised]) -> str:
+    """The tasks and seeds of a situation, of each budget if they differ."""
+    by_budget = {each.budget: next(iter(each.measured.values())).field for each in rows}
+    first, *others = by_budget.values()
+    if all(other.extent == first.extent for other in others):
+        return first.extent
+    return (
+        f"{first.size}; seeds: {', '.join(f'{field.n_seeds} after {budget:g}' for budget, field in by_budget.items())}"
+    )
 
 
 def _after(found: Iterable[tuple[str, str, float]]) -> str:

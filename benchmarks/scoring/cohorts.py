@@ -22,6 +22,8 @@ EVERY_SUITE = "every suite"
 KINDS = ("numeric", "mixed", "discrete")
 DEVELOPMENT = "development"
 SPLITS = {"holdout": "held-out", DEVELOPMENT: "development"}  # what they are called; the former first
+FEW_TRAININGS = 20  # up to which the runs of a suite of real trainings have its own name
+REAL_TRAININGS = ("networks",)  # suites whose runs are scored by retrainings of what they return, so at their end alone
 ENOUGH_SEEDS = 5  # seeds per task with which a strategy is compared with those that have more
 
 CLOCKS = {"trainings": "at_epochs", "seconds": "at_seconds"}  # column with what a run has spent
@@ -91,6 +93,17 @@ def titled(suite: str, split: str, n_workers: int = 1) -> str:
     return f"{suite}{f', {SPLITS[split]}' if split != DEVELOPMENT else ''}{workers}"
 
 
+def suite_at(suite: str, n_trials: float) -> str:
+    """The name under which the runs of a suite with a budget are compared: of real trainings, those with different
+    budgets are different comparisons."""
+    return f"{suite}, {n_trials:g} trainings" if suite in REAL_TRAININGS and n_trials > FEW_TRAININGS else suite
+
+
+def plain_suite(name: str) -> str:
+    """The suite of a name by ``suite_at``."""
+    return name.partition(",")[0]
+
+
 def counted(n: int, noun: str) -> str:
     """For example ``1 task`` or ``2 tasks``."""
     return f"{n} {noun}{'s' * (n != 1)}"
@@ -103,10 +116,9 @@ def fields(runs: pd.DataFrame, known: pd.Index[Any]) -> list[Field]:
     ``known``: the (suite, task) with constants. A task without constants is a separate field.
     """
     found: list[Field] = []
-    order = {name: i for i, name in enumerate(SUITES)}
     has_constants = pd.MultiIndex.from_frame(runs[["suite", "task"]]).isin(known)
     rated = runs[has_constants]
-    for suite in sorted(rated["suite"].unique(), key=lambda suite: (order.get(suite, len(order)), suite)):
+    for suite in sorted(rated["suite"].unique(), key=_place):
         for _, part in rated[rated["suite"] == suite].groupby(["split", "n_workers"]):
             found += _fields_of(part, str(suite), ("all tasks", "subset"), normalised=True)
     for (suite, task, _, _), part in runs[~has_constants].groupby(["suite", "task", "split", "n_workers"]):
@@ -116,6 +128,12 @@ def fields(runs: pd.DataFrame, known: pd.Index[Any]) -> list[Field]:
         for _, part in without_curves[without_curves["kind"] == kind].groupby("split"):
             found += _fields_of(part, EVERY_SUITE, (f"{kind} spaces", f"{kind} spaces, subset"), normalised=True)
     return found
+
+
+def _place(suite: str) -> tuple[int, str]:
+    """Where a suite is in the leaderboard."""
+    plain = plain_suite(suite)
+    return [*SUITES, plain].index(plain), suite
 
 
 def _fields_of(runs: pd.DataFrame, suite: str, names: tuple[str, str], *, normalised: bool) -> Iterator[Field]:

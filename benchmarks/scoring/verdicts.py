@@ -11,7 +11,7 @@ from typing import Any
 from automl.tuning.recommend import CURVES, TRAININGS
 from benchmarks.opponents import OPPONENTS
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import EVERY_SUITE, Field
+from benchmarks.scoring.cohorts import EVERY_SUITE, Field, plain_suite
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.suites import CONDITIONAL, NUMERIC_WITHOUT_INTEGERS
@@ -42,6 +42,7 @@ def records(sections: Iterable[Section]) -> list[dict[str, Any]]:
 
 def _record(section: Section, budget: float, comparison: Comparison) -> dict[str, Any]:
     field, chances = section.field, comparison.chances
+    suites = [plain_suite(suite) for suite, _ in field.tasks]
     return {
         "kind": kind_of(field),
         "field": field.name,
@@ -50,15 +51,15 @@ def _record(section: Section, budget: float, comparison: Comparison) -> dict[str
         "size": field.size,
         "n_tasks": len(field.tasks),
         "n_seeds": field.n_seeds,
-        "suites": dict(Counter(suite for suite, _ in field.tasks)),
+        "suites": dict(Counter(suites)),
         "regrets": {str(name): _rounded(mean) for name, mean in comparison.means.items()},
         "chances": {str(name): _rounded(chances.loc[name, "probability"]) for name in comparison.means.index},
         "losses": {str(name): _rounded(chances.loc[name, "loss"]) for name in comparison.means.index},
         "others": [name for name in comparison.means.index if name in OPPONENTS],
         "n_workers": field.n_workers,
         "epochs": list(field.epochs),
-        "conditional": all(suite in CONDITIONAL for suite, _ in field.tasks),
-        "integers": kind_of(field) != "numeric" or any(s not in NUMERIC_WITHOUT_INTEGERS for s, _ in field.tasks),
+        "conditional": all(suite in CONDITIONAL for suite in suites),
+        "integers": kind_of(field) != "numeric" or any(s not in NUMERIC_WITHOUT_INTEGERS for s in suites),
     }
 
 
@@ -66,7 +67,7 @@ def kind_of(field: Field) -> str:
     """The kind of space of a field over all suites; that of a suite in WITH_CURVES; else empty."""
     if field.suite == EVERY_SUITE:
         return field.name.partition(" ")[0]
-    return WITH_CURVES.get(field.suite, "") if field.normalised else ""
+    return WITH_CURVES.get(plain_suite(field.suite), "") if field.normalised else ""
 
 
 def _ours(comparison: Comparison) -> list[str]:

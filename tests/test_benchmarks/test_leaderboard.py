@@ -590,6 +590,24 @@ def test_older_files_are_read_and_the_run_with_the_larger_budget_is_used(tmp_pat
     assert set(table["split"]) == {"development"}
 
 
+def test_real_trainings_with_different_budgets_are_separate_comparisons(tmp_path):
+    """They are scored by what a run returns, which no longer run tells."""
+    tasks = [task for suite, task in known_constants(RANDOM).index if suite == "networks"]
+    few, many = ({"n_seeds": n_seeds, "suite": "networks", "max_epochs": 9} for n_seeds in (5, 1))
+    save(
+        tmp_path,
+        *(runs(name, 0.2, tasks, **few) for name in ("good", "fair")),
+        runs("random", 0.5, tasks, n_trials=40, **few),
+    )
+    save(tmp_path, runs("good", 0.1, tasks, n_trials=50, **many), runs("random", 0.5, tasks, n_trials=100, **many))
+    table = read_runs(tmp_path)
+    found = [section.field for section in sections(table, known_constants(table))]
+    assert [(field.suite, field.n_trials, field.n_seeds) for field in found] == [
+        ("networks", 20, "5"), ("networks, 50 trainings", 50, "1")
+    ]  # fmt: skip
+    assert found[1].strategies == ("good", "random")
+
+
 def test_task_facts_from_one_file_apply_to_all_files(tmp_path):
     known = runs("good", 0.1, ["f01-2d"], split="holdout").assign(unit="f01")
     save(tmp_path, known)
