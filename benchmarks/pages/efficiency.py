@@ -26,8 +26,8 @@ TARGETS = {  # (reference, its budget) -> in words
 }
 SHORT = (("random", 50), ("raw-optuna", 50))  # targets of the short table and of the figures
 SHORTLY = (
-    "Median trainings to match random search / Optuna's default sampler after 50, in the longest runs (share of runs "
-    "that never matched the latter, if any)."
+    "Median trainings to match random search / Optuna's default sampler after 50 (a single number: both), in the "
+    "longest runs (share of runs that never matched the latter, if any)."
 )
 EXPLANATION = """The target of a task is the mean regret of random search after 50 or 100 trainings, or of Optuna's
 default sampler after 50. A run needs the number of trainings after which its incumbent is first as good: a single one
@@ -175,9 +175,11 @@ def _full(each: Efficiency, target: tuple[str, int], clock: str, name: str) -> s
 def _short(each: Efficiency, name: str) -> str:
     if name not in each.strategies:
         return ""
-    values = [_number(each.of(target)["median"].to_dict()[name], each.limit).replace("over ", ">") for target in SHORT]
+    medians = [float(each.of(target)["median"].to_dict()[name]) for target in SHORT]
+    rounded = [round(median) if 10 <= median < each.limit else median for median in medians]
+    values = " / ".join(dict.fromkeys(_number(value, each.limit).replace("over ", ">") for value in rounded))
     never = _never(each, SHORT[-1], "trainings", name)
-    return f"{' / '.join(values)} ({never:.0%})" if never else " / ".join(values)
+    return f"{values} ({never:.0%})" if never else values
 
 
 def _never(each: Efficiency, target: tuple[str, int], clock: str, name: str) -> float:

@@ -131,13 +131,15 @@ def _first_page(
     parts += ["", f"![{PICTURE}]({image})"] if image else []
     parts += ["\n## All results\n", f"{INDEX}\n"]
     parts += [f"- [Trainings needed, all references]({name}-efficiency.md)"] if efficiencies(sections) else []
+    lines: dict[str, list[str]] = {}  # by suite, of each split
     for suite, page in files.items():
         own = [section for section in sections if titled(section.field.suite, section.field.split) == suite]
         whole = [each for each in own if each.field.suite != EVERY_SUITE and "subset" not in each.field.name]
-        leaders = [_leader(section, suite) for section in whole]
-        about = escaped("; ".join(filter(None, leaders)))
-        parts.append(f"- [{escaped(suite)}]({page})" + (f": {about}" if about else ""))
-    return "\n".join(parts) + "\n"
+        about = escaped("; ".join(filter(None, (_leader(section, suite) for section in whole))))
+        links = lines.setdefault(own[0].field.suite, [])
+        words = suite.removeprefix(f"{own[0].field.suite}, ") if links else suite
+        links.append(f"[{escaped(words)}]({page})" + (f": {about}" if about else ""))
+    return "\n".join([*parts, *(f"- {'; '.join(links)}" for links in lines.values())]) + "\n"
 
 
 def _leader(section: Section, suite: str) -> str:

@@ -22,7 +22,11 @@ COLUMNS = (  # suite, field, in words
     *((suite, "all tasks", SITUATIONS[suite, "all tasks", 1]) for suite in ("yahpo", "networks")),
 )
 LEAST = 0.05  # P(best) that is shown
-STRATEGIES = f"Expected regret (P(best) if at least {LEAST:g}). Blank: not run, or not retrained, on all tasks."
+HELD_OUT = "†"
+STRATEGIES = (
+    f"Expected regret (P(best) if at least {LEAST:g}); {HELD_OUT}: on held-out tasks. Blank: not run, or not "
+    "retrained, on all tasks."
+)
 SUBSET = ", subset"
 Terms = list[tuple[str, str]]
 WHERE = "Where another library has a higher P(best)"
@@ -138,8 +142,8 @@ def strategy_table(sections: Iterable[Section], costs: pd.DataFrame) -> tuple[li
             there = {split: known.get((suite_at(suite, budget), name, split)) for split in SPLITS}
             split, found = next((each for each in there.items() if each[1] is not None), (DEVELOPMENT, None))
             comparisons = {} if found is None else found.standings[CLOCK].comparisons
-            held_out = ", held-out" if split != DEVELOPMENT else ""
-            columns += [(f"{words}, {budget:g}{held_out}", comparisons[budget])] if budget in comparisons else []
+            held_out = HELD_OUT if split != DEVELOPMENT else ""
+            columns += [(f"{words}{held_out}, {budget:g}", comparisons[budget])] if budget in comparisons else []
     seconds = costs[(costs["n_dimensions"] == 8) & (costs["n_trials"] == 50)].set_index("strategy")["seconds"]
     order: dict[str, float] = {}
     for _, comparison in columns:
