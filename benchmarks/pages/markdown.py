@@ -28,7 +28,8 @@ from benchmarks.suites import SUITES
 
 BLOCK, ADVICE_BLOCK = "leaderboard", "advice"
 PICTURE = "Trainings needed to match a reference"
-INDEX = "Lowest expected regret (P(best)) after the largest budget."
+USUAL = 100  # the largest budget of most suites
+INDEX = f"Lowest expected regret (P(best)) after {USUAL} trainings, or as given."
 BEFORE = (
     "Before its first outcome, and if it crashed, a run is scored with the worst of 1, the default's regret and the "
     "worst regret of any compared run on that task; without known regrets, the worse of the default's and worst loss."
@@ -149,7 +150,7 @@ def _leader(section: Section, suite: str) -> str:
         return ""
     name = "" if section.field.name == "all tasks" else section.field.name
     what = ", ".join(filter(None, [section.field.title.removeprefix(suite).strip(", "), name]))
-    text = f"{found[-1].brief} after {found[-1].budget:g}"
+    text = found[-1].brief + (f" after {found[-1].budget:g}" if found[-1].budget != USUAL else "")
     return f"{what}: {text}" if what else text
 
 

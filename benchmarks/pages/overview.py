@@ -8,7 +8,7 @@ import pandas as pd
 
 from automl.tuning.recommend import AS_GOOD, DEFAULT, NOTABLE, probability
 from benchmarks.opponents import OPPONENTS
-from benchmarks.pages.sentences import number
+from benchmarks.pages.sentences import HELD_OUT, number
 from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, Advised, chance
 from benchmarks.pages.tables import duration
 from benchmarks.scoring.certainty import MARGIN
@@ -22,7 +22,6 @@ COLUMNS = (  # suite, field, in words
     *((suite, "all tasks", SITUATIONS[suite, "all tasks", 1]) for suite in ("yahpo", "networks")),
 )
 LEAST = 0.05  # P(best) that is shown
-HELD_OUT = "†"
 STRATEGIES = (
     f"Expected regret (P(best) if at least {LEAST:g}); {HELD_OUT}: on held-out tasks. Blank: not run, or not "
     "retrained, on all tasks."
@@ -63,19 +62,19 @@ def terms(found: Sequence[Advised]) -> tuple[Terms, Terms]:
         ),
     ]
     if any("=" in each.ours for each in found):
-        above.append(("=", "the same results: `auto` searches as `bo` without learning curves or a choice of models."))
+        above.append(("=", "the same results; without learning curves or a choice of models, `auto` is `bo`."))
     return above, [
         ("Unit", "a task; variants, such as a function in several dimensions, count as one."),
         (
             "Slow libraries",
             "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset; named "
-            f"if their P(best) there is {AS_GOOD:.0%} or the highest, unless one is named that ran on all.",
+            f"if their P(best) there is {AS_GOOD:.0%} or the highest, and no other is named.",
         ),
         ("Trainings", f"the budget; strategies that do not plan by it{also} are scored at that point of longer runs."),
         (
             "Real trainings",
-            "of 16 networks, 10 to 18 epochs, conditional spaces; returned configurations are retrained. "
-            f"Regret 0: the best of {sum(LIVE_REFERENCES.values())} configurations.",
+            "of 16 networks, 10 to 18 epochs, conditional spaces; what is returned is trained again. Regret 0: the "
+            f"best of {sum(LIVE_REFERENCES.values())} configurations.",
         ),
     ]
 
