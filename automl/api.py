@@ -52,7 +52,7 @@ def tune(
     objective: Any,
     space: Any = None,
     *,
-    strategy: str | type[Strategy] = "auto",
+    strategy: str | type[Strategy] | None = None,
     n_trials: int | None = None,
     seed: int | None = 0,
     n_workers: int | None = None,
@@ -81,7 +81,8 @@ def tune(
     ``objective``: a function ``config -> loss``, a generator that yields the loss after each epoch, a Task, or the name
         of a built-in task. Functions and generators may also take ``seed``, ``epochs``, ``folder`` and ``device``.
     ``space``: the search space, as anything that ``load_space`` takes; a task has its own.
-    ``strategy``: the name of a search strategy, such as ``"bo"`` or ``"tpe+asha"``, or a class.
+    ``strategy``: the name of a search strategy, such as ``"bo"`` or ``"tpe+asha"``, or a class. Default: ``"auto"``, or
+        that of the run that is resumed.
     ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. Default: 50, or unlimited with a
         ``time_limit``. A run that is resumed without either keeps both.
     ``time_limit``: seconds for the search. A single worker trains in this process, where a training that has begun goes
@@ -130,6 +131,9 @@ def tune(
     folder = None if study is None else RunFolder(Path(study).expanduser().absolute())
     if resume == "if-exists":
         resume = folder is not None and folder.can_continue
+    if strategy is None:
+        before = recorded(folder) if resume and storage is None and folder is not None else {}
+        strategy = before.get("strategy", "auto")
     if seed is None and storage is not None:
         raise UserError("processes that share a run need the same seed: give one with storage")
     keeps_budget = resume and study is not None and n_trials is None and time_limit is None
@@ -188,9 +192,10 @@ def _check(
         raise UserError(f"resume must be True, False or 'if-exists', got {resume!r}")
     if executor is not None and not isinstance(executor, (Executor, Machines)):
         raise UserError(f"executor must be Machines, such as Machines('ray'), or an Executor, got {executor!r}")
-    if not isinstance(strategy, str) and not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
+    is_class = isinstance(strategy, type) and issubclass(strategy, Strategy)
+    if strategy is not None and not isinstance(strategy, str) and not is_class:
         raise UserError(f"strategy must be a name, such as 'bo', or a subclass of Strategy, got {strategy!r}")
-    if not isinstance(strategy, str) and inspect.isabstract(strategy):
+    if is_class and inspect.isabstract(strategy):
         missing = ", ".join(sorted(strategy.__abstractmethods__))
         raise UserError(f"the strategy {strategy.__name__} is abstract; implement {missing}")
     if study is not None and not isinstance(study, (str, Path)):

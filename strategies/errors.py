@@ -13,5 +13,7 @@ class UnknownStrategy(ValueError):
 def did_you_mean(name: object, known: Iterable[object]) -> str:
     """``"did you mean 'lr'? "`` for the closest known name, whatever its case; empty if none is close."""
     names = {str(each).lower(): str(each) for each in known}
-    near = difflib.get_close_matches(str(name).lower(), names, 1)
+    given = str(name).lower()
+    starts = sorted((each for each in names if len(given) > 1 and each.startswith(given)), key=len)
+    near = starts or difflib.get_close_matches(given, names, 1)
     return f"did you mean {names[near[0]]!r}? " if near else ""

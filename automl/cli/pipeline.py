@@ -214,13 +214,19 @@ def _show_end(
         failed = failed_in_words(summary["n_failed"], summary["n_too_slow"], summary["n_trials"])
         show_line(console, f"{failed}. {line}")
     if summary["best"] is not None and settings.n_final and not has_final(task, settings):
-        show_line(console, "no final: the objective takes no seed, so training it again would give the same result")
+        show_line(console, f"no final comparison: {_without_seed(task)}")
     show_paths(console, folder, resume_hint=resume_hint)
     if tuner.folders.n_bytes:
         show_line(console, f"checkpoints  {folder.trials}, {tuner.folders.n_bytes / 1e6:,.1f} MB")
     overrun = session.plan.overrun(settings.time_limit)
     if overrun is not None:
         show_line(console, overrun)
+
+
+def _without_seed(task: Task) -> str:
+    if isinstance(task, CommandTask):
+        return "the command has no {seed}, with which the best configurations would be trained again"
+    return "the objective has no argument seed, with which the best configurations would be trained again"
 
 
 def _resume_hint(folder: RunFolder, shared: SharedRun | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -336,8 +337,8 @@ def model_folder(run: str | Path) -> Path:
     if not folder.is_dir():
         if (place / "study.db").exists():
             raise UserError(
-                f"the run in {str(place)!r} has no model: continue it with --resume and --final-seeds 1 or more; a run "
-                "of your own command or function has none"
+                f"the run in {str(place)!r} has no model: an interrupted run gets it when it is continued, automl run "
+                f"--resume --out {shlex.quote(str(place))}; --final-seeds 0, a command or a function gives none"
             )
         if not (place / CARD).is_file() and not (place / PREPROCESSING).is_file():
             raise RunFolder(place).no_run()

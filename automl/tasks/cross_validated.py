@@ -138,6 +138,12 @@ class CrossValidated:
             return self.folds()
         return merged(read_array(file), self.max_epochs)
 
+    def groups(self) -> NDArray[np.uint64] | None:
+        """The hash of each row's group, as in ``folds``; None if there are no groups."""
+        from automl.data.ingest.prepare import groups_of
+
+        return groups_of(Path(self.data), "train", "valid")
+
     def weights(self, *parts: str) -> NDArray[np.float32] | None:
         """Row weights of the given sets, by default the training set, then the validation set.
 
@@ -276,6 +282,7 @@ def cross_validated(
             families,
             classes=facts.target_kind == "classes",
             with_levels=isinstance(inputs, Columns) and bool(inputs.cardinalities),
+            metric=facts.metric(metric),
             of_series=not is_table,
             long_tailed=is_table and facts.target_kind == "number" and is_long_tailed(splits.y_train),
         )

@@ -142,7 +142,13 @@ def _listed(asked: str | None) -> list[str]:
 
 
 def space_of(
-    families: tuple[str, ...], *, classes: bool, with_levels: bool, of_series: bool = False, long_tailed: bool = False
+    families: tuple[str, ...],
+    *,
+    classes: bool,
+    with_levels: bool,
+    metric: str,
+    of_series: bool = False,
+    long_tailed: bool = False,
 ) -> dict[str, Any]:
     """The space in the short form: `model`, and the hyperparameters of each family conditional on it.
 
@@ -150,12 +156,12 @@ def space_of(
     ``long_tailed``: whether ``long_tail.is_long_tailed`` of the target.
     """
     from automl.models import lags
-    from automl.models.learners import learner_class, long_tail
+    from automl.models.learners import learner_class, losses
 
     form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
     for family in families:
         own = learner_class(family).space(classes=classes, with_levels=with_levels)
-        own = own | (long_tail.SPACES.get(family, {}) if long_tailed else {})
+        own = own | losses.space(family, long_tailed=long_tailed, metric=metric)
         own = own | (lags.SPACES.get(family, {}) if of_series else {})
         for name, entry in own.items():
             form[f"{family}_{name}"] = {**entry, "when": {"model": family}}

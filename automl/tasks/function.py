@@ -175,7 +175,7 @@ class FunctionTask:
             raise NoLoss(f"the objective returned {dict(value)!r}, without the key {self.metric!r}{self._hint(value)}")
         try:
             given = float(value[self.metric])
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise NoLoss(f"the objective must return a number, got {value[self.metric]!r}") from None
         return epoch_of(number, given, value, seconds, self.maximize)
 
@@ -194,7 +194,7 @@ def epoch_of(number: int, given: float, result: Mapping[str, Any], seconds: floa
     for name, value in result.items():
         try:
             metrics[name] = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             continue
     if not math.isfinite(given):
         raise TrainingFailed(f"the {'value' if maximize else 'loss'} is {given} at epoch {number}")

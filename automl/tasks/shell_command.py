@@ -145,6 +145,7 @@ class CommandTask:
             lambda match: shlex.quote(str(values[match[1]])) if match[1] else match[0][1:-1], command
         )
         number, start, output = 0, time.perf_counter(), deque[str](maxlen=3)
+        with_objects, hint = False, ""
         mark = new_mark()
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
@@ -158,10 +159,14 @@ class CommandTask:
             )
             try:
                 for read in _lines(process):
-                    parsed = self._parsed(read)
-                    if parsed is None:
+                    parsed, is_object = self._parsed(read), read.lstrip().startswith(b"{")
+                    if parsed is None and is_object:
+                        hint = hint or self._hint(read)
+                    # Beside JSON lines, a number is something else, such as a count or the seconds.
+                    if parsed is None or (with_objects and not is_object):
                         output.append(abridged(read.decode(errors="replace")))
                         continue
+                    with_objects = is_object
                     number += 1
                     seconds = time.perf_counter() - start
                     yield epoch_of(number, float(parsed[self.metric]), parsed, seconds, self.maximize)
@@ -179,7 +184,19 @@ class CommandTask:
             raise TrainingFailed(f"the command failed with exit status {process.returncode}{reason}")
         if number == 0:
             lines = f'one number per line, or JSON lines such as {{"{self.metric}": 0.5}}'
-            raise TrainingFailed(f"the command printed no {self.metric} to standard output ({lines}){reason}")
+            raise TrainingFailed(f"the command printed no {self.metric} to standard output ({lines}){hint}{reason}")
+
+    def _hint(self, read: bytes) -> str:
+        """What is wrong with a line of JSON without a loss; empty if it is not JSON."""
+        try:
+            content = json.loads(read)
+        except ValueError:
+            return ""
+        if isinstance(content, dict) and self.metric in content:
+            return f"; its {self.metric} is {content[self.metric]!r}, not a number"
+        if self.maximize:
+            return "; rename the score to 'value', or leave --maximize out to minimize 'loss'"
+        return "; rename it to 'loss', or give --maximize to maximize 'value'"
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         return {}
@@ -197,7 +214,7 @@ class CommandTask:
         except ValueError:
             try:
                 content = float(text)  # also parses nan and inf in any spelling
-            except ValueError:
+            except (ValueError, OverflowError):
                 return None
         if isinstance(content, dict):
             return content if _is_number(content.get(self.metric)) else None

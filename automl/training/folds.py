@@ -20,7 +20,7 @@ from automl.errors import UserError
 from automl.metrics import METRICS, best_threshold, loss_of, measure, names_of
 from automl.models import own_config
 from automl.models.learners.base import Learner, Rounds, Rows, mean_rounds
-from automl.task import OF_THE_SEARCH, Epoch, TooSlow
+from automl.task import OF_THE_SEARCH, Epoch, TooSlow, TrainingFailed
 from automl.training.fold_files import (
     MODEL,
     OUT_OF_BAG,
@@ -108,6 +108,8 @@ class FoldsTraining:
             rounds = learner.rounds
             if self.task.keeps_models or self.task.is_bagged(self._family):
                 write_model(learner, self._folder / f"fold-{fold}")
+        if not np.isfinite(self.predictions[held]).all():
+            raise TrainingFailed("predictions are not finite")
         self.rounds.append(rounds)
         metrics = self._scores()
         self.losses.append(loss_of(self.task.metric, metrics[self.task.metric]))
@@ -169,13 +171,29 @@ class FoldsTraining:
         return self.task.seconds_left < own
 
     def _set_aside(self, rows: NDArray[Any], fold: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The training rows without another fold, and that fold: the next one or, in order of time, the one before."""
+        """The training rows without another fold, and that fold: the next one or, in order of time, the one before.
+
+        Without such a fold, an eighth of the rows, drawn in the same way: the newest, whole groups, or at random.
+        """
         n = self.task.max_epochs
         other = fold - 1 if self.task.folds_how == "time" else (fold + 1) % n
         aside = self._folds[rows] == other
         if not 0 < aside.sum() < len(rows) or other == fold:
-            aside = np.random.default_rng(self.seed).permutation(len(rows)) < max(1, len(rows) // N_FOLDS)
+            aside = self._eighth(rows)
         return rows[~aside], rows[aside]
+
+    def _eighth(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
+        """An eighth of the rows, which are in order of time if the folds are, (n,)."""
+        n, rng = max(1, len(rows) // N_FOLDS), np.random.default_rng(self.seed)
+        if self.task.folds_how == "time":
+            return np.arange(len(rows)) >= len(rows) - n
+        groups = self.task.groups() if self.task.folds_how == "group" else None
+        if groups is None or len(np.unique(groups[rows])) < 2:
+            return rng.permutation(len(rows)) < n
+        names, sizes = np.unique(groups[rows], return_counts=True)
+        order = rng.permutation(len(names))
+        n_groups = 1 + int(np.searchsorted(sizes[order].cumsum(), n))
+        return np.isin(groups[rows], names[order[: min(n_groups, len(names) - 1)]])
 
     def _check_time(self) -> None:
         """TooSlow after the second fold if all would take too long; the first may wait for imports."""

@@ -70,6 +70,7 @@ class FoldsTask(Protocol):
     def folds(self) -> "NDArray[Any]": ...  # the fold of each row, (n,); negative: only trained on
     def overlaps(self) -> "NDArray[Any]": ...  # the newest fold that is partly predicted before a row's label is known
     def weights(self) -> "NDArray[Any] | None": ...  # row weights, (n,), mean 1; None: equal
+    def groups(self) -> "NDArray[Any] | None": ...  # a number for the group of each row, (n,); None: no groups
 
 
 class TranslationTask(TrainedTask, Protocol):

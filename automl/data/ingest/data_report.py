@@ -101,11 +101,12 @@ def _extremes(y: NDArray[Any], target: str, notes: list[str]) -> None:
 
 def _contradictions(keys: NDArray[Any], y: NDArray[Any], notes: list[str]) -> None:
     """Note equal examples with different labels."""
-    order = np.argsort(keys, kind="stable")
-    same = keys[order][1:] == keys[order][:-1]
-    differ = int((same & (y[order][1:] != y[order][:-1])).sum())
-    if differ:
-        notes.append(f"{differ:,} rows are equal to another row but have a different label")
+    order = np.lexsort((y, keys))
+    keys, y = keys[order], y[order]
+    differ = (keys[1:] == keys[:-1]) & (y[1:] != y[:-1])
+    if differ.any():
+        n = int(np.isin(keys, keys[1:][differ]).sum())
+        notes.append(f"{n:,} rows are equal to others, some of which have a different label")
 
 
 def show_report(console: Console, report: Report) -> None:

@@ -48,7 +48,9 @@ def open_source(path: Path, decimals: Mapping[str, str] | None = None) -> CsvSou
         return CsvSource(path, decimals or {})
     if path.is_dir():
         raise UserError(f"{str(path)!r} is a folder, which can only hold pictures; give a .csv, .tsv or .parquet file")
-    raise UserError(f"{str(path)!r} is not a .csv, .tsv, .parquet or .ts file, nor a folder of images")
+    way_out = "; save the sheet as CSV" if suffixes and suffixes[-1] in (".xls", ".xlsx", ".ods") else ""
+    known = ".csv, .tsv, .txt, .tab, .data, .parquet, .pq or .ts"
+    raise UserError(f"{str(path)!r} is not a {known} file, nor a folder of images{way_out}")
 
 
 class ParquetSource:

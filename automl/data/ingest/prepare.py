@@ -132,7 +132,9 @@ def prepare(request: Request, folder: Path) -> Report:
         write_pairs(pairs, folder)
         length, ragged = pairs.length, True
     else:
-        encoder = encoder_class(kind).fit(rows.frame.iloc[labelled.rows[parts.train]], rows.details)
+        # The columns of a table are encoded for models that are fitted to the validation rows too, in the end.
+        fitted = np.concatenate([parts.train, parts.valid]) if kind == "table" else parts.train
+        encoder = encoder_class(kind).fit(rows.frame.iloc[labelled.rows[fitted]], rows.details)
         target = labelled.target(labelled.y[parts.train])
         if request.quantiles:
             target = Quantiles.of(labelled.y[parts.train], request.quantiles, labelled.offset)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Quantiles, Target
-from automl.models.learners import long_tail
+from automl.models.learners import long_tail, losses
 from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
 from automl.task import TooSlow, TrainingFailed
@@ -50,7 +50,7 @@ NAMES = {  # of the hyperparameters in CatBoost
 class CatBoost(Learner):
     """Boosted trees with early stopping on log loss, squared error, Tweedie loss, or pinball loss over all quantiles.
 
-    config: SPACE, plus CATEGORICAL if the table has categories and ``long_tail.LOSS`` if the target is long-tailed.
+    config: SPACE, plus CATEGORICAL if the table has categories and ``losses.space``.
     """
 
     takes_quantiles = True
@@ -145,6 +145,8 @@ class CatBoost(Learner):
         kind: dict[str, Any] = {"loss_function": "RMSE"}
         if self.unit is not None:
             kind = {"loss_function": f"Tweedie:variance_power={long_tail.VARIANCE_POWER:g}"}
+        elif self.config.get("loss") == losses.ABSOLUTE:
+            kind = {"loss_function": "MAE"}
         elif isinstance(target, Quantiles):
             name = "MultiQuantile" if len(target.levels) > 1 else "Quantile"
             alpha = ",".join(f"{level:g}" for level in target.levels)

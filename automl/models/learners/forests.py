@@ -24,7 +24,6 @@ from automl.models.skops_format import FILE, estimator_bytes, estimator_from
 
 N_TREES = 300
 LEAST_TREES = 30  # with which a fit begins that has a time limit
-OUT_OF_BAG = 0.37  # share of the trees whose bootstrap sample lacks a given row
 MANY_ROWS = 20_000  # a tree gets a sample of this size at most
 
 SPACE: dict[str, Any] = {
@@ -96,7 +95,9 @@ class Forest(Learner):
         assert self._out_of_bag is not None
         if not isinstance(self.target, Classes):
             return self._out_of_bag
-        return self._of_all_classes(self._out_of_bag, OUT_OF_BAG * len(self.forest.estimators_))
+        n = len(self._out_of_bag)
+        share_without = (1.0 - 1.0 / n) ** min(n, MANY_ROWS)  # of the trees, whose sample lacks a given row
+        return self._of_all_classes(self._out_of_bag, share_without * len(self.forest.estimators_))
 
     def _of_all_classes(self, probabilities: NDArray[Any], n_trees: float) -> NDArray[np.float64]:
         """The probabilities with one more tree that knows nothing, so that none is 0."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Number, Quantiles, Target
 from automl.models.lags import Lags
-from automl.models.learners import long_tail
+from automl.models.learners import long_tail, losses
 from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
 from automl.models.learners.levels import ManyLevels
@@ -56,7 +56,7 @@ NAMES = {  # of the hyperparameters in LightGBM
 class LightGBM(Learner):
     """Boosted trees with early stopping on log loss, squared error, or pinball loss (one model per quantile).
 
-    config: SPACE, plus CATEGORICAL if the table has categories, ``long_tail.LOSS`` if the target is long-tailed, and
+    config: SPACE, plus CATEGORICAL if the table has categories, ``losses.space``, and
     ``lags.LAGS`` for a series.
     """
 
@@ -170,6 +170,8 @@ class LightGBM(Learner):
         if self.unit is not None:
             power = long_tail.VARIANCE_POWER
             kinds = [{"objective": "tweedie", "tweedie_variance_power": power, "metric": "rmse"}]
+        elif self.config.get("loss") == losses.ABSOLUTE:
+            kinds = [{"objective": "regression_l1", "metric": "l1"}]
         elif isinstance(target, Quantiles):
             kinds = [{"objective": "quantile", "metric": "quantile", "alpha": level} for level in target.levels]
         elif isinstance(target, Classes) and target.n_outputs == 2:
@@ -177,7 +179,7 @@ class LightGBM(Learner):
         elif isinstance(target, Classes):
             kinds = [{"objective": "multiclass", "metric": "multi_logloss", "num_class": target.n_outputs}]
         own = {NAMES[name]: value for name, value in self.config.items() if name in NAMES}
-        if isinstance(target, Number) and self.unit is None:
+        if isinstance(target, Number) and kinds[0]["objective"] == "regression":
             own["lambda_l1"] *= float(y.std()) if self.lags.is_relative else target.std  # it is in units of the labels
         few = min(1.0, len(y) / ENOUGH_ROWS)
         if "cat_smooth" in own:

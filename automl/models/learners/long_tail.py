@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from automl.data.targets import Number, Target
 from automl.task import TrainingFailed
 
-LOSS: dict[str, Any] = {"loss": {"choice": ["squared", "tweedie"], "default": "squared"}}
+LOSS = ("squared", "tweedie")
 TARGET: dict[str, Any] = {"target": {"choice": ["raw", "log"], "default": "raw"}}
-SPACES = {"lightgbm": LOSS, "catboost": LOSS, "linear": TARGET}  # added to those of these families
 VARIANCE_POWER = 1.5
 LEAST_SKEWNESS = 1.0
 LOW = 0.1  # quantile of the positive numbers that is added to all, if some are 0

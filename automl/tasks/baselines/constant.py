@@ -38,7 +38,7 @@ def constant_baseline(
 ) -> tuple[str, NDArray[Any]]:
     """Its name, and the training set's class frequencies (n, n_classes), mean (n,) or quantiles (n, n_levels).
 
-    For a metric of the second of two classes, such as f1, it is always that class.
+    For a metric of the second of two classes, such as f1, it is always that class; for mae, the median.
 
     ``n``: examples to predict; by default those of the test set. ``weights``: of the training set, (n_train,).
     """
@@ -52,7 +52,10 @@ def constant_baseline(
     if levels is not None:
         quantiles = np.quantile(splits.y_train, levels, weights=weights, method="inverted_cdf")
         return "training quantiles", np.tile(quantiles, (n, 1))
-    return "training mean", np.full(n, np.average(np.asarray(splits.y_train, float), weights=weights))
+    y = np.asarray(splits.y_train, float)
+    if metric == "mae":
+        return "training median", np.full(n, np.quantile(y, 0.5, weights=weights, method="inverted_cdf"))
+    return "training mean", np.full(n, np.average(y, weights=weights))
 
 
 def earlier_value_baseline(splits: Splits, data: Path) -> tuple[str, NDArray[Any]]:

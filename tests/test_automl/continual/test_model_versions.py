@@ -159,7 +159,7 @@ def test_a_run_without_a_model_has_no_version(tmp_path):
     run = tmp_path / "run"
     automl.tune(lambda config: config["x"], {"x": {"float": [0, 1]}}, strategy="random", n_trials=1, study=run)
     for options in ([], ["--rollback", 1]):
-        with pytest.raises(UserError, match="has no model: continue it with --resume"):
+        with pytest.raises(UserError, match="has no model: an interrupted run gets it when it is continued"):
             invoke("update", run, *options)
 
 

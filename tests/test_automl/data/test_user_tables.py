@@ -159,7 +159,11 @@ def test_a_few_words_in_a_column_of_numbers_are_reported(tmp_path):
         ("a.csv", b"x,x\n1,2\n", "two columns named 'x'"),
         ("a.csv", b"\x00\x01\x02", "is not a text file"),
         ("a.parquet", b"PAR", "is not a Parquet file"),
-        ("a.xlsx", b"PK", "is not a .csv, .tsv, .parquet or .ts file"),
+        (
+            "a.xlsx",
+            b"PK",
+            "is not a .csv, .tsv, .txt, .tab, .data, .parquet, .pq or .ts file, .*; save the sheet as CSV",
+        ),
     ],
 )
 def test_bad_files_are_named_with_the_rule(name, content, line, tmp_path):
@@ -259,8 +263,8 @@ def test_columns_that_tell_nothing_or_too_much_are_left_out(csv, tmp_path):
     assert [len(splits.y_train), len(splits.y_valid), len(splits.y_test)] == [266, 88, 88]
     assert np.isnan(splits.x_train).any()
     usual = own_task(tmp_path / "data", None, "mae").baseline()
-    assert usual["name"] == "training mean"
-    assert usual["score"] == pytest.approx(np.abs(splits.y_test - splits.y_train.mean()).mean())
+    assert usual["name"] == "training median"
+    assert usual["score"] == pytest.approx(np.abs(splits.y_test - np.median(splits.y_train)).mean(), rel=1e-3)
     encoder = json.loads((tmp_path / "data" / "encoder" / "encoder.json").read_text())
     by_name = {column["name"]: column for column in encoder["columns"]}
     assert by_name["sold"]["form"] == "%d.%m.%Y"
@@ -347,9 +351,11 @@ def test_a_note_says_that_many_whole_numbers_are_classes(tmp_path):
     assert any("the 12 whole numbers of 'grade' are treated as classes" in note for note in report.notes)
 
 
-def test_statistics_and_categories_are_those_of_the_training_part(tmp_path):
+def test_statistics_are_those_of_the_training_part_and_categories_also_those_of_the_validation_part(tmp_path):
     n = 200
-    frame = pd.DataFrame({"time": range(n), "x": np.arange(n) * 1.5, "c": ["old"] * 150 + ["new"] * 50})
+    frame = pd.DataFrame(
+        {"time": range(n), "x": np.arange(n) * 1.5, "c": ["old"] * 130 + ["later"] * 30 + ["new"] * 40}
+    )
     frame["y"] = np.random.default_rng(0).normal(size=n)
     frame.to_csv(tmp_path / "a.csv", index=False)
     report, _, splits = prepared(tmp_path / "a.csv", tmp_path / "data", "y", time="time")
@@ -362,8 +368,9 @@ def test_statistics_and_categories_are_those_of_the_training_part(tmp_path):
     )
     assert splits.inputs.mean[0] == splits.x_train[:, 0].mean()
     assert splits.target.mean == pytest.approx(splits.y_train.mean())
-    assert splits.inputs.cardinalities == (2,)
-    assert splits.x_test[-1, 1] == 0  # a category that training has not seen
+    assert splits.inputs.cardinalities == (3,)
+    assert splits.x_valid[-1, 1] != 0
+    assert splits.x_test[-1, 1] == 0  # a category that no model has seen
 
 
 @pytest.mark.parametrize(("n", "parts"), [(24 * 60, ("day_of_week", "hour")), (24 * 20, ("hour",)), (24 * 5, ())])
@@ -484,7 +491,7 @@ def test_copies_stay_in_one_part_and_contradictions_are_told(tmp_path):
     frame.to_csv(tmp_path / "a.csv", index=False)
     report, _, splits = prepared(tmp_path / "a.csv", tmp_path / "data", "y")
     assert report.facts["duplicates"] == "60"
-    assert any("60 rows are equal to another row but have a different label" in note for note in report.notes)
+    assert "120 rows are equal to others, some of which have a different label" in report.notes
     train, valid, test = (set(x[:, 0].tolist()) for x in (splits.x_train, splits.x_valid, splits.x_test))
     assert not train & valid
     assert not (train | valid) & test

@@ -407,5 +407,5 @@ def test_folders_without_a_model_are_one_line(tmp_path):
     with pytest.raises(UserError, match=r"there is no run in .*: it has no study\.db"):
         automl.load(tmp_path)
     (tmp_path / "study.db").touch()
-    with pytest.raises(UserError, match="has no model: continue it with --resume"):
+    with pytest.raises(UserError, match="has no model: an interrupted run gets it when it is continued, automl run"):
         automl.load(tmp_path)

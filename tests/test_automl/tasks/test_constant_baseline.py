@@ -41,12 +41,14 @@ def scored(splits, metric, place, *, weighted=False, kind="table"):
     return found["name"], found["score"]
 
 
-def test_numbers_are_predicted_by_their_mean(tmp_path):
+def test_numbers_are_predicted_by_their_mean_or_for_absolute_errors_by_their_median(tmp_path):
     splits = splits_of(ROWS, TESTED, Number(25.0, 10.0))
-    assert constant_baseline(splits, "mae")[1].tolist() == [25.0, 25.0]
-    assert scored(splits, "mae", tmp_path) == ("training mean", (5 + 15) / 2)
-    assert constant_baseline(splits, "mae", 3, np.array(COUNTS))[1].tolist() == [(10 + 20 + 30 + 5 * 40) / 8] * 3
-    assert scored(splits, "mae", tmp_path, weighted=True) == ("training mean", (3 * 12.5 + 1 * 7.5) / 4)
+    assert constant_baseline(splits, "rmse")[1].tolist() == [25.0, 25.0]
+    assert scored(splits, "rmse", tmp_path) == ("training mean", pytest.approx(((5**2 + 15**2) / 2) ** 0.5))
+    assert constant_baseline(splits, "rmse", 3, np.array(COUNTS))[1].tolist() == [(10 + 20 + 30 + 5 * 40) / 8] * 3
+    weighted = scored(splits, "rmse", tmp_path, weighted=True)
+    assert weighted == ("training mean", pytest.approx(((3 * 12.5**2 + 1 * 7.5**2) / 4) ** 0.5))
+    assert scored(splits, "mae", tmp_path, weighted=True) == ("training median", (3 * 20 + 1 * 0) / 4)
 
 
 def test_quantiles_are_predicted_by_those_of_the_weighted_rows(tmp_path):

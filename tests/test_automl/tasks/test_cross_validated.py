@@ -425,3 +425,64 @@ def test_scores_count_rows_as_much_as_they_weigh(tmp_path):
     frame.loc[2, "counts"] = 0
     with pytest.raises(UserError, match="must have a number above 0 in every row: row 3 has 0"):
         prepared(tmp_path, frame, weight="counts")
+
+
+def test_boosted_trees_minimise_absolute_errors_if_these_are_the_metric(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 2))
+    folder = prepared(
+        tmp_path,
+        pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": np.exp(0.3 * x[:, 0] + 1.5 * rng.normal(size=600))}),
+        "y",
+    )
+    task = cross_validated(folder, 4, "lightgbm", "mae")
+    chosen = preset(task, "lightgbm")
+    assert chosen["lightgbm_loss"] == "absolute"
+    losses = [
+        list(task.train(chosen | {"lightgbm_loss": loss}, seed=0, epochs=4, checkpoint=None, device="cpu"))[-1].loss
+        for loss in ("absolute", "squared")
+    ]
+    assert losses[0] < 0.95 * losses[1]
+    assert "lightgbm_loss" in cross_validated(folder, 4, "lightgbm", "rmse").space, "the target is long-tailed"
+    assert "absolute" not in str(cross_validated(folder, 4, "lightgbm", "rmse").space["lightgbm_loss"])
+
+
+@pytest.mark.parametrize("role", ["time", "group"])
+def test_rows_that_stop_a_fit_are_set_aside_as_the_folds_are_drawn(role, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=400), "role": np.arange(400) if role == "time" else np.arange(400) % 20})
+    folder = prepared(tmp_path, frame.assign(y=frame["x"] + rng.normal(size=400)), "y", **{role: "role"})
+    task = cross_validated(folder, 1, "realmlp", None)
+    training = FoldsTraining(task, preset(task, "realmlp"), 0, tmp_path / "trial")
+    rows = np.flatnonzero(task.folds() < 0)
+    before, aside = training._set_aside(rows, 0)
+    assert len(aside) >= len(rows) // 8
+    if role == "time":
+        assert before.max() < aside.min()
+    else:
+        groups = task.groups()
+        assert not set(groups[before]) & set(groups[aside])
+
+
+def test_predictions_that_are_not_finite_are_a_failure(wine, monkeypatch):
+    task = cross_validated(wine, 4, "lightgbm", None)
+    predict = learner_class("lightgbm").predict
+
+    def with_a_gap(self, x):
+        found = predict(self, x)
+        found[0] = np.nan
+        return found
+
+    monkeypatch.setattr(learner_class("lightgbm"), "predict", with_a_gap)
+    with pytest.raises(TrainingFailed, match="predictions are not finite"):
+        list(task.train(preset(task, "lightgbm"), seed=0, epochs=4, checkpoint=None, device="cpu"))
+
+
+def test_categories_of_validation_rows_are_known_to_the_model(tmp_path):
+    frame = pd.DataFrame(
+        {"day": np.arange(400), "shop": np.where(np.arange(400) < 280, "old", "new"), "x": np.arange(400) % 7}
+    )
+    folder = prepared(tmp_path, frame.assign(y=np.arange(400) % 5), "y", time="day")
+    codes = load_data(cross_validated(folder, 4, None, None).data_of(""), None, True)
+    shop = {*codes.x_train[:, -1].tolist()}, {*codes.x_test[:, -1].tolist()}
+    assert 0 not in shop[0] | shop[1], "0 is an unknown category"

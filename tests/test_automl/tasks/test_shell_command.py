@@ -33,16 +33,13 @@ def train(command, config=CONFIG, folder=None, epochs=1, **options):
     return list(task.train(config, seed=7, epochs=epochs, checkpoint=folder, device="cpu"))
 
 
-def test_numbers_and_json_lines_are_losses_and_the_rest_is_talk():
-    command = (
-        """echo starting {lr}; echo 0.5; echo '{"loss": 0.25, "accuracy": 0.75, "note": "x"}'; echo done; echo 1e-3"""
-    )
-    epochs = train(command)
-    assert [(e.epoch, e.loss, e.metrics) for e in epochs] == [
-        (1, 0.5, {}),
-        (2, 0.25, {"accuracy": 0.75}),
-        (3, 1e-3, {}),
-    ]
+def test_numbers_or_json_lines_are_losses_and_the_rest_is_talk():
+    assert [(e.epoch, e.loss) for e in train("echo starting {lr}; echo 0.5; echo done; echo 1e-3")] == [
+        (1, 0.5), (2, 1e-3)
+    ]  # fmt: skip
+    line = """echo '{"loss": 0.25, "accuracy": 0.75, "note": "x"}'"""
+    epochs = train(f"{line}; echo 41200 parameters; {line}; echo 41200 # {{lr}}")
+    assert [(e.epoch, e.loss, e.metrics) for e in epochs] == [(n, 0.25, {"accuracy": 0.75}) for n in (1, 2)]
 
 
 def test_values_are_quoted_for_the_shell():
@@ -143,9 +140,12 @@ def test_a_failing_command_says_why(command, reason):
 @pytest.mark.parametrize(("maximize", "wanted", "printed"), [(False, "loss", "value"), (True, "value", "loss")])
 def test_json_lines_of_the_other_direction_are_told_what_was_expected(maximize, wanted, printed):
     form = f'one number per line, or JSON lines such as {{"{wanted}": 0.5}}'
-    reason = f'printed no {wanted} to standard output ({form}): {{"{printed}": 1}}'
+    hints = ("rename it to 'loss', or give --maximize", "rename the score to 'value', or leave --maximize out")
+    reason = f"printed no {wanted} to standard output ({form}); {hints[maximize]}"
     with pytest.raises(TrainingFailed, match=re.escape(reason)):
         train(f"""echo '{{"{printed}": 1}}' # {{lr}}""", maximize=maximize)
+    with pytest.raises(TrainingFailed, match=f"its {wanted} is '0.3', not a number"):
+        train(f"""echo '{{"{wanted}": "0.3"}}' # {{lr}}""", maximize=maximize)
 
 
 @pytest.mark.parametrize("printed", ["nan", "NaN", "inf", '{"loss": NaN}', "-inf"])
@@ -217,7 +217,7 @@ def test_a_line_of_50_mb_is_abridged(stream, tmp_path):
 
 def printing(line):
     """A command that prints the value of a Python expression in one line, in whatever pieces."""
-    return f"""python3 -c "import os; b = ({line}); os.write(1, b[:9]); os.write(1, b[9:] + b'\\n')" {{lr}}; echo 1"""
+    return f"""python3 -c "import os; b = ({line}); os.write(1, b[:9]); os.write(1, b[9:] + b'\\n')" {{lr}}; echo '{{"loss": 1}}'"""
 
 
 @pytest.mark.parametrize("excess", [1, 30, 2_000_000])
