@@ -217,7 +217,8 @@ def test_a_line_of_50_mb_is_abridged(stream, tmp_path):
 
 def printing(line):
     """A command that prints the value of a Python expression in one line, in whatever pieces."""
-    return f"""python3 -c "import os; b = ({line}); os.write(1, b[:9]); os.write(1, b[9:] + b'\\n')" {{lr}}; echo '{{"loss": 1}}'"""
+    pieces = f"b = ({line}); os.write(1, b[:9]); os.write(1, b[9:] + b'\\n')"
+    return f"""python3 -c "import os; {pieces}" {{lr}}; echo '{{"loss": 1}}'"""
 
 
 @pytest.mark.parametrize("excess", [1, 30, 2_000_000])
