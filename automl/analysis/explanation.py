@@ -63,7 +63,7 @@ class Explanation:
         """One line on the hyperparameters that too few trials have; empty without any."""
         each = [] if self.importances is None else self.importances.each
         few = [row.name for row in each if row.n_trials < FEW]
-        return f"in fewer than {FEW} trials, too few for a verdict: {_listed(_cut(few))}" if few else ""
+        return f"in fewer than {FEW} of the compared trials, too few for a verdict: {_listed(_cut(few))}" if few else ""
 
 
 def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
@@ -190,7 +190,7 @@ def _about_importance(found: Importances) -> Iterator[str]:
     hardly = [importance.name for importance in groups["hardly matters"]]
     if hardly:
         yield f"{_listed(hardly)} hardly {_verb('matter', len(hardly))}."
-    unsure = [importance.name for importance in groups["uncertain"]]
+    unsure = [importance.name for importance in groups["uncertain"] if importance.n_trials >= FEW]
     if unsure:
         yield f"Whether {_listed(_cut(unsure), 'or')} {_verb('matter', len(unsure))} is uncertain."
 

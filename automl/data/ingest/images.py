@@ -170,6 +170,11 @@ def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.LabelledRo
     if not folder.is_dir():
         raise UserError(f"images must be in a folder with one subfolder per class; {str(folder)!r} is not a folder")
     own, test = _listed(folder)
+    classes = {label for _, label in own}
+    if decoder is None and len(classes) == 1:
+        raise UserError(
+            f"{str(folder)!r} has a single folder of images, {classes.pop()!r}; put those of each class into a folder"
+        )
     every = own + (test or [])
     paths = [file for file, _ in every]
     using = decoder or ImagesEncoder.of_sizes(paths)

@@ -160,11 +160,12 @@ def test_what_too_few_trials_have_is_named_without_a_share():
     each += [Importance("model", Share(0.8, 0.7, 0.9), None, None, 20)]
     told = Explanation([], None, None, Importances(each, [], 0.9))
     assert [row.name for row in told.judged] == ["model", "vague"]
-    assert told.not_judged == "in fewer than 10 trials, too few for a verdict: rare"
+    assert told.not_judged == "in fewer than 10 of the compared trials, too few for a verdict: rare"
 
 
 def test_many_uncertain_names_are_counted():
     each = [Importance(f"x{i}", Share(0.1, 0.0, 0.3), None, None, 20) for i in range(9)]
+    each.append(Importance("rare", Share(0.1, 0.0, 0.3), None, None, 5))  # which has no verdict
     *_, said = _about_importance(Importances(each, [], 0.5))
     assert said == "Whether x0, x1, x2 or 6 more matter is uncertain."
 

@@ -1,6 +1,7 @@
 """Users' images, sequences and time series: reading, splitting, learning, predicting."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -183,6 +184,13 @@ def test_a_program_that_is_named_like_a_picture_is_not_run(photos, tmp_path, mon
     report = prepare(Request(str(photos)), tmp_path / "data")
     assert any("1 of" in note and "script.png' is not a readable image" in note for note in report.notes)
     assert not (tmp_path / "started").exists()
+
+
+def test_a_single_folder_of_pictures_is_refused(photos, tmp_path):
+    shutil.rmtree(photos / "one")
+    shutil.rmtree(photos / "seven")
+    with pytest.raises(UserError, match="has a single folder of images, 'zero'; put those of each class into a folder"):
+        prepare(Request(str(photos)), tmp_path / "data")
 
 
 def test_folders_without_a_picture_that_can_be_read_are_refused(photos, tmp_path):
