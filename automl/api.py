@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from automl.analysis.sentences import commonest_error
+from automl.analysis.sentences import about_lengths, commonest_error
 from automl.devices import cards
 from automl.errors import UserError
 from automl.integrations.tracking import tracker_names
@@ -26,7 +26,7 @@ from automl.runs.time_plan import Clock
 from automl.study.open_study import recorded, space_settings
 from automl.study.run_folder import RunFolder
 from automl.task import Task
-from automl.tasks.function import as_task, check_stops_early
+from automl.tasks.function import FunctionTask, as_task, check_stops_early
 from automl.tuning.executor import Executor, SerialExecutor
 from automl.tuning.progress import Progress
 from automl.tuning.progress import progress as progress_display
@@ -176,6 +176,8 @@ def tune(
         warn(f"interrupted: the result has the {len(result.trials)} trials so far")
     elif result.study.best is None:
         warn(" ".join([f"no trial succeeded ({result.stop_reason}).", *commonest_error(result.study)]))
+    elif isinstance(task, FunctionTask) and (words := about_lengths(result.study)):
+        warn(f"{words}: max_epochs must be the number of losses")
     return result
 
 

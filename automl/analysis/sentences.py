@@ -92,6 +92,19 @@ def commonest_error(study: Study) -> list[str]:
     return [f"The most common reason ({_count(len(same), 'trial')}){example}: {same[0]}"]
 
 
+def about_lengths(study: Study) -> str | None:
+    """A sentence if an objective reported more or fewer losses than it was to train epochs."""
+    whole = [trial for trial in study.trials.values() if trial.state == "complete"]
+    odd = [trial for trial in whole if len(trial.losses) != trial.epochs]
+    if study.max_epochs == 1 or not odd:
+        return None
+    first = odd[0]
+    return (
+        f"{_count(len(odd), 'trial')} reported more or fewer losses than epochs ({len(first.losses)} instead of "
+        f"{first.epochs} in trial {first.number}), of which the last one counts"
+    )
+
+
 def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     """The verdict on chosen and default, and the numbers behind it."""
     final = summary["final"]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.analysis.columns import in_short, reads_columns
 from automl.analysis.formatting import failed_in_words
-from automl.analysis.sentences import commonest_error
+from automl.analysis.sentences import about_lengths, commonest_error
 from automl.cli import exit_codes
 from automl.cli.live_table import LiveTable
 from automl.cli.terminal import OTHERS_GO_ON, show_line, show_paths, show_summary
@@ -34,6 +34,7 @@ from automl.runs.time_plan import Clock
 from automl.study.run_folder import RunFolder
 from automl.task import epochs_are
 from automl.tasks.cross_validated import CrossValidated, described_plan
+from automl.tasks.function import FunctionTask
 from automl.tasks.shell_command import CommandTask
 from automl.tuning.final_evaluation import final_means
 from automl.tuning.result import Result
@@ -213,6 +214,8 @@ def _show_end(
     for line in commonest_error(result.study) if summary["n_failed"] > result.study.n_without_time else ():
         failed = failed_in_words(summary["n_failed"], summary["n_too_slow"], summary["n_trials"])
         show_line(console, f"{failed}. {line}")
+    if isinstance(task, CommandTask | FunctionTask) and (words := about_lengths(result.study)):
+        show_line(console, f"{words}: --epochs must be the number of losses")
     if summary["best"] is not None and settings.n_final and not has_final(task, settings):
         show_line(console, f"no final comparison: {_without_seed(task)}")
     show_paths(console, folder, resume_hint=resume_hint)

@@ -234,6 +234,15 @@ def test_without_epochs_a_function_keeps_its_own_length(tmp_path):
     assert max(len(losses) for _, _, losses, *_ in facts(folder)) == 3
 
 
+def test_a_command_that_prints_more_losses_than_epochs_is_told(tmp_path):
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    args = ("--space", tmp_path / "space.yaml", "--epochs", 3, "--trials", 2, "--strategy", "random", "--workers", 1)
+    out = invoke(
+        "run", "--command", "for i in 1 2 3 4; do echo {x}; done", *args, "--no-learn", "--out", tmp_path / "run"
+    )
+    assert "2 trials reported more or fewer losses than epochs (4 instead of 3 in trial 0), of which the last" in out
+
+
 def test_auto_says_at_the_start_what_it_chose_and_why(mine, tmp_path):
     out, _ = run(*mine, "--strategy", "auto", "--trials", 10, "--out", tmp_path / "run", "--final-seeds", 0)
     first = out.splitlines()[1]

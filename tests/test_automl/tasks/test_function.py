@@ -97,3 +97,23 @@ def test_a_wrong_argument_is_one_line(options, line):
         tuned(**{"objective": bowl} | options)
     assert str(error.value).startswith(line)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("n", [3, 8])
+def test_a_number_of_losses_that_is_not_that_of_the_epochs_is_told(n):
+    def curve(config, epochs=5):
+        yield from [config["x"]] * n
+
+    if n > 5:  # the generator is closed after five
+        assert {len(trial.losses) for trial in tuned(curve).trials} == {5}
+        return
+    with pytest.warns(
+        UserWarning, match=r"3 trials reported more or fewer losses than epochs \(3 instead of 5 in trial 0"
+    ):
+        tuned(curve)
+
+
+def test_a_resumed_run_keeps_its_strategy(tmp_path):
+    tuned(bowl, strategy="bo", study=tmp_path / "run")
+    assert tuned(bowl, strategy=None, study=tmp_path / "run", resume=True, n_trials=5).strategy == "bo"
+    assert tuned(bowl, strategy=None).strategy == "auto"
