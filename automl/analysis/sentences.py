@@ -93,9 +93,9 @@ def commonest_error(study: Study) -> list[str]:
 
 
 def about_lengths(study: Study) -> str | None:
-    """A sentence if an objective reported more or fewer losses than it was to train epochs."""
+    """A sentence if an objective reported more or fewer losses than it was to train epochs, but not a single one."""
     whole = [trial for trial in study.trials.values() if trial.state == "complete"]
-    odd = [trial for trial in whole if len(trial.losses) != trial.epochs]
+    odd = [trial for trial in whole if len(trial.losses) not in (1, trial.epochs)]
     if study.max_epochs == 1 or not odd:
         return None
     first = odd[0]
