@@ -179,9 +179,9 @@ def summary(sections: list[Section], costs: pd.DataFrame) -> list[str]:
         lines += ["", "## Strategies\n"]
         lines += [f"{STRATEGIES}\n"]
         lines += grid(header, rows_of_strategies)
-    needs_header, needs = short_table(efficiencies(sections))
+    _, needs = short_table(efficiencies(sections))
     if needs:
-        lines += ["", f"## {PICTURE}\n", f"{SHORTLY}\n", *grid(needs_header, needs)]
+        lines += ["", f"## {PICTURE}"]
     return lines
 
 
@@ -201,6 +201,8 @@ def _efficiency(sections: list[Section], name: str) -> str:
     found = efficiencies(sections)
     parts = ["# What each strategy needs\n", f"See [the first page]({name}.md).\n", NEEDS]
     parts.append(f"![{PICTURE}]({name}-efficiency.png)\n")
+    header, rows = short_table(found)
+    parts += [f"{SHORTLY}\n", *grid(header, rows), ""] if rows else []
     for each in found:
         parts += [f"## {each.title}: {each.section.field.extent}\n", *grid(*full_table(each)), ""]
         parts += [*(f"- {escaped(line)}" for line in notes(each)), ""]
