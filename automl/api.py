@@ -131,9 +131,9 @@ def tune(
     folder = None if study is None else RunFolder(Path(study).expanduser().absolute())
     if resume == "if-exists":
         resume = folder is not None and folder.can_continue
+    stored = recorded(folder) if resume and storage is None and folder is not None else None
     if strategy is None:
-        before = recorded(folder) if resume and storage is None and folder is not None else {}
-        strategy = before.get("strategy", "auto")
+        strategy = (stored or {}).get("strategy", "auto")
     if seed is None and storage is not None:
         raise UserError("processes that share a run need the same seed: give one with storage")
     keeps_budget = resume and study is not None and n_trials is None and time_limit is None
@@ -168,10 +168,7 @@ def tune(
     display = progress_display() if progress else None
     complete = replace(settings, prior=first)
     search = _Search(task, complete, kind, folder, own, keeps_budget, given, display, callbacks, warn)
-    if storage is not None:
-        result = share(storage, folder, task, settings, search, resume=resume)
-    else:
-        result = search(recorded(folder) if resume and folder is not None else None)
+    result = search(stored) if storage is None else share(storage, folder, task, settings, search, resume=resume)
     if result.stop_reason == "interrupted":
         warn(f"interrupted: the result has the {len(result.trials)} trials so far")
     elif result.study.best is None:

@@ -122,17 +122,10 @@ def _records(standing: Path) -> list[tuple[Place, Mapping[str, Any]]]:
     except OSError as error:
         raise UserError(f"cannot read {str(standing)!r}; write it with python -m benchmarks.report") from error
     suites = {kind: suite for suite, kind in WITH_CURVES.items()}
+    names = [suite_at(suites.get(each["kind"], EVERY_SUITE), each["budget"]) for each in records]
     return [
-        (
-            (
-                suite_at(suites.get(each["kind"], EVERY_SUITE), each["budget"]),
-                each["split"],
-                each["field"],
-                each["n_workers"],
-            ),
-            each,
-        )
-        for each in records
+        ((suite, each["split"], each["field"], each["n_workers"]), each)
+        for suite, each in zip(names, records, strict=True)
     ]
 
 

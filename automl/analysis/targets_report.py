@@ -45,7 +45,7 @@ def write_targets_report(
                 {
                     "name": name,
                     "model": card["said"],
-                    "validation": card["validation"] if card["metric"] == metric else None,
+                    "validation": card["validation"],
                     "test": [card["test"][score] for score in joint["test"]],
                     "baseline": baseline_in_words(card),
                     "report": quote(reports[name]),

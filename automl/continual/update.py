@@ -143,8 +143,8 @@ def read_update(
     task = build_task(settings, lineage.data)
     assert isinstance(task, OwnData | CrossValidated)
     judges = ("test",) if isinstance(task, CrossValidated) else ("valid", "test")
-    older, tried = list(lineage.older.values()), lineage.tried
-    new = read_new(before.encoder, request, _target(task), lineage.data, judges, older=older, tried=tried)
+    known = {"older": lineage.older, "tried": lineage.tried}
+    new = read_new(before.encoder, request, _target(task), lineage.data, judges, **known)
     say(f"{len(new.y):,} new examples: " + ", ".join(f"{len(part):,} {name}" for name, part in _parts(new).items()))
     metric, why = _judging(task.metric, new)
     new.notes.extend(why)

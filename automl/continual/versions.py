@@ -37,7 +37,7 @@ class Lineage:
     current: int
     coming: int  # the number of the next version
     data: Path  # what the current version was built from
-    older: Mapping[int, Path]  # the data of the versions that it was built on, of which ``data`` may have a part only
+    older: Sequence[Path]  # the data of the versions that it was built on, of which ``data`` may have a part only
     tried: Sequence[Path]  # the data of updates that started from it with the same options, refused or rolled back
 
 
@@ -125,7 +125,7 @@ class Versions:
             current,
             numbers[-1] + 1,
             self.data(current, target),
-            {n: place for n in built_on if n != current and (place := self.data(n, target)).is_dir()},
+            [place for n in built_on if n != current and (place := self.data(n, target)).is_dir()],
             [self.data(number, target) for number in tried],
         )
 

@@ -106,8 +106,7 @@ def join(models: Mapping[str, Path], out: Path) -> dict[str, Any]:
         shutil.copytree(model, aside / places[name])
     cards = {name: read_card(aside / place / CARD) for name, place in places.items()}
     name, first = next(iter(cards.items()))
-    valid = [each["validation"] for each in cards.values() if each["metric"] == first["metric"]]
-    has_all = len(valid) == len(cards) and None not in valid
+    valid = [each["validation"] for each in cards.values()]
     scored = [metric for metric in first["test"] if all(metric in each["test"] for each in cards.values())]
     card = {
         "format": 1,
@@ -117,7 +116,7 @@ def join(models: Mapping[str, Path], out: Path) -> dict[str, Any]:
         "made": "joint",
         "metric": first["metric"],
         "maximize": first["maximize"],
-        "validation": float(np.mean(valid)) if has_all else None,
+        "validation": None if None in valid else float(np.mean(valid)),
         "test": {metric: float(np.mean([each["test"][metric] for each in cards.values()])) for metric in scored},
         "version": max(map(version_of, cards.values())),
         **{name: first.get(name) for name in ("started", "versions")},
@@ -137,8 +136,7 @@ def score_rows(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) 
     """
 
     def scores(each: Mapping[str, Any]) -> list[float | None]:
-        is_same = each["metric"] == card["metric"]
-        return [each["validation"] if is_same else None, *(each["test"][name] for name in card["test"])]
+        return [each["validation"], *(each["test"][name] for name in card["test"])]
 
     means = zip((card["metric"], *card["test"]), scores(card), strict=True)
     last = [None if METRICS[metric].has_unit else mean for metric, mean in means]

@@ -11,7 +11,7 @@ from automl.data.ingest.data_report import read_report
 from automl.runs.columns import columns_in_time
 from automl.runs.final import Final
 from automl.runs.final_model import keep_model
-from automl.runs.run_files import read_card, read_summary, summarise, write_best, write_summary, write_trials
+from automl.runs.run_files import read_summary, summarise, write_best, write_summary, write_trials
 from automl.runs.settings import Settings
 from automl.runs.time_plan import Clock
 from automl.study.facts import of_trial
@@ -71,7 +71,8 @@ class Outputs:
                 "contenders": [of_trial(t) | contender_summary(trainings, t.number) for t in trained.contenders],
             }
         elif self._settings.folds is not None:
-            model = dict(trained.model) if trained.model is not None else read_card(folder)  # of an earlier session
+            earlier = read_summary(folder) if folder.model.is_dir() else None
+            model = dict(trained.model) if trained.model is not None else (earlier or {}).get("model")
         elif result.study.best is not None:
             final, model = _earlier_final(folder, result.study.best.config)
         if self._settings.folds is not None and model is not None:

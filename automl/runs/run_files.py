@@ -12,7 +12,7 @@ from typing import Any
 
 from automl.analysis.ensembles import best_alone
 from automl.analysis.formatting import chosen, often, picked
-from automl.deployment.model_card import CARD, without_nan
+from automl.deployment.model_card import without_nan
 from automl.provenance import commit, versions
 from automl.study.run_folder import RunFolder, write_atomic
 from automl.task import epochs_are
@@ -80,17 +80,8 @@ def write_summary(file: Path, summary: Mapping[str, Any]) -> None:
 
 def read_summary(folder: RunFolder) -> dict[str, Any] | None:
     """The content of summary.json; None if the file is missing or damaged."""
-    return _read(folder.summary)
-
-
-def read_card(folder: RunFolder) -> dict[str, Any] | None:
-    """The card of the run's model; None if there is no model."""
-    return _read(folder.model / CARD)
-
-
-def _read(file: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(folder.summary.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

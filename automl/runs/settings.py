@@ -189,7 +189,8 @@ class Settings:
                 continue
             if name not in RULES or not RULES[name].may_change:
                 had, asks = _given(before[name]), _given(value)
-                raise UserError(f"the run has {option(name)} {had!r}, not {asks!r}; a resumed run keeps it")
+                has = f"was started without {option(name)}" if had in (None, False) else f"has {option(name)} {had!r}"
+                raise UserError(f"the run {has}, not {asks!r}; a resumed run keeps it")
             changes[name] = getattr(asked, name)
         return replace(self, **changes)
 

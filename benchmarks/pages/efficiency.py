@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from automl.tuning.recommend import DEFAULT
-from benchmarks.pages.sentences import HELD_OUT, listed
-from benchmarks.scoring.cohorts import CLOCKS, DEVELOPMENT, EVERY_SUITE, KINDS, SPLITS
+from benchmarks.pages.sentences import listed
+from benchmarks.scoring.cohorts import CLOCKS, EVERY_SUITE, KINDS, SPLITS
 from benchmarks.scoring.efficiency import LEVELS, failures
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.standings import BASELINE
@@ -26,8 +26,8 @@ TARGETS = {  # (reference, its budget) -> in words
 }
 SHORT = (("random", 50), ("raw-optuna", 50))  # targets of the short table and of the figures
 SHORTLY = (
-    "Median trainings to match random search / Optuna's default sampler after 50 (one number: both), in the longest "
-    f"runs (share that never matched the latter); {HELD_OUT}: on held-out tasks."
+    "Median trainings to match random search / Optuna's default sampler after 50, in the longest runs (share of runs "
+    "that never matched the latter, if any)."
 )
 EXPLANATION = """The target of a task is the mean regret of random search after 50 or 100 trainings, or of Optuna's
 default sampler after 50. A run needs the number of trainings after which its incumbent is first as good: a single one
@@ -61,12 +61,6 @@ class Efficiency:
         ]
         order = ["median", "reached"]
         return rows.sort_values(order, ascending=[True, False], kind="stable").set_index("strategy")
-
-    @property
-    def mark(self) -> str:
-        """The situation, marked if the tasks are held out."""
-        held_out = HELD_OUT if self.section.field.split != DEVELOPMENT else ""
-        return f"{self.situation.removesuffix(' spaces')}{held_out}"
 
     @property
     def limit(self) -> int:
@@ -112,7 +106,7 @@ def short_table(found: Sequence[Efficiency]) -> tuple[list[str], list[list[str]]
         [f"`{name}`", *(_short(each, name) for each in shown)]
         for name in sorted(places, key=lambda name: (2 * len(places[name]) < len(shown), float(np.mean(places[name]))))
     ]
-    return ["strategy", *(each.mark for each in shown)], rows
+    return ["strategy", *(each.title for each in shown)], rows
 
 
 def notes(each: Efficiency) -> list[str]:
@@ -181,11 +175,9 @@ def _full(each: Efficiency, target: tuple[str, int], clock: str, name: str) -> s
 def _short(each: Efficiency, name: str) -> str:
     if name not in each.strategies:
         return ""
-    medians = [float(each.of(target)["median"].to_dict()[name]) for target in SHORT]
-    rounded = [round(median) if 10 <= median < each.limit else median for median in medians]
-    values = " / ".join(dict.fromkeys(_number(value, each.limit).replace("over ", ">") for value in rounded))
+    values = [_number(each.of(target)["median"].to_dict()[name], each.limit).replace("over ", ">") for target in SHORT]
     never = _never(each, SHORT[-1], "trainings", name)
-    return f"{values} ({never:.0%})" if never else values
+    return f"{' / '.join(values)} ({never:.0%})" if never else " / ".join(values)
 
 
 def _never(each: Efficiency, target: tuple[str, int], clock: str, name: str) -> float:

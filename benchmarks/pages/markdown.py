@@ -179,8 +179,7 @@ def summary(sections: list[Section], costs: pd.DataFrame) -> list[str]:
         lines += ["", "## Strategies\n"]
         lines += [f"{STRATEGIES}\n"]
         lines += grid(header, rows_of_strategies)
-    _, needs = short_table(efficiencies(sections))
-    if needs:
+    if efficiencies(sections):
         lines += ["", f"## {PICTURE}"]
     return lines
 

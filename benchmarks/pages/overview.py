@@ -8,7 +8,7 @@ import pandas as pd
 
 from automl.tuning.recommend import AS_GOOD, DEFAULT, NOTABLE, probability
 from benchmarks.opponents import OPPONENTS
-from benchmarks.pages.sentences import HELD_OUT, number
+from benchmarks.pages.sentences import number
 from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, Advised, chance
 from benchmarks.pages.tables import duration
 from benchmarks.scoring.certainty import MARGIN
@@ -22,6 +22,7 @@ COLUMNS = (  # suite, field, in words
     *((suite, "all tasks", SITUATIONS[suite, "all tasks", 1]) for suite in ("yahpo", "networks")),
 )
 LEAST = 0.05  # P(best) that is shown
+HELD_OUT = "†"
 STRATEGIES = (
     f"Expected regret (P(best) if at least {LEAST:g}); {HELD_OUT}: on held-out tasks. Blank: not run, or not "
     "retrained, on all tasks."

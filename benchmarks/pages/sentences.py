@@ -21,8 +21,6 @@ from benchmarks.suites import LIVE_REFERENCES
 N_NAMED = 4  # strategies named in a table cell
 FEW_SEEDS = 3  # with two, differences agree by chance too easily if losses are coarse
 
-HELD_OUT = "†"  # marks results on held-out tasks in tables
-
 
 @dataclass(frozen=True)
 class Finding:

@@ -305,25 +305,25 @@ def _channels(
     """
     target, notes = request.target, []
     assert target is not None
-    assert request.time is not None
     if frame[target].dtype.kind not in "fiu":
         raise UserError(f"the target {target!r} of a time series must be numeric")
     others = [name for name in map(str, frame) if name not in (target, request.time, request.group)]
     numbers = [name for name in others if frame[name].dtype.kind in "fiu"]
     if frame[target].isna().all():
         raise UserError(f"the target {target!r} has no values")
-    rows = moments_of(frame, request.time, request.group, form).assign(y=as_numbers(frame[target]))
-    later = rows.sort_values("time").groupby("series")["y"].shift(-(request.horizon or 1))
-    y = later.reindex(rows.index).where(rows["time"].rank(pct=True) <= EARLY)
-    levels: dict[str, tuple[str, ...]] = {}
-    for name in (name for name in others if name not in numbers):
-        codes, different = differing(frame[name])
-        if 2 <= len(different) <= MOST_LEVELS:
-            levels[name] = _in_order(codes, [str(value) for value in different], y)
+    different = {name: differing(frame[name]) for name in others if name not in numbers}
+    few = {name: found for name, found in different.items() if 2 <= len(found[1]) <= MOST_LEVELS}
+    levels = {name: tuple(sorted(map(str, names))) for name, (_, names) in few.items()}
+    several = [name for name, names in levels.items() if len(names) > 2]
+    y = _early_targets(frame, request, form) if several else None
+    for name in several:
+        assert y is not None
+        levels[name] = _in_order(few[name][0], [str(value) for value in few[name][1]], y)
     left_out = [name for name in others if name not in numbers and name not in levels]
     if left_out:
-        few = f"2 to {MOST_LEVELS} values"
-        notes.append(f"columns that are neither numbers nor of {few} are left out: {', '.join(left_out)}")
+        notes.append(
+            f"columns that are neither numbers nor of 2 to {MOST_LEVELS} values are left out: {', '.join(left_out)}"
+        )
     notes += [_about_levels(name, values, target) for name, values in levels.items()]
     empty = [name for name in numbers if frame[name].isna().all()]
     constant = [name for name in numbers if name not in empty and frame[name].nunique() == 1]
@@ -334,13 +334,19 @@ def _channels(
     return (target, *read), levels, notes
 
 
+def _early_targets(frame: pd.DataFrame, request: Request, form: str | None) -> pd.Series[float]:
+    """The target a horizon after each row, NaN for newer rows than the ``EARLY`` ones. ``form``: of the times."""
+    assert request.time is not None
+    rows = moments_of(frame, request.time, request.group, form).assign(y=as_numbers(frame[request.target]))
+    later = rows.sort_values("time").groupby("series")["y"].shift(-(request.horizon or 1))
+    return later.reindex(rows.index).where(rows["time"].rank(pct=True) <= EARLY)
+
+
 def _in_order(codes: NDArray[np.int64], names: list[str], y: pd.Series[float]) -> tuple[str, ...]:
-    """Values of a column in the order of their mean y, or two in that of their names.
+    """Values of a column in the order of their mean y.
 
     ``codes``: of each row in ``names``, -1 if missing. ``y``: NaN for rows that do not count.
     """
-    if len(names) == 2:
-        return tuple(sorted(names))
     means = y.groupby(codes).mean().reindex(range(len(names))).fillna(y.mean())
     return tuple(sorted(names, key=lambda name: (means[names.index(name)], name)))
 

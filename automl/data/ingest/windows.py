@@ -21,6 +21,7 @@ WINDOWS = (4, 64)  # smallest and largest window, in rows; a season and one row 
 PARTS_OF_SERIES = 20  # the length of the series, in windows
 LAST_VALUE = "last value"
 LEAST_IN_WINDOW = 0.5  # share of its steps that have a row, in training
+UNKNOWN = 0.5  # between the levels of a channel: before its first known one
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
     window is sparse, and window.
 
     A window is (channels, steps), with the ``Layout.steps``, without the channels' offsets. Missing values, and those
-    of missing rows, are filled with the previous step's, except in known.
+    of missing rows, are filled with the previous step's, except in known; unknown levels too.
     """
     import pandas as pd
 
@@ -117,7 +118,7 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
         order = rows_of[np.argsort(when[rows_of], kind="stable")]
         given = numbers.iloc[order]
         known = given[layout.channels[0]].to_numpy(np.float64)
-        values = given.ffill().to_numpy(np.float64)
+        values = given.ffill().fillna(dict.fromkeys(layout.levels, UNKNOWN)).to_numpy(np.float64)
         start = int(np.isnan(values).any(1).sum())  # before every column has its first value
         steps = layout.seasons.positions(when[order], reach + layout.horizon)
         short += bool(steps[-1] + 1 < reach)
@@ -141,11 +142,10 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
         longest = int(names.value_counts().max()) if len(names) else 0
         if longest < reach:
             raise UserError(f"a forecast needs the last {reach} rows or more, got {longest}")
-        empty = [name for name in layout.channels if numbers[name].isna().all()]
+        empty = [name for name in layout.channels if name not in layout.levels and numbers[name].isna().all()]
         if empty:
-            what = " or ".join(map(repr, layout.levels.get(empty[0], ()))) or "numbers"
             raise UserError(
-                f"column {empty[0]!r} has no {what}, of which a forecast reads the last {reach}; "
+                f"column {empty[0]!r} has no numbers, of which a forecast reads the last {reach}; "
                 "write them as in the training data"
             )
         raise UserError(f"no series has {reach} rows with a value in every column; the longest has {longest:,} rows")

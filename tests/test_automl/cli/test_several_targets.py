@@ -97,21 +97,18 @@ def test_the_readme_of_the_model_tells_of_every_target(place):
 
 
 def test_a_target_called_mean_has_its_own_scores():
-    cards = {
-        name: {"metric": "rmse", "validation": loss, "test": {"rmse": loss, "r2": 0.5}}
-        for name, loss in (("mean", 2), ("max", 4))
-    }
+    cards = {name: {"validation": loss, "test": {"rmse": loss, "r2": 0.5}} for name, loss in (("mean", 2), ("max", 4))}
     joint = {"metric": "rmse", "validation": 3, "test": {"rmse": 3, "r2": 0.5}}
     assert score_rows(joint, cards) == [
         ("mean", [2, 2, 0.5]), ("max", [4, 4, 0.5]), ("mean of all", [None, None, 0.5])
     ]  # fmt: skip
 
 
-def test_scores_in_different_metrics_have_no_mean(place, tmp_path):
-    """As after updates in which the metric of one target was undefined, by earlier versions."""
+def test_a_score_that_is_undefined_has_no_mean(place, tmp_path):
+    """As r2 after an update with a single new value of one target."""
     models = {name: shutil.copytree(place / "run/model" / name, tmp_path / name) for name in ("price", "rent")}
     card = json.loads((models["rent"] / "model.json").read_text())
-    (models["rent"] / "model.json").write_text(json.dumps(card | {"metric": "r2", "validation": None}))
+    (models["rent"] / "model.json").write_text(json.dumps(card | {"validation": None}))
     joint = join(models, tmp_path / "model")
     assert (joint["metric"], joint["validation"]) == ("rmse", None)
     assert joint["test"]["r2"] == pytest.approx(json.loads((place / "run/summary.json").read_text())["test"]["r2"])

@@ -305,6 +305,9 @@ def test_columns_of_a_few_values_are_read_in_the_order_of_the_mean_target_that_f
     records = json.loads(frame.tail(100).to_json(orient="records"))
     told = JsonPredictions(predictor).response(records)["predictions"]
     assert told == pytest.approx(predictor.predict(frame.tail(100)), rel=1e-5)
+    unseen = frame.tail(100).assign(next="fog")
+    assert np.isfinite(predictor.predict(unseen)).all(), "an unseen category counts as missing"
+    assert len(predictor.predict(unseen)) == len(told)
     with pytest.raises(UserError, match=r"example 1, 'next' must be .*\"sun\" or null, got"):
         predictor.encoder.from_records([records[0] | {"next": "fog"}, *records[1:]])
 
