@@ -46,12 +46,12 @@ def predict(
         raise UserError(f"predictions are written as CSV: give an --out that ends in .csv, not {str(out)!r}")
     if out.exists() and out.samefile(data):
         raise UserError(f"--out {str(out)!r} is the file given by --data; choose another")
-    from automl.data.ingest.encoder import NOTES
+    from automl.data.ingest.encoder import N_READ, NOTES
     from automl.deployment.predictor import about_unusable
     from automl.deployment.several_targets import load
 
     console = literal_console()
-    model, n = load(run), 0
+    model, n, n_read = load(run), 0, 0
     without = {name: _Without(part.why_none) for name, part in _parts(model).items()}
     copies = None if keep is None else _copies(keep, data, model)
     strange: Counter[str] = Counter()
@@ -68,6 +68,7 @@ def predict(
                 whole = part if copies is None else _joined(next(copies), part)
                 whole.to_csv(file, index=False, header=n == 0)
                 n += len(part)
+                n_read += part.attrs[N_READ]
                 identity = part.columns[list(part.columns).index(model.columns[0]) - 1]
                 for name, found in without.items():
                     found.count(part.loc[part[name].isna(), identity])
@@ -86,7 +87,7 @@ def predict(
     counts = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
     if counts:
         show_line(console, f"values treated as missing (not a number or date, or an unseen category): {counts}")
-    if doubt := about_unusable(strange, n):
+    if doubt := about_unusable(strange, n_read):
         show_line(console, f"warning: {doubt}")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.ingest.encoder import ENCODER, NOTES, Encoder, Reader
+from automl.data.ingest.encoder import ENCODER, N_READ, NOTES, Encoder, Reader
 from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.string_column import as_texts
 from automl.data.inputs import text_array
@@ -139,7 +139,7 @@ class Predictor:
         or series and time, renamed if a target has that name. A column named like the target holds the prediction; for
         classes, there is also one with the probability of each. Predictions are missing for molecules and
         images that cannot be read, and for steps of a series at which its own value is missing. ``attrs[NOTES]`` of a
-        chunk has lines about the file.
+        chunk has lines about the file, and ``attrs[N_READ]`` the number of rows that it was made from.
         """
         import pandas as pd
 
@@ -167,7 +167,7 @@ class Predictor:
                 for name, values in zip(self.columns, columns, strict=True):
                     result[name] = _spread(values, readable)
             n += len(frame)
-            result.attrs[NOTES] = frame.attrs.get(NOTES, [])
+            result.attrs = {NOTES: [], N_READ: len(frame)} | frame.attrs
             yield result
 
     def judge(self, raw: Callable[[str], NDArray[Any]]) -> NDArray[Any]:

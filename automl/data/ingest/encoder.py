@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ENCODER = "encoder.json"
 NOTES = "notes"  # attribute of a frame that was read: lines about its file
+N_READ = "n_read"  # attribute of a frame of examples that are not one a row: the number of rows
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Reader(ABC):
         """The examples of a file as frames; a file of rows is read in chunks.
 
         ``strange``: incremented, by column, by the number of values that are present but treated as missing.
-        Lines about the file, if there are any, are in ``attrs[NOTES]`` of a frame.
+        Lines about the file, if there are any, are in ``attrs[NOTES]`` of a frame; see also N_READ.
         """
         yield self.as_frame(path)
 

@@ -144,6 +144,7 @@ class SeriesEncoder(encoder.Encoder):
                 strange[name] += int(unknown.sum())
             else:
                 strange[name] += found[name]
+        frame.attrs[encoder.N_READ] = len(rows)
         frame.attrs[encoder.NOTES] = [
             *rows.attrs.get(encoder.NOTES, []),
             *about_repeated(_n_repeated(rows, self.time, self.group)),

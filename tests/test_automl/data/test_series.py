@@ -308,6 +308,11 @@ def test_columns_of_a_few_values_are_read_in_the_order_of_the_mean_target_that_f
     unseen = frame.tail(100).assign(next="fog")
     assert np.isfinite(predictor.predict(unseen)).all(), "an unseen category counts as missing"
     assert len(predictor.predict(unseen)) == len(told)
+    frame.assign(next=frame["next"].where(frame.index % 3 > 0, "fog")).to_csv(tmp_path / "new.csv", index=False)
+    (tmp_path / "gradient_boosting-model").rename(tmp_path / "model")
+    out = invoke("predict", tmp_path, "--data", tmp_path / "new.csv", "--out", tmp_path / "o.csv")
+    assert "an unseen category): 'next' 134" in out
+    assert "warning" not in out, "that is a third of the rows"
     with pytest.raises(UserError, match=r"example 1, 'next' must be .*\"sun\" or null, got"):
         predictor.encoder.from_records([records[0] | {"next": "fog"}, *records[1:]])
 
