@@ -14,7 +14,7 @@ from automl.cli.several_targets import names_of, run_each
 from automl.cli.shared_session import share, shared_location
 from automl.cli.terminal import show_line
 from automl.errors import UserError
-from automl.runs.configure import new_settings, planned, resumed, stored_settings
+from automl.runs.configure import check_repeated, new_settings, planned, resumed, stored_settings
 from automl.runs.past_studies import past_studies, which_prior
 from automl.runs.run_files import read_summary
 from automl.runs.settings import Settings
@@ -62,6 +62,10 @@ def dispatch(
     kept = {"--space": new.space, "--set": new.fixed, "--start": new.start, "--prior": new.prior}
     if resume and not is_repeated and (given := [option for option, value in kept.items() if value]):
         raise UserError(f"leave out {' and '.join(given)}: with --resume, a run keeps what it was started with")
+    if resume and is_repeated and out is not None:
+        folder = RunFolder(out)
+        prepared = folder.data if folder.data.exists() else None
+        check_repeated(stored_settings(out), new.space, new.fixed, new.start, prepared)
 
     def run_once(
         request: Request | None, asked: Settings, out: Path | None, clock: Clock, shared: SharedRun | None = None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from automl.analysis.multiple_testing import holm
 from automl.data.ingest.encoder import Feature
-from automl.data.inputs import Array, Columns, Inputs, Padded, Texts, Tokens
+from automl.data.inputs import Array, Columns, Inputs, Padded, Texts, Tokens, Windows
 from automl.data.tokens import UNKNOWN
 
 MOST = 5_000  # examples compared on each side
@@ -48,11 +48,14 @@ def drifts(inputs: Inputs, old: Array, new: Array, features: Sequence[Feature] =
     Numbers by the two-sample Kolmogorov-Smirnov test, categories and missing values by Pearson's chi-squared test.
     ``features``: the columns of a table, or the channels of a series.
     """
-    rng = np.random.default_rng(0)
-    sides = [side[rng.permutation(len(side))[:MOST]] for side in (old, new)]
-    before, after = (properties(inputs, side, features) for side in sides)
-    categories = {feature.name: feature.categories for feature in features}
-    found = [_compared(name, before[name], after[name], categories.get(name, ())) for name in before]
+    if isinstance(inputs, Windows) or (isinstance(inputs, Columns) and inputs.steps is not None):
+        found = [_compared_in_series(feature, i, inputs, old, new) for i, feature in enumerate(features)]
+    else:
+        rng = np.random.default_rng(0)
+        sides = [side[rng.permutation(len(side))[:MOST]] for side in (old, new)]
+        before, after = (properties(inputs, side, features) for side in sides)
+        categories = {feature.name: feature.categories for feature in features}
+        found = [_compared(name, before[name], after[name], categories.get(name, ())) for name in before]
     corrected = holm([drift.p for drift in found])
     both = [replace(drift, p=float(p)) for drift, p in zip(found, corrected, strict=True)]
     return sorted(both, key=lambda drift: (drift.p, -drift.distance))
@@ -60,16 +63,14 @@ def drifts(inputs: Inputs, old: Array, new: Array, features: Sequence[Feature] =
 
 def properties(inputs: Inputs, x: Array, features: Sequence[Feature] = ()) -> dict[str, NDArray[Any]]:
     """The properties compared, (n,) each: floats are numbers in the units of the file, integers the codes of
-    categories, and Booleans mark missing values.
+    categories, and Booleans mark missing values. Series have none of these.
 
     For a table: its columns. For texts: the numbers of words and characters. For token sequences: the length and the
     share of unknown tokens. For signals and images: mean and standard deviation of each channel, and the length. For
     vectors: each element, or mean and standard deviation if they are long.
     """
     if isinstance(inputs, Columns):
-        if inputs.steps is None:
-            return _of_table(inputs, x, features)
-        x = x[:, : inputs.n_numbers].reshape(len(x), -1, inputs.steps)
+        return _of_table(inputs, x, features)
     if isinstance(inputs, Tokens):
         length = (x > 0).sum(1)
         unknown = (x == UNKNOWN).sum(1) / np.maximum(length, 1)
@@ -80,16 +81,14 @@ def properties(inputs: Inputs, x: Array, features: Sequence[Feature] = ()) -> di
     if x.ndim == 2 and x.shape[1] <= FEW_COLUMNS:
         return {f"element {i}": x[:, i].astype(float) for i in range(x.shape[1])}
     channels = x.reshape(len(x), x.shape[1] if x.ndim > 2 else 1, -1).astype(np.float64)
-    channels = channels[:, : len(features) or None]  # without those of the calendar
     there = ~np.isnan(channels)
     n = np.maximum(there.sum(2), 1)
     means = np.nansum(channels, 2) / n
     spreads = np.sqrt(np.nansum((channels - means[:, :, None]) ** 2, 2) / n)
     found: dict[str, NDArray[Any]] = {}
     for i in range(channels.shape[1]):
-        of = f" of {features[i].name}" if features else f" of channel {i}" if channels.shape[1] > 1 else ""
-        offset = features[i].offset if features else 0.0
-        found |= {f"mean{of}": means[:, i] + offset, f"spread{of}": spreads[:, i]}
+        of = f" of channel {i}" if channels.shape[1] > 1 else ""
+        found |= {f"mean{of}": means[:, i], f"spread{of}": spreads[:, i]}
     if isinstance(inputs, Padded):
         found["length"] = there.any(1).sum(1).astype(float)
     return found
@@ -106,6 +105,26 @@ def _of_table(inputs: Columns, x: Array, features: Sequence[Feature]) -> dict[st
         found[feature.name] = values.astype(float) * feature.unit + feature.offset
         found[f"{feature.name} missing"] = np.isnan(values)
     return found
+
+
+def _compared_in_series(feature: Feature, channel: int, inputs: Windows | Columns, old: Array, new: Array) -> Drift:
+    """Windows overlap, so only the newest value of each is compared. These depend on each other: n values of lag-1
+    autocorrelation r count as n (1 - r) / (1 + r) independent ones, at least one (Wilks 1997)."""
+    from scipy import stats
+
+    steps = inputs.shape[-1] if isinstance(inputs, Windows) else inputs.steps
+    assert steps is not None
+    ends = [
+        side[:, channel, -2:] if side.ndim == 3 else side[:, (channel + 1) * steps - 2 : (channel + 1) * steps]
+        for side in (old, new)
+    ]
+    before, after = (side.astype(np.float64) + feature.offset for side in ends)
+    correlation = float(stats.pearsonr(*before.T).statistic) if np.ptp(before, 0).all() else 0.0
+    share = (1 - correlation) / (1 + correlation) if correlation > 0 else 1.0
+    n = share * len(before) * len(after) / (len(before) + len(after))
+    distance = float(stats.ks_2samp(before[:, 1], after[:, 1], method="asymp").statistic)
+    p = float(stats.kstwo.sf(distance, max(1, round(n))))
+    return Drift(feature.name, float(before[:, 1].mean()), float(after[:, 1].mean()), distance, p)
 
 
 def _compared(name: str, old: NDArray[Any], new: NDArray[Any], categories: Sequence[str]) -> Drift:

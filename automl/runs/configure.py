@@ -87,14 +87,9 @@ def new_settings(
 
     ``studies``: past studies, whose best configurations may be tried first. ``prepared``: folder of the user's data.
     """
-    form: dict[str, Any] | None = None
-    if space_file is not None:
-        form = dict(read_yaml(space_file))
-        known = _space_of(asked, prepared)
-        form = form if known is None else merge(known, form)
     if asked.command is not None and asked.train_size is not None:
         raise UserError("--train-size is for built-in tasks and data; a command reads its own data")
-    settings = replace(asked, space=form).with_defaults()
+    settings = replace(asked, space=_space_in(space_file, asked, prepared)).with_defaults()
     task = build_task(settings, prepared)
     if isinstance(task, OwnData | CrossValidated):
         task.check_metric()
@@ -104,23 +99,64 @@ def new_settings(
         raise UserError(
             f"--lanes {settings.lanes} is for networks tuned by epochs; here it has no effect: leave it out"
         )
-    form = space_to_dict(task.space)
-    for name, value in _assignments(fixed).items():
-        form = fix(form, name, value)
+    form = _fixed(task, fixed)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     # A generator or command of unknown length runs to completion; a number here would cut it short.
     is_unknown = isinstance(task, CommandTask) or (isinstance(task, FunctionTask) and not task.is_length_known)
     length = settings.max_epochs if is_unknown else task.max_epochs
-    given = [] if start_file is None else read_starts(start_file)
+    settings = replace(settings, space=form)
+    return replace(settings, max_epochs=length, started=now, prior=_starts(settings, start_file, prepared, studies))
+
+
+def check_repeated(
+    before: Settings, space_file: Path | None, fixed: list[str], start_file: Path | None, prepared: Path | None
+) -> None:
+    """UserError if a run, which keeps its space and initial configurations, was not started with these."""
+    kept = []
+    if space_file is not None or fixed:
+        space = _space_in(space_file, before, prepared)
+        if _fixed(build_task(replace(before, space=space), prepared), fixed) != before.space:
+            kept += [name for name, given in (("--space", space_file), ("--set", fixed)) if given]
+    if start_file is not None:
+        own = [start for start in before.prior or () if start["study"] is None]
+        if _starts(before, start_file, prepared) != own:
+            kept.append("--start")
+    if kept:
+        raise UserError(
+            f"the run was started with another value of {', '.join(kept)}, which a resumed run keeps: leave "
+            f"{'it' if len(kept) == 1 else 'them'} out, or start a new run with another --out"
+        )
+
+
+def _space_in(file: Path | None, asked: Settings, prepared: Path | None) -> dict[str, Any] | None:
+    """The space in a file, in the short form, with what it leaves out of the task's; None without a file."""
+    if file is None:
+        return None
+    form, known = dict(read_yaml(file)), _space_of(asked, prepared)
+    return form if known is None else merge(known, form)
+
+
+def _fixed(task: Task, assignments: Sequence[str]) -> dict[str, Any]:
+    """The space of a task in the short form, with the values of ``--set``."""
+    form = space_to_dict(task.space)
+    for name, value in _assignments(assignments).items():
+        form = fix(form, name, value)
+    return form
+
+
+def _starts(
+    settings: Settings, file: Path | None, prepared: Path | None, studies: Sequence[PastStudy] = ()
+) -> list[dict[str, Any]]:
+    """The initial configurations, as JSON: those in a file, the presets of a cross-validated run, past studies'."""
+    assert settings.space is not None
+    space, given = load_space(settings.space), [] if file is None else read_starts(file)
     if settings.folds is not None:
         from automl.data.ingest.prepare import Facts
         from automl.tasks.families import presets
 
         assert prepared is not None
-        kind = Facts.read(prepared).kind
-        given = [*(given if isinstance(given, list) else [given]), *presets(load_space(form), kind)]
-    prior = starts(load_space(form), task_name(settings), settings.n_trials, given, studies)
-    return replace(settings, space=form, max_epochs=length, started=now, prior=to_json(prior))
+        given = [*(given if isinstance(given, list) else [given]), *presets(space, Facts.read(prepared).kind)]
+    return to_json(starts(space, task_name(settings), settings.n_trials, given, studies))
 
 
 def _space_of(asked: Settings, prepared: Path | None) -> ConfigurationSpace | None:

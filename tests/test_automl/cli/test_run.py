@@ -197,6 +197,9 @@ def test_a_search_starts_with_the_configs_that_the_user_gives(mine, tmp_path):
     assert "leave out --start: with --resume, a run keeps what it was started with" in err
     assert "is complete; a larger budget extends it" in invoke("run", *arguments, "--resume-if-exists")
     assert len(facts(tmp_path / "run")) == 3
+    (tmp_path / "configs.yaml").write_text("- {x: 1.5, n: 1}\n- {x: -2.0}\n")
+    _, err = run(*arguments, "--resume-if-exists", "--set", "n=2", code=2)
+    assert "another value of --space, --set, --start, which a resumed run keeps: leave them out, or start" in err
 
 
 def test_a_run_has_not_ended_before_its_files_are_written(mine, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 
 from automl.continual.drift import drifts
 from automl.data.ingest.encoder import Feature
-from automl.data.inputs import Columns, Dense, Padded, Tokens
+from automl.data.inputs import Columns, Dense, Padded, Tokens, Windows
 
 FEATURES = (Feature("age"), Feature("size"), Feature("town", categories=("Bern", "Basel")))
 
@@ -65,10 +65,6 @@ def test_pictures_signals_and_texts_are_compared_by_what_tells_them_apart():
     found = drifts(Dense.of(pictures), pictures[:150], brighter[150:])
     assert found[0].name == "mean of channel 1"
     assert sum(drift.is_drift for drift in found) == 1
-    channels = [Feature(name, offset=1_000.0) for name in ("open", "close", "volume")]  # of a series
-    found = drifts(Dense.of(pictures), pictures[:150], brighter[150:], channels)
-    assert found[0].name == "mean of close"
-    assert found[0].new == pytest.approx(1_000 + brighter[150:, 1].mean())
 
     signals = rng.normal(size=(300, 1, 20)).astype(np.float32)
     shorter = signals.copy()
@@ -79,3 +75,44 @@ def test_pictures_signals_and_texts_are_compared_by_what_tells_them_apart():
     texts = rng.integers(2, 50, (300, 30)).astype(np.int32)
     unknown = np.where(rng.random((150, 30)) < 0.3, 1, texts[150:])
     assert drifts(Tokens(30, 50), texts[:150], unknown)[0].name == "share of unknown tokens"
+
+
+def windows_of(channels, steps=12):
+    """Of each step from the ``steps``-th on, (n, channels, steps)."""
+    return np.lib.stride_tricks.sliding_window_view(channels, steps, axis=1).swapaxes(0, 1).astype(np.float32)
+
+
+def autoregressive(n, correlation, rng):
+    """A stationary process of mean 0 and variance 1, (n,)."""
+    noise = rng.normal(size=n) * np.sqrt(1 - correlation**2)
+    values = np.empty(n)
+    values[0] = rng.normal()
+    for i in range(1, n):
+        values[i] = correlation * values[i - 1] + noise[i]
+    return values
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9, 0.99])
+def test_the_windows_of_a_series_that_goes_on_as_before_are_no_drift(correlation):
+    rng, alarms = np.random.default_rng(0), 0
+    features = [Feature("price", offset=100.0), Feature("volume")]
+    for _ in range(100):
+        found = windows_of(np.stack([autoregressive(700, correlation, rng), rng.normal(size=700)]))
+        alarms += any(each.is_drift for each in drifts(Windows.of_series(found, 1), found[:500], found[500:], features))
+    assert alarms <= 12  # of 100 at 5%, 99.9% of the time
+
+
+def test_a_series_whose_level_changes_has_drifted_in_the_units_of_its_file_whatever_its_view():
+    rng = np.random.default_rng(0)
+    values = np.stack([autoregressive(900, 0.5, rng), rng.normal(size=900)])
+    values[0, 600:] += 2
+    found, features = windows_of(values), [Feature("price", offset=100.0), Feature("volume")]
+    (price, volume) = drifts(Windows.of_series(found, 1), found[:580], found[600:], features)
+    assert price.is_drift
+    assert not volume.is_drift
+    assert (price.name, volume.name) == ("price", "volume")
+    assert price.old == pytest.approx(100 + found[:580, 0, -1].mean(dtype=float))
+    assert price.new - price.old == pytest.approx(2, abs=0.5)
+    months = rng.integers(1, 13, (len(found), 1))
+    rows = np.concatenate([found.reshape(len(found), -1), months], 1).astype(np.float32)
+    assert drifts(Columns.of(rows, (13,), 12), rows[:580], rows[600:], features) == [price, volume]
