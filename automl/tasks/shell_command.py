@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 GRACE = 1.0  # seconds that the output may stay open after the end of the shell
 POLL = 0.1  # seconds between looks at the shell while there is no output
 MARK = "AUTOML_COMMAND"  # the variable that identifies the processes of a command
+LAST_LINES = 3  # of the output, which are in the message of a failure
 LONGEST_LINE = 1_048_576  # bytes that are read as one line
 OWN_PLACEHOLDERS = ("seed", "epochs", "dir", "config")
-# {name}, but not the shell's ${name}; or, as the first alternative, {{...}}, which escapes {...}. Braces with blanks or
-# quotes inside belong to other languages, such as awk.
 TRACEBACK = "Traceback (most recent call last)"
 OPTION = r"(?<!\S)--[A-Za-z][\w.-]*(?:=|[ \t]+)\{{{}\}}(?!\S)"  # with the placeholder of this name as its value
+# {name}, but not the shell's ${name}; or, as the first alternative, {{...}}, which escapes {...}. Braces with blanks or
+# quotes inside belong to other languages, such as awk.
 PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}|(?<!\$)\{([^{}\s'\",;$]+)\}")
 
 
@@ -144,7 +145,7 @@ class CommandTask:
         line = PLACEHOLDER.sub(
             lambda match: shlex.quote(str(values[match[1]])) if match[1] else match[0][1:-1], command
         )
-        number, start, output = 0, time.perf_counter(), deque[str](maxlen=3)
+        number, start, output = 0, time.perf_counter(), deque[str](maxlen=LAST_LINES)
         with_objects, hint = False, ""
         mark = new_mark()
         with tempfile.TemporaryFile() as errors:
@@ -177,13 +178,13 @@ class CommandTask:
             told = errors.read().decode(errors="replace").splitlines()
         if exception := _exception(told):
             output.clear()
-        output.extend(exception or told)
-        last_lines = " | ".join(filter(None, map(str.strip, output)))
-        reason = f": {last_lines}" if last_lines else ""
+        told = exception or told
         if process.returncode != 0:
+            reason = _last([*output, *told], ": ")
             raise TrainingFailed(f"the command failed with exit status {process.returncode}{reason}")
         if number == 0:
             lines = f'one number per line, or JSON lines such as {{"{self.metric}": 0.5}}'
+            reason = _last(output, ": ") + _last(told, "; on standard error: ")
             raise TrainingFailed(f"the command printed no {self.metric} to standard output ({lines}){hint}{reason}")
 
     def _hint(self, read: bytes) -> str:
@@ -219,6 +220,12 @@ class CommandTask:
         if isinstance(content, dict):
             return content if _is_number(content.get(self.metric)) else None
         return {self.metric: content} if _is_number(content) else None
+
+
+def _last(lines: Sequence[str], prefix: str) -> str:
+    """The last lines as one, after the prefix; empty if they are blank."""
+    text = " | ".join(filter(None, map(str.strip, list(lines)[-LAST_LINES:])))
+    return f"{prefix}{text}" if text else ""
 
 
 def _exception(errors: Sequence[str]) -> list[str]:

@@ -136,7 +136,7 @@ class FoldsTraining:
         except TooSlow as error:
             if not self._run_is_short:
                 raise
-            raise TooSlow(f"{error.reason} {OF_THE_SEARCH}") from None
+            raise TooSlow(f"{error.reason}, a share {OF_THE_SEARCH}") from None
         return learner
 
     def _most_seconds(self, fold: int) -> float | None:

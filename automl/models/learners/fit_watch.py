@@ -37,4 +37,7 @@ class FitWatch:
         a_round = (now - since) / (n - before)
         expected = now - self._start + (least - n) * a_round
         if now - since >= LEAST_SECONDS and expected > self._most:
-            raise TooSlow(f"{least} {self._name} would take {expected:.3g} s, longer than the {self._most:.3g} s left")
+            raise TooSlow(
+                f"{least} {self._name} would take {expected:.3g} s, "
+                f"longer than the {self._most:.3g} s left for this fit"
+            )

@@ -115,7 +115,9 @@ def epochs_affordable(
     most = int(config["epochs"])
     least = min(LEAST_EPOCHS, most)
     if gives_up and least * an_epoch > seconds:
-        raise TooSlow(f"{least} epochs would take {least * an_epoch:.3g} s, longer than the {seconds:.3g} s left")
+        raise TooSlow(
+            f"{least} epochs would take {least * an_epoch:.3g} s, longer than the {seconds:.3g} s left for this fit"
+        )
     return max(least, min(most, int(SPARE * seconds / an_epoch)))
 
 

@@ -120,7 +120,7 @@ def test_a_fit_that_cannot_end_in_its_seconds_gives_up_early(family, kind, monke
     learner = learner_for(family, train, target_of(train, kind))
     learner.most_seconds = 0.01
     with pytest.raises(
-        TooSlow, match=r"^too slow: \d+ (rounds|epochs) would take .* s, longer than the 0(\.01)? s left$"
+        TooSlow, match=r"^too slow: \d+ (rounds|epochs) would take .* s, longer than the 0(\.01)? s left for this fit$"
     ):
         learner.fit(train, valid)
 

@@ -128,6 +128,7 @@ def test_hyperparameters_without_a_placeholder_are_told():
     [
         ("echo {lr} >&2; echo no such file; exit 3", "exit status 3: no such file|0.25"),
         ("echo loading {lr}", "printed no loss .*loading 0.25"),
+        ("echo rate {lr}; echo 0.3 >&2", "printed no loss .*: rate 0.25; on standard error: 0.3$"),
         ("not-a-program {lr}", "exit status 127: .*not found"),
         ("echo 0.5 {lr}; kill -9 $$", "exit status -9"),
     ],
