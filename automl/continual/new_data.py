@@ -58,7 +58,7 @@ class TooFewNew(UserError):
     def __init__(self, n_new: int, n_known: int, *, tried: bool = False) -> None:
         where = "are already in the run's data"
         if tried:
-            where += ", or were refused or rolled back with the same options: other ones judge them again"
+            where += ", or were refused or rolled back with the same options; to judge these again, change --tolerance"
         reason = f"no new examples: all {n_known:,} {where}"
         if n_new and not n_known:
             reason = f"an update needs at least {LEAST_ROWS} new examples, the data have {n_new}"

@@ -93,7 +93,7 @@ class Record:
 @dataclass(frozen=True)
 class Advice:
     """What to use, judged by tasks of one kind. ``basis``: the record that decides; ``part``: one of a subset of its
-    tasks, on which slow libraries ran too; ``records``: all of this kind, number of workers and budget."""
+    tasks, on which slow strategies ran too; ``records``: all of this kind, number of workers and budget."""
 
     strategy: str
     basis: Record

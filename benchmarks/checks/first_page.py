@@ -51,7 +51,10 @@ def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, F
             continue
         here = row["measured on"].startswith(SPLITS[split])
         column = "P(best)" if here else ON_DEVELOPMENT
-        yield PRINTED, f"{label}, {column}", own.chances[name][0], *_printed(row[column], OF_CHANCE)
+        printed, *others = re.findall(r"[<>]?\d+%", row[column])
+        yield PRINTED, f"{label}, {column}", own.chances[name][0], *_printed(printed, OF_CHANCE)
+        for other, value in zip(re.findall("`(.+?)`", row[column]), others, strict=True):
+            yield PRINTED, f"{label}, {column}, {other}", own.chances[other][0], *_printed(value, OF_CHANCE)
         if not here:
             continue
         exact = len(own.known) < recomputed.FEW

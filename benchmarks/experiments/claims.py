@@ -139,8 +139,8 @@ def lost(rows: pd.DataFrame) -> list[str]:
         each = ", ".join(f"{table} ({quotient - 1:.0%})" for table, quotient in files.items())
         lines.append(f"- {name}: {len(files)} of {n}{': ' if each else ''}{each}")
     about = (
-        "All products were asked for accuracy, which ignores how sure a model is. Log losses of `default`, divided by "
-        "those of another product:"
+        "All products were asked for accuracy, which ignores how sure a model is; only the random search on LightGBM "
+        "was asked for log loss. Log losses of `default`, divided by those of another product:"
     )
     lines += ["", about, ""]
     for rival, name in rivals.items():

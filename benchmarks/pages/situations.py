@@ -27,10 +27,10 @@ SITUATIONS = {  # (suite, field, workers) -> in words
     ("networks", "all tasks", 1): "real trainings",
 }
 MEANING = {  # of a situation, in words for its sentence
-    "numeric spaces": "floats, no integers",
-    "mixed spaces": "floats and choices",
+    "numeric spaces": "floats alone; BBOB test functions",
+    "mixed spaces": "floats, integers and choices; BBOB test functions",
     "discrete spaces": "integers and choices, no floats",
-    "learning curves": "surrogates of networks that can be stopped early",
+    "learning curves": "of trainings that can be stopped early, in any space; surrogates of networks",
     "real trainings": "networks, not surrogates",
 }
 
@@ -44,6 +44,11 @@ class Likelier:
     comparison: Comparison
     extent: str = ""
 
+    @property
+    def chance(self) -> str:
+        """Its probability of being among the best."""
+        return probability(chance(self.comparison, self.name))
+
     def is_likelier_than(self, strategy: str) -> bool:
         """Whether it is more likely among the best than a strategy, in this comparison."""
         return chance(self.comparison, self.name) > chance(self.comparison, strategy)
@@ -54,7 +59,7 @@ class Advised:
     """A recommendation for a situation.
 
     ``measured``: the sections by split; the first decides on the strategy. ``part``: the part of its tasks and seeds on
-    which slow libraries ran too, if there is one.
+    which slow strategies ran too, if there is one.
     """
 
     situation: str
@@ -89,8 +94,8 @@ class Advised:
 
     @property
     def likelier(self) -> Likelier | None:
-        """The likeliest of those that are more likely among the best; without one, a slow library that is so, or may be
-        as good, on a part of the tasks."""
+        """The likeliest of those that are more likely among the best; without one, a slow strategy that is so, or may
+        be as good, on a part of the tasks."""
         name = likeliest(_numbers(self.first.chances["probability"]), self.strategy)
         if name:
             return Likelier(name, self.first)
@@ -99,6 +104,21 @@ class Advised:
             return None
         name = rival_on_part(_numbers(comparison.chances["probability"]), self.first.means.index, self.strategy)
         return Likelier(name, comparison, self.part.field.extent) if name else None
+
+    @property
+    def likelier_in_development(self) -> Likelier | None:
+        """One that is more likely among the best of the development tasks, if others decide, which do not name it."""
+        if DEVELOPMENT not in self.measured or next(iter(self.measured)) == DEVELOPMENT:
+            return None
+        comparison, known = self.comparison(DEVELOPMENT), self.likelier
+        name = likeliest(_numbers(comparison.chances["probability"]), self.strategy)
+        return Likelier(name, comparison) if name and (known is None or known.name != name) else None
+
+    @property
+    def about_development(self) -> str:
+        """The probabilities on the development tasks of the strategy and, if there is one, of a likelier one."""
+        found = self.likelier_in_development
+        return self.chance(DEVELOPMENT) + ("" if found is None else f" (`{found.name}` {found.chance})")
 
     @property
     def about_likelier(self) -> str:
@@ -174,25 +194,28 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
     measured = f"{SPLITS[split]}: {_extents(rows)}" if extents else "development tasks" * (split == DEVELOPMENT)
     about = [MEANING.get(situation, ""), measured]
     in_words = f" ({'; '.join(filter(None, about))})" if any(about) else ""
-    first, ours, on_parts = [], [], []
+    first, ours, on_parts, in_development = [], [], [], []
     for each in rows:
+        if other := each.likelier_in_development:
+            in_development.append((f"`{other.name}`", other.chance, each.budget))
         own = (each.ours.replace("**", "`"), probability(chance(each.first, each.strategy)), each.budget)
         other = each.likelier
         if other is None:
             first.append(own)
             continue
-        theirs = (f"`{other.name}`", probability(chance(other.comparison, other.name)), each.budget)
+        theirs = (f"`{other.name}`", other.chance, each.budget)
         if other.extent:
             first.append(own)
             on_part = (f"`{each.strategy}`", probability(chance(other.comparison, each.strategy)), each.budget)
             both = [theirs, on_part] if other.is_likelier_than(each.strategy) else [on_part, theirs]
-            on_parts.append(f"; with slow libraries too ({other.extent}): {_after(both)}")
+            on_parts.append(f"; with slow strategies too ({other.extent}): {_after(both)}")
         else:
             first.append(theirs)
             ours.append(own)
     are_theirs = {name.strip("`") for name, _, _ in first} <= {*OPPONENTS}
     of_ours = f"; recommended{' in automl' * are_theirs}: {_after(ours)}" if ours else ""
-    return f"**{situation}**{in_words}: {_after(first)}{of_ours}{''.join(on_parts)}"
+    on_others = f"; on development tasks: {_after(in_development)}" if in_development else ""
+    return f"**{situation}**{in_words}: {_after(first)}{of_ours}{''.join(on_parts)}{on_others}"
 
 
 def _extents(rows: Sequence[Advised]) -> str:
@@ -242,7 +265,7 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
                 each.regret(first),
                 each.about_likelier,
                 f"{SPLITS[first]}: {extent}",
-                each.chance(DEVELOPMENT) if first != DEVELOPMENT else "",
+                each.about_development if first != DEVELOPMENT else "",
             ]
         )
     return rows

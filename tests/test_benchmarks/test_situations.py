@@ -46,7 +46,7 @@ def test_strategies_with_the_same_results_are_named_together():
     found.first.table["bo"] = found.first.table["auto"]
     assert found.ours == "**auto** (= **bo**)"
     assert sentences([found]) == [
-        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20; recommended in automl: "
+        "**numeric spaces** (floats alone; BBOB test functions): `raw-nevergrad`, 87% after 20; recommended in automl: "
         "`auto` (= `bo`), 43% after 20"
     ]
 
@@ -56,7 +56,7 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
     assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (>99%), `auto` (49%)"
     assert sentences([found]) == [
-        "**numeric spaces** (floats, no integers): `auto`, >99% after 20; with slow libraries too "
+        "**numeric spaces** (floats alone; BBOB test functions): `auto`, >99% after 20; with slow strategies too "
         "(15 tasks, 5 seeds): `raw-optuna-gp`, >99% after 20; `auto`, 49% after 20"
     ]
     also = section(
@@ -66,8 +66,19 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     as_good = section({"auto": 0.96, "raw-optuna-gp": 0.84}, extent="15 tasks, 5 seeds")
     assert replace(found, part=as_good).about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (84%), `auto` (96%)"
     assert sentences([replace(found, part=as_good)])[0].endswith(
-        "; with slow libraries too (15 tasks, 5 seeds): `auto`, 96% after 20; `raw-optuna-gp`, 84% after 20"
+        "; with slow strategies too (15 tasks, 5 seeds): `auto`, 96% after 20; `raw-optuna-gp`, 84% after 20"
     )
+
+
+def test_what_is_likelier_on_development_tasks_alone_is_named_too():
+    found = advised({"auto": 0.95, "raw-nevergrad": 0.1})
+    found = replace(found, measured=found.measured | {"development": section({"auto": 0.52, "raw-nevergrad": 0.77})})
+    assert found.about_development == "52% (`raw-nevergrad` 77%)"
+    assert sentences([found])[0].endswith("`auto`, 95% after 20; on development tasks: `raw-nevergrad`, 77% after 20")
+    named = replace(found, measured=found.measured | {"holdout": section({"auto": 0.4, "raw-nevergrad": 0.87})})
+    assert named.about_development == "52%"
+    agreeing = replace(found, measured=found.measured | {"development": section({"auto": 0.9, "raw-nevergrad": 0.77})})
+    assert agreeing.about_development == "90%"
 
 
 def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier():
@@ -76,8 +87,8 @@ def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier
     sure = replace(advised({"auto": 0.999, "bo": 0.98}), situation="choices")
     later = Advised("choices", 50.0, "bo", {"holdout": section({"auto": 0.4, "bo": 0.9}, 50.0)})
     assert sentences([usual, more, sure, later]) == [
-        "**numeric spaces** (floats, no integers): `raw-nevergrad`, 87% after 20, 80% after 50; recommended in automl: "
-        "`auto`, 43% after 20 and 50",
+        "**numeric spaces** (floats alone; BBOB test functions): `raw-nevergrad`, 87% after 20, 80% after 50; "
+        "recommended in automl: `auto`, 43% after 20 and 50",
         "**choices**: `auto` or `bo`, >99% after 20; `bo`, 90% after 50",
     ]
     crew = replace(advised({"auto": 0.5, "bo+asha": 0.9}), situation="4 workers")

@@ -64,6 +64,17 @@ def test_the_goal_is_one_point_with_a_fifth_of_the_epochs():
     assert "s: the updates are 0.5 points behind the full search, with 20% of its epochs: the goal is reached" in text
 
 
+def test_only_the_newest_part_counts_if_later_parts_contain_earlier_test_rows():
+    rows = [
+        {"stream": "sp500", "part": 1, "method": method, "metric": "r2", "new": new, "old": 0.9, "all": 0.9,
+         "epochs": 10, "seconds": 1.0, "said": ""}
+        for method, new in zip(streams.METHODS, (0.1, 0.2, 0.1, 0.25), strict=True)
+    ]  # fmt: skip
+    text = streams.summary(pd.DataFrame(rows))
+    assert "| sp500 | r2 | update | 0.2000 |  |  | 10.0 |" in text
+    assert "sp500: the updates are 5.0 points behind" in text
+
+
 def test_an_unknown_stream_is_rejected(tmp_path):
     with pytest.raises(UserError, match="unknown stream 'river'; choose one of:"):
         streams.main(["river"], out=tmp_path / "streams.csv")
