@@ -50,7 +50,8 @@ def layers_of(module: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]
     if isinstance(module, Transformer):
         blocks = [(f"{prefix}encoder.layers.{name}", block) for name, block in module.encoder.layers.named_children()]
         ends = [(f"{prefix}encoder.norm", module.encoder.norm), ("", Pooling("mean")), (f"{prefix}head", module.head)]
-        return [(f"{prefix}embed", module.embed), (f"{prefix}position", Positions()), *blocks, *ends]
+        starts = [("", module.fill), (f"{prefix}embed", module.embed), (f"{prefix}position", Positions())]
+        return [*starts, *blocks, *ends]
     if isinstance(module, RNN) and isinstance(module.rnn, nn.GRU):
         head = [(f"{prefix}head.{name}", layer) for name, layer in module.head.named_children()]
         return [(f"{prefix}rnn", module.rnn), ("", module), *head]
@@ -106,7 +107,7 @@ class Lanes:
 
     def _outputs(self, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         match self.layers[0][0][1]:
-            case nn.Conv1d() | nn.Conv2d() | nn.Flatten():
+            case nn.Conv1d() | nn.Conv2d() | nn.ZeroPad1d() | nn.ZeroPad2d() | nn.Flatten():
                 x = x.movedim(2, -1)  # channels last
             case nn.GRU():
                 x = x.movedim(3, 2).flatten(3)  # step by step; for an image, row by row
@@ -162,6 +163,8 @@ class Lanes:
             case nn.Conv1d() | nn.Conv2d():
                 assert weight is not None
                 return convolved(x, weight, bias, layer.stride[0], int(layer.padding[0]))
+            case nn.ZeroPad1d() | nn.ZeroPad2d():
+                return F.pad(x, (0, 0, *layer.padding))
             case nn.MaxPool1d() | nn.MaxPool2d():
                 return halved(x)
             case nn.ReLU():

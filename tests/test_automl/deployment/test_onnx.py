@@ -141,21 +141,25 @@ def test_models_of_series_and_of_molecules(tmp_path, capfd):
         run = small_models.trained(tmp_path / "run", family, epochs=1, lags="raw")
         check(run, frame, "windows" if family in NETWORKS else "rows", small_models.TEMPERATURE, tmp_path)
     frame = small_models.molecules(tmp_path / "molecules")
-    for family, name in (("random_forest", "features"), ("transformer", "tokens")):
-        run = small_models.trained(tmp_path / "molecules", family, epochs=1)
+    for family, name, change in (
+        ("random_forest", "features", {}),
+        ("transformer", "tokens", {}),
+        ("transformer", "tokens", {"transformer_patch": 5}),  # which does not divide the strings
+    ):
+        run = small_models.trained(tmp_path / "molecules", family, epochs=1, **change)
         check(run, frame, name, small_models.TEMPERATURE, tmp_path)
     assert not capfd.readouterr().err, "onnxruntime warns of constants that no node uses"
 
 
-@pytest.mark.parametrize("family", NETWORKS)
-def test_models_of_built_in_tasks(family, tmp_path):
+@pytest.mark.parametrize(("family", "patch"), [*((family, 2) for family in NETWORKS), ("transformer", 3)])
+def test_models_of_built_in_tasks(family, patch, tmp_path):
     task = load_task("digits-cnn")
     config = {"architecture": "mobilenet_v3_small", "side": 32, "tuned": "head"}  # what a backbone needs
     if family in ("cnn", "rnn", "transformer"):
         space = getattr(images, f"fashion_{family}").space  # the pictures themselves need not be here
         config = dict(space.get_default_configuration())
     config = {name: value.item() if hasattr(value, "item") else value for name, value in config.items()}
-    config |= {"width": 16, "layers": 1, "dropout": 0.0, "patch": 2}
+    config |= {"width": 16, "layers": 1, "dropout": 0.0, "patch": patch}
     splits = load_data("digits", None)
     rules = Preprocessing("digits", family, splits.inputs, splits.target)
     module = build_for(rules.inputs, family, config, rules.target)

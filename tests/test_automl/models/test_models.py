@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from automl.models import build_model
+from automl.data.inputs import Tokens
+from automl.data.targets import Number
+from automl.models import build_for, build_model
 from automl.models.cnn import masked_group_norm
 from automl.models.rnn import RNN as Recurrent
 
@@ -83,6 +85,36 @@ def test_overlap_doubles_the_tokens():
         for overlap in (False, True)
     )
     assert [len(model.position) for model in (plain, overlapping)] == [10, 19]
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+@pytest.mark.parametrize("shape", [(2, 41), (2, 3), (1, 10, 15)])
+def test_patches_read_every_step(shape, overlap):
+    model = build_model("transformer", CONFIGS["transformer"] | {"overlap": overlap}, shape, 3).eval()
+    x = torch.randn(2, *shape, requires_grad=True)
+    model(x).square().sum().backward()
+    assert (x.grad != 0).all()
+
+
+def test_a_patch_that_is_not_full_ends_with_the_newest_step():
+    model = build_model("transformer", CONFIGS["transformer"], (1, 10), 3).eval()
+    x = torch.randn(2, 1, 10)
+    full = build_model("transformer", CONFIGS["transformer"], (1, 12), 3).eval()
+    full.load_state_dict(model.state_dict())
+    assert torch.equal(model(x), full(torch.cat([torch.zeros(2, 1, 2), x], 2)))
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+@pytest.mark.parametrize("length", [1, 3, 4, 5, 6, 9])
+def test_a_transformers_output_for_tokens_depends_on_all_of_them_and_not_on_the_batch(length, overlap):
+    config = CONFIGS["transformer"] | {"overlap": overlap, "embedding": 8}
+    model = build_for(Tokens(11, 20), "transformer", config, Number(0.0, 1.0)).eval()
+    x = torch.randint(1, 20, (3, 11))
+    x[0, length:] = 0
+    alone = model(x[:1], x[:1] != 0)
+    assert torch.allclose(model(x, x != 0)[:1], alone, atol=1e-5)
+    x[0, length - 1] = x[0, length - 1] % 19 + 1
+    assert not torch.allclose(model(x[:1], x[:1] != 0), alone, atol=1e-5)
 
 
 @pytest.mark.parametrize("downsample", ["max", "stride"])

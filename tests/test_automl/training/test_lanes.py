@@ -50,6 +50,7 @@ SHAPES = [
     ("digits-cnn", {"layers": 3, "width": 8, "kernel_size": 5, "batch_size": 32}),
     ("mnist1d-transformer", {"width": 16, "patch": 8}),
     ("mnist1d-transformer", {"width": 16, "layers": 1, "heads": 8, "patch": 10, "overlap": False}),
+    ("mnist1d-transformer", {"width": 16, "layers": 1, "patch": 6}),  # which does not divide the signals
     ("mnist1d-rnn", {"width": 16}),
     ("mnist1d-rnn", {"width": 16, "layers": 2, "summary": "max"}),
     ("mnist1d-rnn", {"width": 16, "bidirectional": True, "summary": "last"}),
