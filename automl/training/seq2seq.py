@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from automl.data.examples import shuffled
 from automl.data.pairs import Pairs
 from automl.data.tokens import PADDING
 from automl.metrics import METRICS, measure, names_of
@@ -34,6 +35,8 @@ class TranslationTraining(Training):
         # Lengths of all pairs, on the CPU so that no batch waits for the device to get them.
         self.source_lengths, self.target_lengths = (lengths(torch.from_numpy(side)) for side in sides)
         self.lengths = (self.source_lengths + self.target_lengths).to(device)
+        # Random ones: the first may be of few groups or of the oldest days.
+        self.judged = sorted(shuffled(len(self.pairs.valid_wanted))[: task.valid_size])
         with isolated(device, seed, 0):
             self.translator = translator_for(task, config, self.pairs)
             self.translator.module.to(device)
@@ -62,9 +65,9 @@ class TranslationTraining(Training):
             )
 
     def validate(self) -> dict[str, float]:
-        size = self.task.valid_size
-        translations = self.translator.write(self.pairs.valid_source[:size], beam=1)
-        return {self.task.metric: measure(self.task.metric, self.pairs.valid_wanted[:size], translations)}
+        translations = self.translator.write(self.pairs.valid_source[self.judged], beam=1)
+        wanted = [self.pairs.valid_wanted[place] for place in self.judged]
+        return {self.task.metric: measure(self.task.metric, wanted, translations)}
 
     def preprocessing(self) -> dict[str, Any]:
         return {"n_source": len(self.pairs.source), "n_target": len(self.pairs.target)}

@@ -1,8 +1,11 @@
 """Users' sentence pairs: a small language in which each word has its translation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from automl.data.datasets.registry import load_pairs
 from automl.data.ingest.prepare import Facts, prepare
@@ -95,6 +98,26 @@ def test_training_goes_on_where_it_paused(data, tmp_path):
         paused = list(task.train(config, seed=0, epochs=epochs, checkpoint=tmp_path / "paused", device="cpu"))
     assert paused[-1].metrics == whole[-1].metrics
     assert whole[-1].loss == 100 - whole[-1].metrics["bleu"]
+
+
+def test_a_part_of_the_validation_set_is_drawn_from_all_of_it(data, monkeypatch):
+    given = []
+
+    def right(translator, source, *, beam):
+        given.append(source)
+        texts = [translator.source.decode(row) for row in source.tolist()]
+        return [" ".join(WORDS[word] for word in text.split()) for text in texts]
+
+    monkeypatch.setattr(Translator, "write", right)
+    task = replace(own_task(data, "transformer", None), valid_size=20)
+    training = task.begin(default(task, "transformer"), 0, torch.device("cpu"))
+    assert training.validate() == training.validate() == {"chrf": 100}
+    every = read_pairs(data).valid_source.tolist()
+    places = [every.index(row) for row in given[0].tolist()]
+    assert len(places) == 20 < len(every)
+    assert places == sorted(places)
+    assert places[-1] > 40
+    assert np.array_equal(*given)
 
 
 def test_pairs_come_back_from_their_folder(data, pairs):
