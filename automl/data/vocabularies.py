@@ -50,6 +50,7 @@ class Subwords:
         from tokenizers import Tokenizer
 
         self.tokenizer = Tokenizer.from_str(tokenizer)
+        self.tokenizer.encode_special_tokens = True  # "[end]" in a text is letters
 
     @classmethod
     def fitted(cls, texts: Iterable[str], size: int) -> "Subwords":

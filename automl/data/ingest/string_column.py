@@ -16,7 +16,7 @@ from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema, as_strings, strings_schema
 from automl.data.ingest.read_table import check_there, column_names, read_table
 from automl.data.ingest.request import Request, column, listed, spelled_target, target_classes
-from automl.data.ingest.tokenizers import token_ids
+from automl.data.ingest.tokenizers import load_tokenizer, token_ids
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ class StringEncoder(encoder.Encoder):
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        from tokenizers import Tokenizer
-
-        return cls(content[cls.role], Tokenizer.from_str(content["tokenizer"]), content["length"])
+        return cls(content[cls.role], load_tokenizer(content["tokenizer"]), content["length"])
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         return column_frame(examples, self.name)

@@ -34,7 +34,7 @@ def text_tokenizer(texts: Sequence[str]) -> Tokenizer:
         vocab_size=VOCABULARY, min_frequency=2, special_tokens=[PAD_TOKEN, UNKNOWN_TOKEN], show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+    return without_markup(tokenizer)
 
 
 def smiles_tokenizer(smiles: Sequence[str]) -> Tokenizer:
@@ -45,16 +45,29 @@ def smiles_tokenizer(smiles: Sequence[str]) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(SMILES_TOKENS), "isolated")
     trainer = trainers.WordLevelTrainer(special_tokens=[PAD_TOKEN, UNKNOWN_TOKEN], show_progress=False)
     tokenizer.train_from_iterator(smiles, trainer)
-    return tokenizer
+    return without_markup(tokenizer)
 
 
 def known_tokenizer(known: Mapping[str, int]) -> Tokenizer:
     """A tokenizer of words separated by spaces, with given ids from 2 on."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    words = {PAD_TOKEN: PADDING, UNKNOWN_TOKEN: UNKNOWN, **known}
+    words = {"": PADDING, UNKNOWN_TOKEN: UNKNOWN, **known}  # no word is empty, while one may be spelled "[PAD]"
     tokenizer = Tokenizer(models.WordLevel(words, unk_token=UNKNOWN_TOKEN))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+def load_tokenizer(content: str) -> Tokenizer:
+    """The tokenizer whose ``to_str`` gave the content."""
+    from tokenizers import Tokenizer
+
+    return without_markup(Tokenizer.from_str(content))
+
+
+def without_markup(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer, reading special tokens in a text as the letters they are spelled with; its JSON does not say so."""
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 

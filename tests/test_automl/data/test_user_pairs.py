@@ -1,5 +1,6 @@
 """Users' sentence pairs: a small language in which each word has its translation."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.request import Request
 from automl.data.pairs import read_pairs
 from automl.data.tokens import BEGIN, END
+from automl.data.vocabularies import Subwords, vocabulary_from_json
 from automl.deployment.predictor import load_predictor
 from automl.errors import UserError
 from automl.metrics import measure
@@ -130,6 +132,13 @@ def test_pairs_come_back_from_their_folder(data, pairs):
     train = {found.source.decode(row) for row in found.train_source.tolist()}
     assert not train & set(given)
     assert len(train) + len(given) + len(found.valid_wanted) == 700
+
+
+def test_the_spellings_of_special_tokens_are_text():
+    text = "a tag [end] of a [begin] and [unknown] dog"
+    vocabulary = Subwords.fitted([text] * 3, 400)
+    for each in (vocabulary, vocabulary_from_json(json.loads(json.dumps(vocabulary.to_json())))):
+        assert each.decode(each.encode(text)) == text
 
 
 def test_part_of_the_pairs(data):

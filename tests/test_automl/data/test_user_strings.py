@@ -15,7 +15,8 @@ from automl.data.datasets.registry import load_data
 from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.request import Request
-from automl.data.ingest.tokenizers import smiles_tokenizer, text_tokenizer, token_ids
+from automl.data.ingest.text import TextEncoder
+from automl.data.ingest.tokenizers import known_tokenizer, smiles_tokenizer, text_tokenizer, token_ids
 from automl.errors import UserError
 from automl.tasks.user_data import own_task
 
@@ -68,6 +69,19 @@ def test_tokenizers_know_what_training_has_and_nothing_else():
     assert ids[3].tolist() == [ids[0, 0]] * 6
     tokenizer = smiles_tokenizer(["CC(=O)Nc1ccc(Cl)cc1", "[Na+].BrC%10"])
     assert tokenizer.encode("ClCc1[Na+]%10").tokens == ["Cl", "C", "c", "1", "[Na+]", "%10"]
+
+
+def test_the_spellings_of_special_tokens_are_text():
+    texts = ["read [PAD] and [UNK] here", "[PAD] [UNK] read here"]
+    encoder = TextEncoder("text", text_tokenizer(texts), 20)
+    for each in (encoder, TextEncoder.from_json(json.loads(json.dumps(encoder.to_json())))):
+        [ids] = each.ids(["read [PAD] and [UNK] here"])
+        tokens = each.tokenizer.encode("read [PAD] and [UNK] here").tokens
+        assert "".join(tokens) == "read[pad]and[unk]here"
+        assert (ids[: len(tokens)] > 1).all()
+    known = TextEncoder("text", known_tokenizer({"read": 2}), 3)
+    assert known.n_ids == 3
+    assert known.ids(["read [PAD] read"]).tolist() == [[2, 1, 2]]
 
 
 def test_texts_are_found_prepared_learnt_and_judged(reviews, tmp_path):
