@@ -6,7 +6,9 @@ R. Hamano et al., CatCMA with Margin (GECCO 2025, arXiv 2504.07884), which build
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +44,14 @@ class CMAES(ConfigStrategy):
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         return self._decode(self._draw()[-1]), {"from": "cmaes", "generation": self._optimizer.generation}
+
+    def _ask(self, within: Config, about: Mapping[str, JSON] = MappingProxyType({})) -> Proposal | None:
+        started = "_optimizer" in vars(self)
+        proposal = super()._ask(within, about)
+        if proposal is None and not started:
+            # A restored run draws nothing here: its optimizer starts later, perhaps around a better outcome.
+            vars(self).pop("_optimizer", None)
+        return proposal
 
     def restore(self, proposal: Proposal) -> None:
         if proposal.info.get("from") == "cmaes":
