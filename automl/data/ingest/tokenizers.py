@@ -66,7 +66,8 @@ def load_tokenizer(content: str) -> Tokenizer:
 
 
 def without_markup(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer, reading special tokens in a text as the letters they are spelled with; its JSON does not say so."""
+    """The tokenizer, reading special tokens in a text as the letters they are spelled with, which its JSON does not
+    say."""
     tokenizer.encode_special_tokens = True
     return tokenizer
 
