@@ -108,13 +108,16 @@ def load_parts(name: str, train_size: int | None = None) -> "Parts[Any]":
     """The raw examples of a data set that has them, loaded once per process; its module documents them.
 
     ``train_size``: as in `load_data`, with the same examples; for text pairs a random sample, for one long text its
-    beginning. Time series (frames) cannot be subsampled.
+    beginning. UserError if it is less than one per class or more than there are, or the data a time series (frames).
     """
-    from automl.data.examples import take_examples
+    from automl.data.examples import Examples, take_examples
+    from automl.data.splits import check_train_size
 
     if train_size is None:
         return cast(RawSource, source_module(name)).parts()
     parts = load_parts(name)
+    if isinstance(parts.train, Examples):
+        check_train_size(train_size, SOURCES[name].n_classes, len(parts.train))
     return replace(parts, train=take_examples(parts.train, train_size, labelled=SOURCES[name].n_classes > 0))
 
 

@@ -72,6 +72,9 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
     for name in ("sp500", "osuleaf"):
         with pytest.raises(UserError, match="leave --size out"):
             export(name, tmp_path / "out", 50)
+    for name, size in (("letter", 25), ("bible", 10_000), ("chembl234", 10_000)):
+        with pytest.raises(UserError, match="number of training examples must be between"):
+            export(name, tmp_path / "out", size)
     assert not list(tmp_path.iterdir())
     (tmp_path / "out").mkdir()
     with pytest.raises(UserError, match="already exists"):
