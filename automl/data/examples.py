@@ -64,7 +64,9 @@ def take_examples(given: T, n: int, *, labelled: bool) -> T:
     if not isinstance(given, Examples):
         raise UserError("a time series cannot be subsampled; leave train_size out")
     if labelled or isinstance(given.y[0], float):
-        _, places = np.unique(np.array(given.y), return_inverse=True)
+        # Numbers as networks read them: some that differ in float64 are equal in float32.
+        labels = np.array(given.y, None if labelled else np.float32)
+        _, places = np.unique(labels, return_inverse=True)
         return cast(T, given.take(stratified(places, n)[0]))
     return cast(T, given.take(sorted(shuffled(len(given))[:n])))
 

@@ -25,7 +25,8 @@ from automl.data.datasets import (
 from automl.data.datasets.orange_tab import read_tab
 from automl.data.datasets.registry import SOURCES
 from automl.data.datasets.ts_format import read_ts
-from automl.data.examples import Examples, hold_out, without_repeats
+from automl.data.examples import Examples, hold_out, take_examples, without_repeats
+from automl.data.splits import stratified
 
 
 @pytest.fixture
@@ -55,6 +56,13 @@ def test_the_held_out_part_is_stratified_and_in_order():
     assert parts.train.x == sorted(parts.train.x)
     assert sorted(parts.train.x + parts.valid.x) == examples.x
     assert hold_out(examples, 15, Examples([], [])) == parts
+
+
+def test_a_part_has_the_same_numbers_as_that_of_the_arrays():
+    values = [float(i // 4) + 1e-9 * (i % 4) for i in np.random.default_rng(0).permutation(80)]
+    expected, _ = stratified(np.array(values, np.float32), 30)
+    taken = take_examples(Examples(list(range(80)), values), 30, labelled=False)
+    assert taken.x == expected.tolist()
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------
