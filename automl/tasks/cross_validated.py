@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.analysis.formatting import scored_on
-from automl.data.datasets.registry import load_data
+from automl.data.datasets.registry import forget_splits, load_data
 from automl.data.inputs import Array, Columns, Inputs, Texts
 from automl.data.memory_map import read_array
 from automl.data.splits import Splits, train_read
@@ -242,7 +242,7 @@ def _rows(data: str, read: Callable[[Array], Any]) -> Splits:
 def forget_data() -> None:
     """Free the data that this process has loaded."""
     _rows.cache_clear()
-    load_data.cache_clear()
+    forget_splits()
 
 
 def cross_validated(

@@ -107,7 +107,7 @@ def no_shift(folder: Path) -> Arrivals:
 
 def newsgroups(folder: Path) -> Arrivals:
     """The training and the test set, each split at random into four parts."""
-    given, rng = load_parts("newsgroups"), np.random.default_rng(0)
+    given, rng = load_parts("newsgroups", None), np.random.default_rng(0)
     folder.mkdir(parents=True)
     parts, tests = [], []
     shares = [np.array_split(rng.permutation(len(part)), TEXTS_PARTS) for part in (given.train, given.test)]
@@ -131,7 +131,7 @@ def sp500(folder: Path) -> Arrivals:
     """The index's daily log range, one day ahead: eight years at first, then one year per part."""
     from automl.data.datasets.sp500 import log_range
 
-    raw = load_parts("sp500")
+    raw = load_parts("sp500", None)
     days = pd.concat([raw.train, raw.valid, raw.test])
     table = pd.DataFrame(
         {

@@ -25,7 +25,7 @@ from automl.data.datasets import (
     vowels,
 )
 from automl.data.datasets.files import Files
-from automl.data.datasets.registry import load_data, load_pairs, load_parts
+from automl.data.datasets.registry import forget_splits, load_pairs, load_parts
 from automl.training.device import device_data
 from automl.training.language_model import characters_of, text_of
 
@@ -76,7 +76,8 @@ def all_put(root):
 
 
 def forget_data():
-    for cached in (load_data, load_parts, load_pairs, device_data, characters_of, text_of):
+    forget_splits()
+    for cached in (load_parts, load_pairs, device_data, characters_of, text_of):
         cached.cache_clear()
 
 

@@ -129,7 +129,7 @@ def _series(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path
         raise UserError("a time series cannot be subsampled; leave --size out")
     from automl.data.datasets.sp500 import log_range
 
-    given: Parts[pd.DataFrame] = load_parts(name)
+    given: Parts[pd.DataFrame] = load_parts(name, None)
     files = folder / f"{KNOWN}.csv", folder / f"{NEW}.csv"
     folder.mkdir()
     for file, days in zip(files, (pd.concat([given.train, given.valid]), given.test), strict=True):

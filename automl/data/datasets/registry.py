@@ -85,26 +85,35 @@ def source_module(name: str) -> SourceModule:
     return cast(SourceModule, importlib.import_module(f"automl.data.datasets.{SOURCES[name].module}"))
 
 
-@functools.cache
 def load_data(name: str, train_size: int | None, with_valid: bool = False) -> "Splits":
     """The splits of a data set, loaded once per process; train_size takes a stratified sample of the training set.
 
     ``name``: one of SOURCES, or a folder of the user's prepared data (`automl.data.memory_map`).
     ``with_valid``: append the validation set to the training set, for the final refit.
     """
+    return _load(name, train_size, with_valid)
+
+
+@functools.cache
+def _load(name: str, train_size: int | None, with_valid: bool) -> "Splits":  # cached however the arguments are spelled
     from automl.data.datasets.copies import copied
     from automl.data.memory_map import read_prepared
     from automl.data.splits import take_train, with_valid_in_train
 
     if with_valid:
-        return with_valid_in_train(load_data(name, train_size))
+        return with_valid_in_train(_load(name, train_size, False))
     if train_size is not None:
-        return take_train(load_data(name, None), train_size)
+        return take_train(_load(name, None, False), train_size)
     return copied(name, cast(ArraySource, source_module(name)).load) if name in SOURCES else read_prepared(Path(name))
 
 
+def forget_splits() -> None:
+    """Free the splits that this process has loaded."""
+    _load.cache_clear()
+
+
 @functools.cache
-def load_parts(name: str, train_size: int | None = None) -> "Parts[Any]":
+def load_parts(name: str, train_size: int | None) -> "Parts[Any]":
     """The raw examples of a data set that has them, loaded once per process; its module documents them.
 
     ``train_size``: as in `load_data`, with the same examples; for text pairs a random sample, for one long text its
@@ -115,7 +124,7 @@ def load_parts(name: str, train_size: int | None = None) -> "Parts[Any]":
 
     if train_size is None:
         return cast(RawSource, source_module(name)).parts()
-    parts = load_parts(name)
+    parts = load_parts(name, None)
     if isinstance(parts.train, Examples):
         check_train_size(train_size, SOURCES[name].n_classes, len(parts.train))
     return replace(parts, train=take_examples(parts.train, train_size, labelled=SOURCES[name].n_classes > 0))

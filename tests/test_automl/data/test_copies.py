@@ -8,7 +8,7 @@ from stand_ins import all_put
 
 from automl.data.datasets import copies
 from automl.data.datasets.copies import copied
-from automl.data.datasets.registry import SOURCES, load_data, source_module
+from automl.data.datasets.registry import SOURCES, forget_splits, load_data, source_module
 from automl.data.memory_map import ARRAYS
 from automl.data.splits import make_splits
 
@@ -96,7 +96,7 @@ def test_every_array_source_is_the_same_from_its_copy(tmp_path):
         assert len(names) > 8  # Fashion-MNIST, the large one, has no stand-in
         for name in names:
             first = load_data(name, None)
-            load_data.cache_clear()
+            forget_splits()
             again = load_data(name, None)
             assert isinstance(again.x_train, np.memmap), name
             assert_same(again, first)

@@ -50,7 +50,7 @@ def test_what_is_written_is_read_as_own_data(name, kind, tmp_path):
 
 def test_every_known_and_new_example_is_there(tmp_path):
     known, new, _ = export("chembl234", tmp_path / "molecules")
-    parts = load_parts("chembl234")
+    parts = load_parts("chembl234", None)
     assert pd.read_csv(known)["smiles"].tolist() == parts.train.x + parts.valid.x
     assert pd.read_csv(new)["affinity"].tolist() == pytest.approx(parts.test.y)
 

@@ -87,6 +87,11 @@ def test_a_part_of_the_training_examples_is_stratified_and_leaves_the_rest_alone
     assert part.x_test is whole.x_test
 
 
+def test_data_are_loaded_once_however_they_are_asked_for():
+    part = load_data("digits", 37)
+    assert load_data("digits", train_size=37, with_valid=False) is load_data("digits", 37, False) is part
+
+
 def test_statistics_are_those_of_the_training_examples_alone():
     rng = np.random.default_rng(0)
     x, y = rng.normal(3, 2, (100, 2, 5)).astype(np.float32), np.arange(100) % 5

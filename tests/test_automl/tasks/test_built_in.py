@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from automl.data.datasets import fashion_mnist
-from automl.data.datasets.registry import DataMissing, load_data
+from automl.data.datasets.registry import DataMissing, forget_splits
 from automl.task import Epoch, Task
 from automl.tasks.registry import TASKS, load_task
 from automl.training.device import device_data
@@ -41,7 +41,7 @@ def small_fashion(tmp_path_factory):
 
 
 def forget_data():
-    load_data.cache_clear()
+    forget_splits()
     device_data.cache_clear()
 
 

@@ -79,7 +79,11 @@ def test_an_exported_model_of_texts_reads_new_ones_as_in_training(name, tmp_path
     task = small(load_task(name))
     run(task, task.space.get_default_configuration(), 1, tmp_path / "there")
     task.export(tmp_path / "there", tmp_path / "model")
-    model, splits, texts = automl.load(tmp_path / "model"), load_data(task.data, None), load_parts(task.data).test.x
+    model, splits, texts = (
+        automl.load(tmp_path / "model"),
+        load_data(task.data, None),
+        load_parts(task.data, None).test.x,
+    )
     frame = model.encoder.as_frame(texts)
     assert np.array_equal(model.encoder.encode(frame)["tokens"], splits.x_test)
     assert len(model.predict([*texts, "never seen before"])) == len(texts) + 1
@@ -172,7 +176,7 @@ def test_on_a_part_of_the_examples_the_baseline_has_those_of_the_networks():
         assert [splits.classes[label] for label in splits.y_train] == taken.y
     numbers = np.array(load_parts("chembl234-bits", 30).train.y)
     assert load_data("chembl234-bits", 30).y_train == pytest.approx(numbers)
-    assert load_parts("kjv", 2_000).train == load_parts("kjv").train[:2_000]
+    assert load_parts("kjv", 2_000).train == load_parts("kjv", None).train[:2_000]
     assert math.isfinite(load_task("vowels-rnn", train_size=60).baseline()["score"])
 
 
