@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from automl.data.batches import by_length
 from automl.data.inputs import Columns, Windows
 from automl.data.targets import Classes
-from automl.errors import UserError
 from automl.models import ESTIMATORS, build_for, own_config, skops_format
 from automl.models.lags import Lags
 from automl.models.sklearn_estimators import features, outputs_of
@@ -68,11 +67,7 @@ class TrainedNetwork(TensorModel):
         with torch.random.fork_rng([]):
             own = own_config(rules.model, config)
             module = build_for(rules.inputs, rules.model, own, rules.target)
-        try:
-            module.load_state_dict(weights)
-        except RuntimeError as error:  # such as of an earlier version, whose Transformers had fewer patches
-            why = " ".join(str(error).split())
-            raise UserError(f"the weights do not fit the model; train it again with this version: {why}") from None
+        module.load_state_dict(weights)
         return cls(module, config, rules)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,15 +3,11 @@
 import pytest
 import torch
 
-from automl.data.datasets.registry import load_data
 from automl.data.inputs import Tokens
 from automl.data.targets import Number
-from automl.errors import UserError
 from automl.models import build_for, build_model
 from automl.models.cnn import masked_group_norm
 from automl.models.rnn import RNN as Recurrent
-from automl.models.tensor_models import TrainedNetwork
-from automl.models.trained import Preprocessing
 
 CONFIGS = {  # of the families that read signals and pictures; test_backbone has the one of pictures alone
     "cnn": {"width": 8, "layers": 3, "kernel_size": 5, "norm": "batch", "dropout": 0.1},
@@ -106,16 +102,6 @@ def test_a_patch_that_is_not_full_ends_with_the_newest_step():
     full = build_model("transformer", CONFIGS["transformer"], (1, 12), 3).eval()
     full.load_state_dict(model.state_dict())
     assert torch.equal(model(x), full(torch.cat([torch.zeros(2, 1, 2), x], 2)))
-
-
-def test_weights_of_another_version_are_refused_in_one_line():
-    splits = load_data("digits", None)
-    rules = Preprocessing("digits", "transformer", splits.inputs, splits.target)
-    config = CONFIGS["transformer"]
-    weights = build_for(rules.inputs, "transformer", config, rules.target).state_dict()
-    weights["position"] = weights["position"][:-1]
-    with pytest.raises(UserError, match=r"^the weights do not fit the model; train it again .*position[^\n]*$"):
-        TrainedNetwork.rebuild(weights, config, rules)
 
 
 @pytest.mark.parametrize("overlap", [False, True])
