@@ -5,6 +5,7 @@ The files are unpacked in FashionMNIST/raw below the data folder, as torchvision
 """
 
 import gzip
+import math
 import os
 import shutil
 import struct
@@ -77,7 +78,19 @@ def load() -> Splits:
 
 
 def is_complete(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in SHAPES)
+    """Whether each file is there and as long as its own header says; a copy that broke off is not."""
+    return all((folder / name).is_file() and is_whole(folder / name, len(shape)) for name, shape in SHAPES.items())
+
+
+def is_whole(path: Path, n_dims: int) -> bool:
+    start = struct.Struct(f">I{n_dims}I")  # the type and number of dimensions, then the sizes
+    with path.open("rb") as file:
+        header = file.read(start.size)
+    if len(header) < start.size:
+        return False
+    _, *sizes = start.unpack(header)
+    n_bytes: int = start.size + math.prod(sizes)
+    return path.stat().st_size == n_bytes
 
 
 def install(folder: Path, source: Path) -> None:

@@ -170,6 +170,19 @@ def test_damaged_files_are_refused_and_leave_nothing_behind(nowhere):
     assert list(fashion_mnist.raw_folder().iterdir()) == []
 
 
+@pytest.mark.parametrize("size", [0, 10, 100])
+def test_files_that_break_off_are_missing_and_replaced(nowhere, size):
+    for name, shape in fashion_mnist.SHAPES.items():
+        (nowhere / "debian" / f"{name}.gz").write_bytes(gzip.compress(idx(shape), 1))
+    fashion_mnist.fetch(download=False)
+    file = fashion_mnist.raw_folder() / "t10k-labels-idx1-ubyte"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:size])
+    assert "unpacked on first use" in fashion_mnist.where()
+    fashion_mnist.fetch(download=False)
+    assert file.read_bytes() == whole
+
+
 def test_other_pictures_under_its_name_are_refused(nowhere):
     folder = fashion_mnist.raw_folder()
     folder.mkdir(parents=True)
