@@ -1,19 +1,22 @@
 """A trained encoder-decoder with its vocabularies, and its three files."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from automl.data.batches import by_length
 from automl.data.pairs import Rows, rows
-from automl.data.tokens import PADDING
+from automl.data.tokens import END, PADDING
 from automl.data.vocabularies import Vocabulary, vocabulary_from_json
+from automl.errors import UserError
 from automl.models import own_config
 from automl.models.decoding import beam_search, greedy
 from automl.models.seq2seq import EncoderDecoder, build_seq2seq
@@ -35,8 +38,19 @@ class Translator:
     max_length: int  # tokens of a sequence, including BEGIN and END
 
     def __call__(self, texts: Sequence[str], *, beam: int = BEAM) -> list[str]:
-        """Translate by beam search; a beam of 1 is greedy."""
-        return self.write(rows(self.source, texts, self.max_length), beam=beam)
+        """Translate by beam search; a beam of 1 is greedy, less a UserError. Warns of texts that are too long."""
+        if beam < 1:
+            raise UserError(f"the beam must be at least 1, got {beam}")
+        source = rows(self.source, texts, self.max_length)
+        # A text that was cut lacks its END.
+        if n_cut := int((~np.isin(source[:, -1:], (END, PADDING))).sum()):
+            warnings.warn(
+                f"{n_cut:,} of {len(texts):,} texts are longer than {self.max_length - 1} tokens and translated up to "
+                "there",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self.write(source, beam=beam)
 
     def write(self, source: Rows, *, beam: int) -> list[str]:
         """Translate source token ids (n, length), as made by automl.data.pairs."""

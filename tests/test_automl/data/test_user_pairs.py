@@ -79,7 +79,10 @@ def test_a_small_language_is_learnt_and_new_sentences_are_translated(family, epo
     predictor = load_predictor(tmp_path / "model")
     some = pairs[:100]  # how many are right to the word differs between processors
     assert (predictor.predict(some["en"].tolist()) == some["es"]).mean() > 0.5
-    assert len(predictor.predict(["", "the " * 300])) == 2
+    with pytest.warns(UserWarning, match="1 of 2 texts are longer than 6 tokens and translated up to there"):
+        assert len(predictor.predict(["", "the " * 300])) == 2
+    with pytest.raises(UserError, match="beam must be at least 1, got 0"):
+        predictor.model(["the dog"], beam=0)
     assert predictor.predict([]).shape == (0,)
     new = pd.DataFrame({"en": ["the house", None], "es": ["", ""]})
     assert "casa" in predictor.predict(new)[0]
