@@ -64,7 +64,9 @@ def words(text: str) -> list[str]:
 
 
 def tidy(text: str) -> str:
-    """The text with a capital at the beginning and no space before punctuation."""
-    for mark in ",.;:?!":
+    """The text with a capital at the beginning and no space before punctuation or after an opening mark."""
+    for mark in ",.;:?!)":
         text = text.replace(f" {mark}", mark)
+    for mark in "¿¡(":
+        text = text.replace(f"{mark} ", mark)
     return text[:1].upper() + text[1:]

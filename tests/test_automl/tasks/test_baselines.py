@@ -119,6 +119,11 @@ def test_words_become_those_they_come_with():
     assert translation.word_by_word(Examples(ENGLISH, SPANISH), ["King, bread and fish."]) == ["Rey, pan y fish."]
 
 
+def test_marks_are_joined_to_the_words_they_enclose():
+    given = "¿el rey (o la casa)? ¡pan!"
+    assert translation.tidy(" ".join(translation.words(given))) == given
+
+
 def test_the_most_similar_sentence_is_remembered():
     assert translation.from_memory(Examples(ENGLISH, SPANISH), ["bread and a king!"]) == ["el pan y un rey"]
 
