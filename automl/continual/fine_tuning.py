@@ -52,7 +52,7 @@ class ContinuedTraining(NetworkTraining):
         self.descent = Descent(module, {**self.own, "lr": self.own["lr"] * SLOWER})
 
     def take_first_weights(self, module: nn.Module) -> None:
-        """Load the weights of the model in use."""
+        """Do nothing: the weights of the model in use are taken over once the network is built."""
 
     def order(self) -> Tensor:
         """All new examples, and a random sample of old ones, drawn again each epoch."""

@@ -55,7 +55,10 @@ class CNN(nn.Module):
         return outputs
 
     def masked_block(self, layer: int, maps: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """A block over signals of different lengths, whose padding has no effect."""
+        """A block over signals of different lengths, whose padding has no effect on predictions.
+
+        In training, the statistics of batch normalisation count padded positions, as zeros.
+        """
         convolution, halving, norm, relu = list(self.features)[4 * layer : 4 * layer + 4]
         maps = convolution(maps)
         if not isinstance(halving, nn.Identity):

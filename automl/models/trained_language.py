@@ -31,7 +31,7 @@ class TrainedLanguageModel:
         """The log2 probability of each character of a text, (n,), given at least half of the context length before it.
 
         The text is read in windows of the context length that overlap by half; the second half of each counts.
-        The text is padded in front with the unknown character.
+        The text is padded in front with PADDING.
         """
         context, half = self.config["context"], self.config["context"] // 2
         padded = F.pad(numbers, (half + 1, -len(numbers) % half))  # starts with half a window that does not count

@@ -48,8 +48,10 @@ def read(dictionary: str) -> dict[str, tuple[str, ...]]:
     for line in dictionary.splitlines():
         word, *phones = line.partition("#")[0].split()
         word = re.sub(r"\(\d+\)$", "", word)
+        if not re.fullmatch(r"[a-z']+", word):
+            continue
         pronunciation = " ".join(phone.rstrip("012") for phone in phones)
-        known = entries.setdefault(word, []) if re.fullmatch(r"[a-z']+", word) else [pronunciation]
+        known = entries.setdefault(word, [])
         if pronunciation not in known:
             known.append(pronunciation)
     return {word: tuple(pronunciations) for word, pronunciations in entries.items()}
