@@ -31,9 +31,8 @@ class CausalTransformer(nn.Module):
         for name, weight in self.blocks.named_parameters():
             # The blocks are copies of the first, including its weights: initialise each separately.
             if weight.ndim > 1:
-                last = name.endswith(
-                    ("out_proj.weight", "linear2.weight")
-                )  # residual contributions are scaled by the number of blocks
+                # Residual contributions are scaled by the number of blocks.
+                last = name.endswith(("out_proj.weight", "linear2.weight"))
                 nn.init.normal_(weight, std=0.02 / (2 * config["layers"]) ** 0.5 if last else 0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -18,13 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHECKPOINT = "checkpoint.safetensors"
-FACTS = (
-    "task",
-    "train_size",
-    "config",
-    "seed",
-    "preprocessing",
-)  # fields of the record that never change during a training
+# Fields of the record that never change during a training.
+FACTS = ("task", "train_size", "config", "seed", "preprocessing")
 
 
 class CheckpointError(UserError):

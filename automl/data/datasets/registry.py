@@ -33,9 +33,8 @@ class Source:
 
 class SourceModule(Protocol):
     def where(self) -> str: ...  # DataMissing if the data are not on this machine
-    def fetch(
-        self, *, download: bool
-    ) -> str: ...  # puts the data where load looks and returns what was done; or DataMissing
+    # Puts the data where load looks and returns what was done; or DataMissing.
+    def fetch(self, *, download: bool) -> str: ...
 
 
 class ArraySource(SourceModule, Protocol):
