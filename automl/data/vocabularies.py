@@ -62,7 +62,7 @@ class Subwords:
         tokenizer.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
             vocab_size=size,
-            special_tokens=["[filling]", "[unknown]", "[begin]", "[end]"],
+            special_tokens=["[padding]", "[unknown]", "[begin]", "[end]"],
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
