@@ -35,7 +35,7 @@ from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.experiments.products_summary import BASE, error_of, summary
 from benchmarks.suites.own_files import UsersFile
-from benchmarks.suites.product_tables import EVERY_FILE
+from benchmarks.suites.product_tables import files_of
 
 OWN = {"default": (), "bo": ("--strategy=bo",)}  # our command: further options
 RIVALS = {  # the name of the script, rival_NAME.py, and further arguments
@@ -64,8 +64,9 @@ def main(
         "results/products.csv"
     ),
 ) -> None:
-    """Run the products that have no row yet for a table, this split and this budget, and write the table."""
+    """Run the products that have no row yet for a table, this split, time and number of cores, and write the table."""
     known = pd.read_csv(out) if out.exists() else pd.DataFrame()
+    lines = [{str(name): value for name, value in line.items()} for line in known.to_dict("records")]
     wanted = [name.strip() for name in products.split(",")]
     pythons = {"random": Path(sys.executable), "flaml": flaml_python, "autogluon": autogluon_python}
     for name in wanted:
@@ -73,15 +74,14 @@ def main(
             raise UserError(f"--products must be of {', '.join(PRODUCTS)}, not {name!r}")
         if name in RIVALS and pythons[RIVALS[name][0]] is None:
             raise UserError(f"{name} needs an environment of its own: --{RIVALS[name][0]}-python PYTHON")
-    names = [file.name for file in EVERY_FILE] if only is None else only.split(",")
-    jobs = [file for file in EVERY_FILE if file.name in names]
+    jobs = files_of(only)
+    done = set[tuple[Any, ...]]() if again else {_key(line) for line in lines}
 
     def run(file: UsersFile) -> list[dict[str, Any]]:
         suiting = wanted if file.kind == "table" else [name for name in wanted if name in OWN]
-        missing = [name for name in suiting if again or not _is_known(known, file.name, split, seconds, name)]
+        missing = [name for name in suiting if (file.name, split, seconds, workers, name) not in done]
         return rows_of(file, split, seconds, workers, missing, pythons)
 
-    lines = [{str(name): value for name, value in line.items()} for line in known.to_dict("records")]
     with ThreadPoolExecutor(at_once) as pool:
         for found in pool.map(run, jobs):
             replaced = {_key(line) for line in found if again or line["product"] != BASE}
@@ -100,13 +100,6 @@ def table_of(lines: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _key(line: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(line[name] for name in KEY)
-
-
-def _is_known(known: pd.DataFrame, table: str, split: int, seconds: float, product: str) -> bool:
-    if known.empty:
-        return False
-    same = (known["table"] == table) & (known["split"] == split) & (known["seconds"] == seconds)
-    return bool((same & (known["product"] == product)).any())
 
 
 def rows_of(

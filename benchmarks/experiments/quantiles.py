@@ -31,7 +31,7 @@ from benchmarks.command import run_command
 from benchmarks.pages import markdown
 from benchmarks.scoring.cohorts import SPLITS, counted
 from benchmarks.suites.own_files import UsersFile
-from benchmarks.suites.product_tables import EVERY_FILE
+from benchmarks.suites.product_tables import files_of
 
 LEVELS = (0.05, 0.1, 0.5, 0.9, 0.95)
 MOST_ROWS = 4_000  # of a table, a random sample
@@ -47,12 +47,9 @@ def main(
     ),
 ) -> None:
     """Make and score the models, and write the table and its summary."""
-    names = None if only is None else {name.strip() for name in only.split(",")}
-    if unknown := (names or set()) - {file.name for file in EVERY_FILE}:
-        raise UserError(f"--only must name tables of the suites own and products, not {', '.join(sorted(unknown))}")
     lines: list[dict[str, Any]] = []
-    for file in EVERY_FILE:
-        if file.kind != "table" or (names is not None and file.name not in names):
+    for file in files_of(only):
+        if file.kind != "table":
             continue
         frame = _frame(file)
         if _has_numbers(file, frame[file.target]):

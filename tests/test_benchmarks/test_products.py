@@ -10,7 +10,7 @@ from scipy import stats
 
 from automl.errors import UserError
 from automl.metrics import loss_of
-from benchmarks.experiments import products
+from benchmarks.experiments import products, quantiles
 from benchmarks.experiments.products_summary import behind, duel_of, geometric_of, ratios_of, summary
 from benchmarks.suites.own_files import OfScikitLearn, UsersFile
 
@@ -122,6 +122,29 @@ def test_flaml_needs_a_python_of_its_own(tmp_path):
 def test_an_unknown_product_is_named(tmp_path):
     with pytest.raises(UserError, match=r"must be of default, .* not 'tpot'"):
         products.main(products="tpot", out=tmp_path / "products.csv")
+
+
+def test_what_ran_with_one_number_of_cores_is_run_with_another_one(tmp_path, monkeypatch):
+    asked = []
+
+    def none_of(file, split, seconds, workers, missing, pythons):
+        asked.append((workers, missing))
+        return []
+
+    monkeypatch.setattr(products, "rows_of", none_of)
+    monkeypatch.setattr(products, "files_of", lambda only: [WINE])
+    out = tmp_path / "products.csv"
+    rows({"untuned": [0.9], "default": [0.9]}).assign(table="wine").to_csv(out, index=False)
+    for workers in (1, 2):
+        products.main(60.0, workers, 1, 0, None, "default,bo", again=False, out=out)
+    products.main(60.0, 1, 1, 0, None, "default", again=True, out=out)
+    assert asked == [(1, ["bo"]), (2, ["default", "bo"]), (1, ["default"])]
+
+
+@pytest.mark.parametrize("main", [products.main, quantiles.main])
+def test_an_unknown_table_is_named(main, tmp_path):
+    with pytest.raises(UserError, match="must name tables of the suites own and products, not wines"):
+        main(only="credit, wines", out=tmp_path / "table.csv")
 
 
 def test_the_default_is_compared_with_each_product_on_the_files_of_both():
