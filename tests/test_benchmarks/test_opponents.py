@@ -203,6 +203,18 @@ def test_a_gaussian_process_without_a_random_part_leaves_the_forbidden_region():
     assert proposal.config["a"] == 4
 
 
+def test_a_gaussian_process_without_a_random_part_leaves_the_region_where_trainings_fail():
+    space = load_space({"a": {"int": [0, 9]}, "b": {"choice": ["p", "q"]}})
+    opponent, failed = make("raw-optuna-gp", space, seed=0, n_trials=20), []
+    for _ in range(20):
+        proposal = opponent.ask()
+        error = "out of memory" if proposal.config["a"] < 4 else None
+        failed.append(error is not None)
+        opponent.tell(Outcome(proposal, () if error else (float(proposal.config["a"]),), 1.0, error))
+    assert proposal.config["a"] == 4
+    assert sum(failed[10:]) < 5, "of those after the random ones"
+
+
 @pytest.mark.parametrize("name", [name for name in HERE if name not in NEED_EPOCHS])
 def test_many_workers_may_have_to_wait_but_are_served_after_an_outcome(name):
     opponent = make(name, SPACE, seed=0, n_trials=30, n_workers=12)
