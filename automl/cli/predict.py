@@ -73,6 +73,8 @@ def predict(
                 for name, found in without.items():
                     found.count(part.loc[part[name].isna(), identity])
                 status.update(f"predicting: {n:,} done")
+        if not n:
+            raise UserError(f"{str(data)!r} has no examples to predict")
         aside.replace(place)
     finally:
         aside.unlink(missing_ok=True)

@@ -188,9 +188,7 @@ class Settings:
             if value is None or _given(value) == _given(before[name]):
                 continue
             if name not in RULES or not RULES[name].may_change:
-                had, asks = _given(before[name]), _given(value)
-                has = f"was started without {option(name)}" if had in (None, False) else f"has {option(name)} {had!r}"
-                raise UserError(f"the run {has}, not {asks!r}; a resumed run keeps it")
+                raise UserError(_refusal(name, _given(before[name]), _given(value)))
             changes[name] = getattr(asked, name)
         return replace(self, **changes)
 
@@ -217,6 +215,16 @@ BEYOND_DEFAULT_PLAN = tuple(name for name, rule in RULES.items() if not rule.in_
 def _given(value: Any) -> Any:
     """A request without empty fields, as an earlier version may have stored fewer; any other value as it is."""
     return {name: each for name, each in value.items() if each} if isinstance(value, dict) else value
+
+
+def _refusal(name: str, had: Any, asks: Any) -> str:
+    """Why a setting of a run cannot be changed; of a request, the first field that differs."""
+    if isinstance(had, Mapping) and isinstance(asks, Mapping):
+        name = next(key for key in {**asks, **had} if asks.get(key) != had.get(key))
+        had, asks = had.get(name), asks.get(name)
+    if had in (None, False):
+        return f"the run was started without {option(name)}; a resumed run keeps that: leave it out"
+    return f"the run has {option(name)} {had!r}, not {'none' if asks is None else repr(asks)}; a resumed run keeps it"
 
 
 def option(name: str) -> str:

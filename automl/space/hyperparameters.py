@@ -43,7 +43,8 @@ def hyperparameter(name: Any, form: Any) -> Hyperparameter[Any, Any]:
         if name == "forbidden":
             raise SpaceError(name, f"expected a list of entries such as [{{name: value}}], got {dict(form)!r}")
         seen = ", ".join(map(str, form)) or "nothing"
-        raise SpaceError(name, f"give exactly one of {', '.join(KINDS)}; got {seen}")
+        hint = "" if kinds else "".join(did_you_mean(str(key), KINDS) for key in form)
+        raise SpaceError(name, f"{hint}give exactly one of {', '.join(KINDS)}; got {seen}")
     kind = kinds[0]
     for option in form:
         if option != kind and option not in OPTIONS[kind]:

@@ -58,7 +58,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     """The content of a YAML file. UserError if it is missing or not a mapping."""
     import yaml
 
-    from automl.space.yaml_text import load_yaml
+    from automl.space.yaml_text import about_yaml, load_yaml
 
     try:
         content = load_yaml(path.read_text(encoding="utf-8"))
@@ -67,7 +67,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     except UnicodeDecodeError:
         raise UserError(f"the space file {str(path)!r} is not text") from None
     except yaml.YAMLError as error:
-        raise UserError(f"the space file {str(path)!r} is not YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"the space file {str(path)!r} is not YAML: {about_yaml(error)}") from None
     if not isinstance(content, dict):
         raise UserError(f"the space file {str(path)!r} must map names to hyperparameters, e.g. lr: {{float: [0.1, 1]}}")
     return content

@@ -51,6 +51,13 @@ def dump_yaml(content: Mapping[str, Any]) -> str:
     return text
 
 
+def about_yaml(error: Exception) -> str:
+    """An error of ``load_yaml`` in one line, with the place in the text."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())
+
+
 def load_yaml(text: str) -> Any:
     """The content of a YAML text. yaml.YAMLError if it is invalid, or a key occurs twice in a mapping."""
     return yaml.load(text, _Loader)  # a SafeLoader  # nosec B506

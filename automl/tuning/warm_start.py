@@ -79,14 +79,14 @@ def read_starts(file: Path) -> Any:
     """The config or configs in a YAML file, such as a run's best.yaml. UserError if it cannot be read."""
     import yaml
 
-    from automl.space.yaml_text import load_yaml
+    from automl.space.yaml_text import about_yaml, load_yaml
 
     try:
         return load_yaml(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the configs to start from, {str(file)!r}: {error.strerror}") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"the file {str(file)!r} is not YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"the file {str(file)!r} is not YAML: {about_yaml(error)}") from None
 
 
 def to_json(prior: Sequence[Start]) -> list[dict[str, Any]]:

@@ -137,6 +137,8 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
             f"most values of {name!r} are different ({len(names):,} in {len(strings):,} rows), as in a column of "
             "identifiers, texts or dates: there are no classes to learn; choose another target"
         )
+    if len(names) == 1:
+        raise UserError(f"the target {name!r} is always {names[0]}: there is nothing to predict")
     if len(kept) < 2:
         raise UserError(
             f"the target {name!r} needs two classes with at least {LEAST_OF_A_CLASS} rows each, it has {len(kept)}; "

@@ -153,6 +153,10 @@ def test_names_in_another_encoding_are_escaped_where_they_are_written(tmp_path):
     told = pd.read_csv(tmp_path / "told.csv")
     assert told["file"].str.contains("s\\udce9ven/\\udce9-", regex=False).sum() > 30
     assert set(told["folder"].dropna()) == {"one", "zero", "s\\udce9ven"}
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="has no examples to predict"):
+        invoke("predict", tmp_path / "new", "--data", tmp_path / "empty", "--out", tmp_path / "none.csv")
+    assert not (tmp_path / "none.csv").exists()
 
 
 def test_damaged_pictures_leave_the_test_folder_and_a_class_that_is_lost_is_named(photos, tmp_path):

@@ -197,7 +197,7 @@ def test_a_file_without_rows_has_its_columns_in_both_formats(tmp_path):
         ({"group": "towns"}, "--group 'towns' is not a column of the file; did you mean 'town'?"),
         ({"kind": "tabel"}, "unknown --kind 'tabel'; did you mean 'table'?"),
         ({"target": "town", "kind": "regression"}, "the target 'town' is not numeric: row 1 has"),
-        ({"target": "country"}, "it has 1; give more rows or another --target"),
+        ({"target": "country"}, "the target 'country' is always x: there is nothing to predict"),
         ({"horizon": 3}, "--horizon needs a time column"),
     ],
 )

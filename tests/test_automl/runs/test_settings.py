@@ -285,6 +285,8 @@ def test_a_resumed_run_changes_only_what_may_change():
     assert run.resumed_with(Settings(n_trials=20, time_limit=5.0)).n_trials == 20
     with pytest.raises(UserError, match="the run has --strategy 'auto', not 'tpe'"):
         run.resumed_with(Settings(strategy="tpe"))
+    with pytest.raises(UserError, match="the run was started without --metric; a resumed run keeps that: leave it out"):
+        replace(run, metric=None).resumed_with(Settings(metric="log_loss"))
     assert Settings.from_json(run.to_json()) == run
 
 
@@ -294,7 +296,7 @@ def test_the_command_of_a_run_resumes_it_though_json_knows_no_tuples():
     assert stored.resumed_with(asked) == stored
     earlier = replace(stored, data={"data": "a.csv", "target": "price"})  # of a version whose requests had fewer fields
     assert earlier.resumed_with(Settings(data=asdict(Request("a.csv", "price")))) == earlier
-    with pytest.raises(UserError, match=r"the run has --data .*table\.csv"):
+    with pytest.raises(UserError, match=r"^the run has --data 'table.csv', not 'other.csv'; a resumed run keeps it$"):
         stored.resumed_with(Settings(data=asdict(Request("other.csv", "price"))))
 
 

@@ -84,6 +84,7 @@ def test_what_was_written_is_what_may_vary(form):
         ("lr", {"float": [0.0, 1.0], "step": 2.0}, "step must lie in"),
         ("lr", {"float": [0.1, 1.0], "defualt": 0.2}, "unknown option 'defualt' for float; did you mean 'default'"),
         ("lr", {"float": [0.1, 1.0], "int": [1, 2]}, "exactly one of float, int"),
+        ("lr", {"flaot": [0.1, 1.0]}, "did you mean 'float'.*exactly one of float, int"),
         ("lr", 3, "expected a mapping such as"),
         ("lr", {"float": [1e-12, 1e-3], "log": True}, "ConfigSpace keeps 9 decimals of a bound"),
         ("lr", {"float": [-1e308, 1e308]}, "too wide for floating-point numbers"),
@@ -219,10 +220,10 @@ def test_a_range_that_configspace_would_round_to_one_value_is_refused():
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ("a: [", "is not YAML"),
+        ("a: [", "is not YAML: line 1, column 5: expected the node content, but found '<stream end>'$"),
         ("- 1", "must map names"),
         ("{}", "at least one hyperparameter"),
-        ("a: {int: [1, 2]}\nb: {int: [1, 2]}\na: {float: [0, 1]}", "the key 'a' occurs twice in .*, line 3, column 1"),
+        ("a: {int: [1, 2]}\nb: {int: [1, 2]}\na: {float: [0, 1]}", "line 3, column 1: the key 'a' occurs twice$"),
         ("a: {int: [1, 2], default: 1, int: [1, 9]}", "the key 'int' occurs twice"),
     ],
 )
