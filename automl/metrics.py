@@ -201,7 +201,7 @@ def bits(text: Sequence[str], log2_probabilities: Any) -> float:
 
 
 HALF = 0.5  # default probability above which the second of two classes is predicted
-LEAST_THRESHOLD = 1e-6
+MIN_THRESHOLD = 1e-6
 
 METRICS = {  # the first of a kind is its default
     "accuracy": Metric("classes", _accuracy, stand_in="log_loss", best=1.0, decides=True, is_share=True),
@@ -321,7 +321,7 @@ def best_threshold(name: str, y: Any, probabilities: Any, weights: Any = None) -
     last = np.append(scores[1:] < scores[:-1], True)  # equal scores are all chosen or none
     place = int(np.argmax(np.where(last, at_thresholds(right, chosen), -np.inf)))
     below = scores[place + 1] if place + 1 < len(scores) else 0.0
-    return float(np.clip((scores[place] + below) / 2, LEAST_THRESHOLD, 1 - LEAST_THRESHOLD))
+    return float(np.clip((scores[place] + below) / 2, MIN_THRESHOLD, 1 - MIN_THRESHOLD))
 
 
 def loss_of(name: str, value: float) -> float:

@@ -11,7 +11,7 @@ from strategies.gaussian_process import BOUNDS, GP
 
 MIN_CEILING = -12.0  # log v, for standardised losses
 STUCK_AFTER = 5  # trials without improvement, after which every second ask uses shorter lengthscales,
-HALVED_EVERY, SHORTEST = 5.0, 0.25  # halved for every five further trials, at most twice
+HALVED_EVERY, MIN_FACTOR = 5.0, 0.25  # halved for every five further trials, at most twice
 
 
 def noise_ceiling(y: np.ndarray) -> float:
@@ -41,7 +41,7 @@ def n_without_gain(losses: np.ndarray) -> int:
 def shrinkage(losses: np.ndarray) -> float:
     """The factor for the lengthscales after these losses."""
     n_stuck = n_without_gain(losses)
-    return float(max(SHORTEST, min(1.0, 2.0 ** ((STUCK_AFTER - n_stuck) / HALVED_EVERY))))
+    return float(max(MIN_FACTOR, min(1.0, 2.0 ** ((STUCK_AFTER - n_stuck) / HALVED_EVERY))))
 
 
 def doubted(gp: GP, factor: float, d: int) -> GP:

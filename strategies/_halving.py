@@ -25,7 +25,7 @@ SHORT_SHARE = 0.2  # maximum share of the budget for trainings that are never co
 PHASE_SHARE = 0.7  # share of the budget after which new configs are trained fully at once
 PHASE = 8  # the same for an unknown budget, in full trainings
 MIN_EPOCHS = 2  # minimum length of a short training: after one epoch the ranking is mostly noise
-MOST = 0.2  # maximum length of a short training with its own schedule, as a share of a full one
+MAX_SHORT_SHARE = 0.2  # length of a short training with its own schedule, as a share of a full one
 N_SAMPLED = 64  # configs sampled to find out which fidelities a space has
 
 FidelityOf = Callable[[Config], Fidelity]
@@ -43,7 +43,7 @@ def levels_of(encoding: Encoding, fidelity: FidelityOf, max_epochs: int) -> list
     if all(each.kind != "restart" for each in short):
         return [level for level in rungs(max_epochs) if level >= least or level == max_epochs]
     level = max(least, round(max_epochs / ETA**2))
-    return [level, max_epochs] if level <= MOST * max_epochs else [max_epochs]
+    return [level, max_epochs] if level <= MAX_SHORT_SHARE * max_epochs else [max_epochs]
 
 
 def _fidelities(encoding: Encoding, fidelity: FidelityOf) -> list[Fidelity]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cmaes import CatCMAwM
 
 INITIAL_STEP = 0.2  # standard deviation of the first generation, as a share of the range
-MOST_DRAWS = 2  # populations that are drawn for a new config
-MOST_SAMPLES = 256  # population size that restarts do not exceed
+MAX_DRAWS = 2  # populations that are drawn for a new config
+MAX_POPULATION_SIZE = 256  # of restarts
 MAX_CELLS = 100  # integers with more values than this are treated as continuous
 
 
@@ -68,11 +68,11 @@ class CMAES(ConfigStrategy):
         self._update()
 
     def _draw(self) -> list[CatCMAwM.Solution]:
-        """Samples until one is a new config, at most MOST_DRAWS populations."""
+        """Samples until one is a new config, at most MAX_DRAWS populations."""
         seed = np.random.SeedSequence((self.seed, self._n_asked)).generate_state(1)[0]
         self._optimizer.reseed_rng(int(seed))
         samples: list[CatCMAwM.Solution] = []
-        while len(samples) < MOST_DRAWS * self._optimizer.population_size:
+        while len(samples) < MAX_DRAWS * self._optimizer.population_size:
             samples.append(self._optimizer.ask())
             if self.is_new(self._decode(samples[-1])):
                 break
@@ -101,7 +101,7 @@ class CMAES(ConfigStrategy):
 
     def _restart(self) -> None:
         """Start again at a random point; pending samples of the earlier distribution do not count."""
-        size = min(2 * self._optimizer.population_size, MOST_SAMPLES)
+        size = min(2 * self._optimizer.population_size, MAX_POPULATION_SIZE)
         start = np.random.default_rng((self.seed, self._n_asked)).random(len(self.encoding.dimensions))
         self._generation, self._samples = [], {}
         self._optimizer = self._started(start, size)

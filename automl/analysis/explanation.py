@@ -264,7 +264,7 @@ def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed:
             f"against {common.n_failed_without} of {common.n_without} others."
         )
     elif len(failed) < n:
-        few = len(failed) < patterns.FEWEST_FAILED
+        few = len(failed) < patterns.MIN_FAILED
         yield f"No common cause of the failures was found{': they are too few' if few else ''}."
 
 

@@ -19,9 +19,9 @@ from automl.study.trial import Trial
 from strategies.encoding import Dimension, Encoding
 
 N_DEALS = 2000
-BEST_SHARE, FEWEST_BEST = 0.1, 3
-FEWEST_FAILED = 3
-FEWEST_HOPELESS = 5
+BEST_SHARE, MIN_BEST = 0.1, 3
+MIN_FAILED = 3
+MIN_HOPELESS = 5
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ def hopeless(
             n_inside = int(inside.sum())
             # Searches avoid regions whose first trials were bad, so significance alone is not enough.
             surprising = (
-                n_inside >= FEWEST_HOPELESS
-                and chance_of_none(n_inside, int(works.sum()), len(works)) <= CHANCE / n_looks
+                n_inside >= MIN_HOPELESS and chance_of_none(n_inside, int(works.sum()), len(works)) <= CHANCE / n_looks
             )
             if surprising and not works[inside].any():
                 yield Hopeless(where, n_inside)
@@ -108,7 +107,7 @@ def _beyond(dim: Dimension, side: str, last: float, end: float, unknown: set[tup
 
 def best_of(values: np.ndarray, maximize: bool) -> np.ndarray:
     """Indices of the best 10% of trials, at least 3, shape (k,)."""
-    n_best = min(len(values), max(FEWEST_BEST, math.ceil(BEST_SHARE * len(values))))
+    n_best = min(len(values), max(MIN_BEST, math.ceil(BEST_SHARE * len(values))))
     return np.argsort(-values if maximize else values, kind="stable")[:n_best]
 
 
@@ -150,7 +149,7 @@ def failing(encoding: Encoding, trials: Sequence[Trial], seed: int) -> Failing |
     """The condition on one hyperparameter that best separates failed trials; None if none is significant."""
     trials = [trial for trial in trials if trial.state not in ("running",)]
     failed = np.array([trial.state == "failed" for trial in trials])
-    if failed.sum() < FEWEST_FAILED or failed.all():
+    if failed.sum() < MIN_FAILED or failed.all():
         return None
     columns = list(_columns(encoding, trials))
     while columns:

@@ -35,7 +35,7 @@ MODEL, BAND, SURE = (
 )  # standard deviations of the central 90% of a normal distribution
 MANY_LETTERS = 32  # total length of category names that fit side by side
 MANY_DECADES = 5  # maximum decades with a label each
-LEAST_TRIALS = 3  # with a hyperparameter, for the curve of its effect
+MIN_TRIALS = 3  # with a hyperparameter, for the curve of its effect
 MANY_VALUES = 8  # a numeric ordinal with more values is drawn on a numeric axis
 
 
@@ -65,7 +65,7 @@ def by_hyperparameter(
         having = [trial for trial in good if dim.name in trial.config]
         if dim.n_values > 1 and having:
             figures[dim.name] = _slice(dim, having, reached, study, summary, limits)
-            if effects and dim.name in effects and len(having) >= LEAST_TRIALS:
+            if effects and dim.name in effects and len(having) >= MIN_TRIALS:
                 figures[dim.name]["data"] += _effect(dim, effects[dim.name], limits)
     return figures
 

@@ -52,7 +52,9 @@ if TYPE_CHECKING:
     from automl.task import Task
 
 
-LONGEST = 48  # maximum characters (up to 4 bytes each) of a name in a folder's name, which has at most 255 bytes
+MAX_NAME_LENGTH = (
+    48  # maximum characters (up to 4 bytes each) of a name in a folder's name, which has at most 255 bytes
+)
 
 
 def run_session(
@@ -272,9 +274,9 @@ def new_folder(name: str, *about: Any) -> Path:
 
 
 def _plain(name: str) -> str:
-    """The name as part of a folder's name: at most LONGEST letters, digits, dots, dashes and underscores."""
+    """The name as part of a folder's name: at most MAX_NAME_LENGTH letters, digits, dots, dashes and underscores."""
     kept = (c if c in "._" or unicodedata.category(c)[0] in "LMN" else "-" for c in unicodedata.normalize("NFC", name))
-    return re.sub("-+", "-", "".join(kept)).strip("-.")[:LONGEST].rstrip("-.") or "run"
+    return re.sub("-+", "-", "".join(kept)).strip("-.")[:MAX_NAME_LENGTH].rstrip("-.") or "run"
 
 
 def _learn(console: Console, result: Result, settings: Settings, folder: RunFolder) -> None:

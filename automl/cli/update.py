@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from automl.continual.versions import Versions
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-LONGEST = 15  # maximum characters of a file's name that is kept in one line on a narrow terminal
+MAX_NAME_LENGTH = 15  # characters of a file's name that is kept in one line on a narrow terminal
 
 
 @app.command()
@@ -162,7 +162,7 @@ def _table(title: str, versions: VersionTable) -> Table:
     shown = {name: column for name, column in cells.items() if any(column)}
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for name, column in shown.items():
-        whole = name in ("version", "date", "data") and max(map(len, column)) <= LONGEST
+        whole = name in ("version", "date", "data") and max(map(len, column)) <= MAX_NAME_LENGTH
         table.add_column(Text(name), overflow="fold", no_wrap=whole)
         if name in versions.sides:
             table.columns[-1].justify = "right"

@@ -14,7 +14,7 @@ from automl.data.ingest.encoder import Feature
 from automl.data.inputs import Array, Columns, Inputs, Padded, Texts, Tokens, Windows
 from automl.data.tokens import UNKNOWN
 
-MOST = 5_000  # examples compared on each side
+MAX_EXAMPLES = 5_000  # examples compared on each side
 SURE = 0.05  # probability of a false alarm in any property
 FEW_COLUMNS = 64  # largest vector compared element by element
 NO_CATEGORY = "missing or not in the training data"
@@ -52,7 +52,7 @@ def drifts(inputs: Inputs, old: Array, new: Array, features: Sequence[Feature] =
         found = [_compared_in_series(feature, i, inputs, old, new) for i, feature in enumerate(features)]
     else:
         rng = np.random.default_rng(0)
-        sides = [side[rng.permutation(len(side))[:MOST]] for side in (old, new)]
+        sides = [side[rng.permutation(len(side))[:MAX_EXAMPLES]] for side in (old, new)]
         before, after = (properties(inputs, side, features) for side in sides)
         categories = {feature.name: feature.categories for feature in features}
         found = [_compared(name, before[name], after[name], categories.get(name, ())) for name in before]

@@ -34,8 +34,8 @@ from automl.data.ingest.prepare import (
 )
 from automl.data.ingest.read_table import plain_text, spelled_text
 from automl.data.ingest.request import MissingColumn, Request
-from automl.data.ingest.split import LEAST_ROWS, SplitRows, check_enough, without_duplicates
-from automl.data.ingest.target import LEAST_OF_A_CLASS, about_case, numbers
+from automl.data.ingest.split import MIN_ROWS, SplitRows, check_enough, without_duplicates
+from automl.data.ingest.target import MIN_ROWS_PER_CLASS, about_case, numbers
 from automl.data.inputs import Array
 from automl.data.memory_map import read_array, read_prepared, write_prepared
 from automl.data.splits import Splits, held_out
@@ -48,7 +48,7 @@ from automl.tasks.user_data import OwnData
 KEPT = 20_000  # old training examples kept for replay; half as many for validation and for test
 OLD = "old.json"  # the number of old examples in each set, which come first
 NOTABLE = 0.01  # share of the new rows from which a new category is named
-MOST_NAMED = 5
+MAX_NAMED = 5
 PARTS = ("train", "valid", "test")
 
 
@@ -61,10 +61,10 @@ class TooFewNew(UserError):
             where += ", or were refused or rolled back with the same options; to judge these again, change --tolerance"
         reason = f"no new examples: all {n_known:,} {where}"
         if n_new and not n_known:
-            reason = f"an update needs at least {LEAST_ROWS} new examples, the data have {n_new}"
+            reason = f"an update needs at least {MIN_ROWS} new examples, the data have {n_new}"
         elif n_new:
             of = f"{n_known:,} of {n_known + n_new:,}"
-            reason = f"an update needs at least {LEAST_ROWS} new examples: {of} {where}"
+            reason = f"an update needs at least {MIN_ROWS} new examples: {of} {where}"
         super().__init__(reason)
 
 
@@ -109,7 +109,7 @@ def read_new(
         needed = f"the new data have no column {error.name!r}, the run's {error.option}: an update needs it{labels}"
         raise UserError(needed) from None
     usable, y, target, notes = _labels(rows, old)
-    if 0 < len(usable) < LEAST_ROWS:
+    if 0 < len(usable) < MIN_ROWS:
         raise TooFewNew(len(usable), 0)
     check_enough(len(usable), hints=[*rows.notes, *notes])
     frame = rows.frame.iloc[usable]
@@ -154,8 +154,8 @@ def _about_new_categories(found: Mapping[str, Mapping[str, int]], n: int) -> lis
     for name, counts in found.items():
         frequent = [f"{category!r} ({count:,} rows)" for category, count in counts.items() if count >= NOTABLE * n]
         if frequent:
-            more = f" and {len(frequent) - MOST_NAMED} more" if len(frequent) > MOST_NAMED else ""
-            named = ", ".join(frequent[:MOST_NAMED]) + more
+            more = f" and {len(frequent) - MAX_NAMED} more" if len(frequent) > MAX_NAMED else ""
+            named = ", ".join(frequent[:MAX_NAMED]) + more
             notes.append(f"column {name!r} has categories that the run's data lack; they count as missing: {named}")
     return notes
 
@@ -208,11 +208,11 @@ def _fresh(
     for place in older if times is None else ():  # ``folder`` has the times of all data
         fresh &= _not_in(place, arrays, y, times, n_old(place))
     n_fresh, n = int(fresh.sum()), len(fresh)
-    if n_fresh < min(LEAST_ROWS, n):
+    if n_fresh < min(MIN_ROWS, n):
         raise TooFewNew(n_fresh, n - n_fresh)
     for place in tried:
         n_other = int((fresh & _not_in(place, arrays, y, times, n_old(place))).sum())
-        if n_other < min(LEAST_ROWS, n_fresh):
+        if n_other < min(MIN_ROWS, n_fresh):
             raise TooFewNew(n_other, n - n_other, tried=True)
     return fresh
 
@@ -221,7 +221,7 @@ def _with_learned_groups(parts: SplitRows, is_learned: NDArray[np.bool_]) -> Spl
     """The split, with rows of groups that the model was trained on moved to the training set; None if too few others
     are left to judge by."""
     valid, test = (part[~is_learned[part]] for part in (parts.valid, parts.test))
-    if min(len(valid), len(test)) < LEAST_ROWS // 5:
+    if min(len(valid), len(test)) < MIN_ROWS // 5:
         return None
     moved = [part[is_learned[part]] for part in (parts.valid, parts.test)]
     return replace(parts, train=np.concatenate([parts.train, *moved]), valid=valid, test=test)
@@ -270,7 +270,7 @@ def _labels(rows: LabelledRows, old: Target) -> tuple[NDArray[np.int64], NDArray
     names = np.array([_name(value, old.names) for value in different])[places]
     known, counts = np.unique(names, return_counts=True)
     added = tuple(
-        name for name, n in zip(known, counts, strict=True) if name not in old.names and n >= LEAST_OF_A_CLASS
+        name for name, n in zip(known, counts, strict=True) if name not in old.names and n >= MIN_ROWS_PER_CLASS
     )
     target = Classes((*old.names, *map(str, added)))
     place = {name: i for i, name in enumerate(target.names)}
@@ -279,7 +279,7 @@ def _labels(rows: LabelledRows, old: Target) -> tuple[NDArray[np.int64], NDArray
     if len(there) < len(rows.labels):
         notes.append(left_out(len(rows.labels) - len(there), f"without a value of {rows.target!r}"))
     if not good.all():
-        notes.append(left_out(int(np.count_nonzero(~good)), f"of classes with fewer than {LEAST_OF_A_CLASS} rows"))
+        notes.append(left_out(int(np.count_nonzero(~good)), f"of classes with fewer than {MIN_ROWS_PER_CLASS} rows"))
     return there[good], np.array([place[name] for name in names[good]], np.int64), target, notes
 
 

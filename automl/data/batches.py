@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 POOL = 10  # maximum number of batches per pool; each pool is sorted by length
-LEAST_POOLS = 8  # minimum number of pools, so that small data sets do not get batches of a single length each
+MIN_POOLS = 8  # so that small data sets do not get batches of a single length each
 JITTER = 0.2  # relative noise of lengths before sorting; without it, few examples form the same batches each epoch
 
 
@@ -19,7 +19,7 @@ def shuffled(order: "Tensor", lengths: "Tensor", size: int) -> "Tensor":
     import torch
 
     places = order[: len(order) // size * size]
-    pool_size = max(1, min(POOL, len(order) // size // LEAST_POOLS)) * size
+    pool_size = max(1, min(POOL, len(order) // size // MIN_POOLS)) * size
     blurred = lengths[places] * (1 + JITTER * (2 * torch.rand(len(places), device=order.device) - 1))
     pools = zip(torch.split(places, pool_size), torch.split(blurred, pool_size), strict=True)
     batches = torch.cat([pool[of_pool.argsort()] for pool, of_pool in pools]).reshape(-1, size)

@@ -11,7 +11,7 @@ WORD = re.compile(f"[{LETTERS}]+")
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # Thai to Khmer, CJK
 SYMBOLS = "\u2190-\u2bff\U0001f000-\U0001faff"  # arrows to emoji
 PART = re.compile(f"(?P<unspaced>[{UNSPACED}]+)|[{SYMBOLS}]|(?:(?![{UNSPACED}])[{LETTERS}])+")
-LEAST_LETTERS = 2  # of a word
+MIN_LETTERS = 2  # of a word
 
 
 def words(text: str) -> Iterator[str]:
@@ -23,5 +23,5 @@ def words(text: str) -> Iterator[str]:
         part = found[0]
         if found["unspaced"] is not None and len(part) > 1:
             yield from (part[i : i + 2] for i in range(len(part) - 1))
-        elif len(part) >= LEAST_LETTERS or not part.isalnum():
+        elif len(part) >= MIN_LETTERS or not part.isalnum():
             yield part

@@ -19,8 +19,8 @@ Probabilities = NDArray[np.float64]  # (n, n_classes), rows sum to 1
 
 RANGE = (-3.0, 3.0)  # of the temperature's logarithm
 LIKELY = 0.5  # prior standard deviation of the logarithm
-LEAST = 1e-15  # smallest probability
-LEAST_EXAMPLES = 20  # for fitting a temperature, and for judging it
+MIN_PROBABILITY = 1e-15
+MIN_EXAMPLES = 20  # for fitting a temperature, and for judging it
 ROUNDING = 1e-9  # errors of shares up to this must not choose another rank
 
 
@@ -28,7 +28,7 @@ def tempered(probabilities: Probabilities, temperature: float) -> Probabilities:
     """The probabilities at a temperature above 0; 1 leaves them unchanged."""
     if temperature == 1.0:
         return probabilities
-    logits = np.log(np.maximum(probabilities, LEAST)) / temperature
+    logits = np.log(np.maximum(probabilities, MIN_PROBABILITY)) / temperature
     raised = np.exp(logits - logits.max(1, keepdims=True))
     calibrated: Probabilities = raised / raised.sum(1, keepdims=True)
     return calibrated
@@ -36,7 +36,7 @@ def tempered(probabilities: Probabilities, temperature: float) -> Probabilities:
 
 def log_losses(probabilities: Probabilities, labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """The log loss of each example, (n,)."""
-    losses: NDArray[np.float64] = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], LEAST))
+    losses: NDArray[np.float64] = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], MIN_PROBABILITY))
     return losses
 
 
@@ -71,9 +71,9 @@ def fit_temperature(probabilities: Probabilities, labels: NDArray[np.int64], wei
 def temperature_that_helps(fitting: Judged, judging: Judged) -> float:
     """The temperature fitted to some examples if it helps on others, else 1.
 
-    It helps if the mean gain in log loss exceeds its standard error. 1 with fewer than LEAST_EXAMPLES on either side.
+    It helps if the mean gain in log loss exceeds its standard error. 1 with fewer than MIN_EXAMPLES on either side.
     """
-    if min(len(fitting.labels), len(judging.labels)) < LEAST_EXAMPLES:
+    if min(len(fitting.labels), len(judging.labels)) < MIN_EXAMPLES:
         return 1.0
     temperature = fit_temperature(*fitting)
     gains = judging.losses(1.0) - judging.losses(temperature)

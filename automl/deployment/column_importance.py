@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0  # for all predictions; fewer rows are used if more would take longer
 N_ROWS = (1_000, 500, 300)
-REPEATS, MOST_REPEATS = 10, 30  # more for few rows; with 5, a deviation small by chance makes noise look certain
-PREDICTED = 3_000  # minimum rows per column, as far as MOST_REPEATS allows
-LEAST_ROWS = 30  # of the test set
-MOST_SECONDS = 120.0  # maximum with the fewest rows
+REPEATS, MAX_REPEATS = 10, 30  # more for few rows; with 5, a deviation small by chance makes noise look certain
+PREDICTED = 3_000  # minimum rows per column, as far as MAX_REPEATS allows
+MIN_ROWS = 30  # of the test set
+MAX_SECONDS = 120.0  # with the fewest rows
 FORMAT = 2
 
 
@@ -60,8 +60,8 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
     view = Facts.read(data).views.of(first.preprocessing.model)  # all members of one for columns read the same
     splits = read_prepared(data / view)
     n_test = len(splits.y_test)
-    if n_test < LEAST_ROWS:
-        what = f"the test set has {n_test} rows, {LEAST_ROWS} are needed" if n_test else "the run kept no test set"
+    if n_test < MIN_ROWS:
+        what = f"the test set has {n_test} rows, {MIN_ROWS} are needed" if n_test else "the run kept no test set"
         return ColumnImportances(metric, reason=f"{what}; importance needs rows that the model was not trained on")
     places, rng = model.encoder.places(view), np.random.default_rng(0)
     rows = rng.permutation(n_test)[: N_ROWS[0]]
@@ -72,7 +72,7 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
     seconds = a_row * n * repeats
     if seconds > left:
         return None
-    if seconds > MOST_SECONDS:
+    if seconds > MAX_SECONDS:
         return ColumnImportances(metric, reason=f"shuffling {len(places):,} columns takes {seconds / 60:.0f} minutes")
     test = _TestRows.of(splits, rows[:n], weights_of(data, "test"), model.threshold, metric)
     score = test.score(usual[:n])
@@ -85,7 +85,7 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
 def _affordable(n: int, a_row: float) -> tuple[int, int]:
     """The number of rows, at most n, and of repeats to use; a row takes ``a_row`` seconds for all columns."""
     counts = [n, *(fewer for fewer in N_ROWS if fewer < n)]
-    plans = [(count, min(MOST_REPEATS, max(REPEATS, PREDICTED // count))) for count in counts]
+    plans = [(count, min(MAX_REPEATS, max(REPEATS, PREDICTED // count))) for count in counts]
     least = (counts[-1], REPEATS)
     return next((plan for plan in plans if a_row * plan[0] * plan[1] <= SECONDS), least)
 

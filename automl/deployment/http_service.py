@@ -27,8 +27,8 @@ from automl.deployment.predictor import Predictor
 from automl.deployment.several_targets import JointPredictor
 from automl.errors import UserError
 
-MOST_WAITING = 64  # queued requests; further ones are refused at once
-LONGEST = 300  # characters of an error detail, which may quote the request
+MAX_WAITING = 64  # queued requests; further ones are refused at once
+MAX_DETAIL_LENGTH = 300  # characters of an error detail, which may quote the request
 JSON_TYPE = "application/json"
 ABOUT = ("task", "kind", "made", "metric", "test", "started", "versions")  # entries of a model's card in /health
 REASON = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
@@ -157,8 +157,8 @@ class Service:
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != JSON_TYPE:
             raise Refused(415, f"send Content-Type: {JSON_TYPE}")
         body = await _body(request, self.limits.bytes)
-        if self._waiting >= MOST_WAITING:
-            raise Refused(503, f"{MOST_WAITING} requests are waiting already; retry later")
+        if self._waiting >= MAX_WAITING:
+            raise Refused(503, f"{MAX_WAITING} requests are waiting already; retry later")
         self._waiting += 1
         try:
             return await self._predicted(request, body)
@@ -225,6 +225,6 @@ async def _body(request: Request, most: int) -> bytes:
 
 
 def _refusal(status: int, reason: str) -> Response:
-    detail = reason if len(reason) <= LONGEST else f"{reason[:LONGEST]}..."
+    detail = reason if len(reason) <= MAX_DETAIL_LENGTH else f"{reason[:MAX_DETAIL_LENGTH]}..."
     headers = {503: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}.get(status)
     return Response(json.dumps({"detail": detail}), status, headers, JSON_TYPE)

@@ -19,7 +19,7 @@ from automl.models.lags import Lags
 from automl.models.tensor_models import TrainedEstimator
 from automl.models.trained import Preprocessing
 
-LEAST = 1e-7  # smallest probability, as in outputs_of
+MIN_PROBABILITY = 1e-7  # as in outputs_of
 ML = "ai.onnx.ml"
 
 
@@ -44,7 +44,7 @@ def estimator_nodes(graph: Graph, model: TrainedEstimator, examples: str) -> str
     places = np.zeros((len(estimator.classes_), rules.target.n_outputs))
     places[np.arange(len(estimator.classes_)), estimator.classes_] = 1
     probabilities = graph("MatMul", graph.cast(found, np.float32), graph.constant(places))
-    return graph("Log", graph("Max", probabilities, graph.constant(LEAST)))
+    return graph("Log", graph("Max", probabilities, graph.constant(MIN_PROBABILITY)))
 
 
 # --- series -----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from automl.data.ingest.encoder import Encoder
 from automl.data.inputs import Columns, Dense, Inputs, Tokens
 from automl.data.targets import Classes, Quantiles
-from automl.deployment.calibration import LEAST
+from automl.deployment.calibration import MIN_PROBABILITY
 from automl.deployment.onnx_estimators import estimator_nodes, forecasts
 from automl.deployment.onnx_graph import OPSETS, Graph
 from automl.deployment.onnx_learners import EXPORTED, ascending, has_nodes, learner_nodes
@@ -84,7 +84,7 @@ def as_onnx(predictor: Predictor) -> onnx.ModelProto:
     else:
         temperature = float(predictor.card.get("temperature", 1.0))
         if temperature != 1.0:
-            logarithms = graph("Log", graph("Max", mean, graph.constant(LEAST)))
+            logarithms = graph("Log", graph("Max", mean, graph.constant(MIN_PROBABILITY)))
             mean = graph("Softmax", graph("Div", logarithms, graph.constant(temperature)), axis=1)
         graph.output("probabilities", mean, np.float32, ("n", len(predictor.classes)))
     return graph.model("automl", _metadata(predictor))

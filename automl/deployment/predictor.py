@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from automl.models.trained_seq2seq import Translator
 
 PREPROCESSING = "preprocessing.json"
-LEAST_TO_DOUBT = 5  # rows whose values all cannot be used; fewer may be exceptions
+MIN_ROWS_TO_WARN = 5  # rows whose values all cannot be used; fewer may be exceptions
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class Predictor:
         frame = self.encoder.as_frame(examples)
         found = self.of_frame(frame)
         # Not for a few rows, whose prediction may have to be quick.
-        if len(frame) >= LEAST_TO_DOUBT and (doubt := about_unusable(self.encoder.unusable(frame), len(frame))):
+        if len(frame) >= MIN_ROWS_TO_WARN and (doubt := about_unusable(self.encoder.unusable(frame), len(frame))):
             warnings.warn(doubt, UserWarning, stacklevel=3)
         return found
 
@@ -257,7 +257,7 @@ def about_unusable(counts: Mapping[str, int], n: int) -> str:
     ``counts``: the number of such values by column.
     """
     useless = [f"{name!r} ({count:,} of {n:,} rows)" for name, count in counts.items() if count > n / 2]
-    if not useless or n < LEAST_TO_DOUBT:
+    if not useless or n < MIN_ROWS_TO_WARN:
         return ""
     return (
         f"most values of {', '.join(useless)} cannot be used and count as missing; write them as in the training data"

@@ -64,10 +64,10 @@ def _obstacle_to_the_plan(asked: Settings, kind: str) -> str | None:
 
 def with_folds(asked: Settings, prepared: Path) -> Settings:
     """The settings with cross-validation of the data in a folder, within the time limit or the default one."""
-    from automl.tasks.time_limit import LEAST_LIMIT, n_folds_within, seconds_of_a_trial, seconds_of_the_first
+    from automl.tasks.time_limit import MIN_TIME_LIMIT, n_folds_within, seconds_of_a_trial, seconds_of_the_first
 
     limit = asked.time_limit or DEFAULT_SECONDS
-    if limit < LEAST_LIMIT and not asked.where.is_remote:
+    if limit < MIN_TIME_LIMIT and not asked.where.is_remote:
         asked = replace(asked, n_workers=asked.n_workers or 1)  # there is only one model, so one process is enough
     of_first = seconds_of_the_first(prepared, limit, asked.planned_workers, asked.model)
     trial_seconds = asked.trial_seconds or max(seconds_of_a_trial(limit), of_first)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from automl.tuning.tuner import Tuner
 
 NOT_REFITTED = "fitted to the training set alone, as there was no time left to add the validation set"
-MOST_CHOICES = 3  # attempts, each without the last one's members, if none of them could be fitted
+MAX_ATTEMPTS = 3  # each without the last one's members, if none of them could be fitted
 
 
 def build(
@@ -75,7 +75,7 @@ def _fitted(
     """The choice and its fitted models. If some fits fail, choose among the other members; if all do, among
     the other candidates."""
     end = time.monotonic() + left
-    for _ in range(MOST_CHOICES):
+    for _ in range(MAX_ATTEMPTS):
         if not found:
             break
         left = max(0.0, end - time.monotonic())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from automl.models.trained import TrainedModel
     from automl.tasks.cross_validated import CrossValidated
 
-MOST_ROWS = 1_000  # maximum number of rows predicted at once in a measurement
+MAX_ROWS = 1_000  # predicted at once in a measurement
 N_TIMES = 3  # measurements; the fastest counts, since other processes may use the core
 
 
@@ -24,7 +24,7 @@ def milliseconds_per_row(task: CrossValidated, models: Sequence[TrainedModel]) -
     from automl.deployment.predictor import predictions
 
     family = models[0].preprocessing.model
-    x = load_data(task.data_of(family), None, True).x_train[:MOST_ROWS]
+    x = load_data(task.data_of(family), None, True).x_train[:MAX_ROWS]
     seconds = []
     for _ in range(N_TIMES):
         start = time.perf_counter()

@@ -11,8 +11,8 @@ from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.ensemble import greedy_ensemble
 from automl.metrics import seen_by_rows
-from automl.runs.member_candidates import MOST_CANDIDATES, refit_seconds
-from automl.runs.selection import MOST_MEMBERS, losses_by_row
+from automl.runs.member_candidates import MAX_CANDIDATES, refit_seconds
+from automl.runs.selection import MAX_MEMBERS, losses_by_row
 from automl.task import CheckpointDamaged
 from automl.training.fold_files import read_predictions
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from automl.tasks.cross_validated import CrossValidated
     from automl.tuning.tuner import Tuner
 
-MOST_ROWS = 1_000  # maximum size of the sample
+MAX_ROWS = 1_000  # of the sample
 
 
 class LikelyMembers:
@@ -39,7 +39,7 @@ class LikelyMembers:
         trials = [
             trial for trial in tuner.study.trials.values() if trial.state == "complete" and trial.loss is not None
         ]
-        best = sorted(trials, key=lambda trial: trial.loss or 0.0)[:MOST_CANDIDATES]
+        best = sorted(trials, key=lambda trial: trial.loss or 0.0)[:MAX_CANDIDATES]
         if [trial.number for trial in best] != self._seconds[0]:
             each = [_refit_seconds(task, trial) for trial in self._members(task, best)]
             total = max(sum(each) / max(1, tuner.executor.n_workers), max(each, default=0.0))
@@ -48,8 +48,8 @@ class LikelyMembers:
 
     def _members(self, task: CrossValidated, trials: list[Trial]) -> list[Trial]:
         splits, known = load_data(task.data_of(""), None, True), np.flatnonzero(task.folds() >= 0)
-        if len(known) > MOST_ROWS:
-            known = np.sort(np.random.default_rng(0).choice(known, MOST_ROWS, replace=False))
+        if len(known) > MAX_ROWS:
+            known = np.sort(np.random.default_rng(0).choice(known, MAX_ROWS, replace=False))
         y = np.asarray(splits.y_train)[known]
         for trial in trials:
             if trial.number not in self._shown:
@@ -63,7 +63,7 @@ class LikelyMembers:
         if not trials:
             return []
         by_row = losses_by_row(task, y, None, levels_of(splits.target))
-        weights = greedy_ensemble(shown, lambda predicted: float(by_row(predicted).mean()), MOST_MEMBERS)
+        weights = greedy_ensemble(shown, lambda predicted: float(by_row(predicted).mean()), MAX_MEMBERS)
         return [trials[place] for place in weights]
 
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from automl.study.trial import Trial
     from automl.tasks.cross_validated import CrossValidated
 
-MOST_CANDIDATES = 30  # trials that the weights are chosen from: the best, and the best of each family
+MAX_CANDIDATES = 30  # trials that the weights are chosen from: the best, and the best of each family
 VALID_SHARE = 0.34  # size of the validation set relative to the training set
-MOST_LINES = 3  # maximum messages about single trials that are left out
+MAX_MESSAGES = 3  # about single trials that are left out
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def candidates(
     best_of: dict[str, Trial] = {}
     for trial in complete:
         best_of.setdefault(task.family(trial.config), trial)
-    wanted = {trial.number for trial in [*complete[:MOST_CANDIDATES], *best_of.values()]}
+    wanted = {trial.number for trial in [*complete[:MAX_CANDIDATES], *best_of.values()]}
     found, left_out = [], []
     for trial in complete:
         if trial.number in wanted:
@@ -62,10 +62,10 @@ def candidates(
                 found.append(_candidate(task, trial, folder.trials / f"{trial.number:04d}", known))
             except CheckpointDamaged as error:
                 left_out.append(f"ensemble: trial {trial.number} is left out, {error}")
-    for line in left_out[:MOST_LINES]:
+    for line in left_out[:MAX_MESSAGES]:
         say(line)
-    if len(left_out) > MOST_LINES:
-        say(f"ensemble: {len(left_out) - MOST_LINES} more trials are left out, as their files are damaged too")
+    if len(left_out) > MAX_MESSAGES:
+        say(f"ensemble: {len(left_out) - MAX_MESSAGES} more trials are left out, as their files are damaged too")
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from automl.runs.member_candidates import with_current_damage
-from automl.runs.selection import LEAST_SECONDS
+from automl.runs.selection import MIN_SECONDS
 from automl.task import CheckpointDamaged
 from automl.training.fold_files import check_model, model_places, places_to_fit, read_record, scored_place
 from automl.training.fold_learners import learner_class, trained_in
@@ -50,7 +50,7 @@ def fitted_models(
 
     def has_time(member: MemberCandidate) -> bool:
         try:
-            return with_current_damage(task, member).refit_seconds <= max(end - time.monotonic(), LEAST_SECONDS)
+            return with_current_damage(task, member).refit_seconds <= max(end - time.monotonic(), MIN_SECONDS)
         except CheckpointDamaged:  # the record of its training
             return False
 
@@ -58,7 +58,7 @@ def fitted_models(
         for line in member.damage:
             say(f"ensemble: trial {number} is damaged and fitted again: {line}")
     waiting, is_first = dict(members), True
-    most = left + LEAST_SECONDS if task.keeps_models else None
+    most = left + MIN_SECONDS if task.keeps_models else None
     while waiting:
         errors = _fit(task, waiting, executor, device, watch, log, most)
         again = {}

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from automl.runs.member_candidates import MemberCandidate
     from automl.tasks.cross_validated import CrossValidated
 
-MOST_MEMBERS = 8
+MAX_MEMBERS = 8
 FEW_ROWS = 5_000  # up to this many, the weights are means over bootstrap samples
 N_SAMPLES = 20  # bootstrap samples
 NOISE = 2.0  # standard errors up to which a difference in the metric may be chance
-LEAST_WEIGHT = 0.005
+MIN_WEIGHT = 0.005
 SHARES = (1.0, 0.25)  # of the weight: an ensemble gets the largest with which the metric is not worse
-LEAST_SECONDS = 1.0  # members whose fits to all rows take less together are never left out for the time limit
+MIN_SECONDS = 1.0  # members whose fits to all rows take less together are never left out for the time limit
 MANY_ROWS = 20_000  # maximum size of a sample to measure a difference on
 
 
@@ -79,7 +79,7 @@ def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | N
     best = next(i for i in ranked if i == leader or is_good(every[i]))
     weights, alone = {best: 1.0}, float(by_row(shown[best]).mean())
     if most != 1:
-        n = min(most or MOST_MEMBERS, MOST_MEMBERS, len(found))
+        n = min(most or MAX_MEMBERS, MAX_MEMBERS, len(found))
         together = _together(task, y, counts, levels, shown, n)
         if by_row(_mean(shown, together)).mean() < alone:
             mixed = (_with(best, together, share, n) for share in SHARES)
@@ -165,8 +165,8 @@ def _with(best: int, together: Mapping[int, float], share: float, most: int) -> 
 
 
 def _without_negligible(weights: Mapping[int, float]) -> dict[int, float]:
-    """The weights, which sum to 1, without those below LEAST_WEIGHT: a member costs time at each prediction."""
-    kept = {i: weight for i, weight in weights.items() if weight >= LEAST_WEIGHT}
+    """The weights, which sum to 1, without those below MIN_WEIGHT: a member costs time at each prediction."""
+    kept = {i: weight for i, weight in weights.items() if weight >= MIN_WEIGHT}
     return {i: weight / sum(kept.values()) for i, weight in kept.items()}
 
 
@@ -193,7 +193,7 @@ def affordable(
     First, candidates that alone take longer are dropped, then members until the rest fits. If all take longer, the
     quickest is kept.
     """
-    n, most = len(chosen.members), max(left, LEAST_SECONDS)
+    n, most = len(chosen.members), max(left, MIN_SECONDS)
 
     def fits(seconds: Sequence[float]) -> bool:
         return max(sum(seconds) / n_workers, max(seconds)) <= most
@@ -215,7 +215,7 @@ def without_damaged(
     seconds; at least one remains. ``say``: called with a line about each that is left out."""
     while True:
         chosen = choose(task, found, most)
-        late = {n: m for n, m in chosen.members.items() if m.damage and m.refit_seconds > max(left, LEAST_SECONDS)}
+        late = {n: m for n, m in chosen.members.items() if m.damage and m.refit_seconds > max(left, MIN_SECONDS)}
         rest = [candidate for candidate in found if candidate.trial.number not in late]
         if not late or not rest:
             return found, chosen

@@ -19,7 +19,7 @@ from strategies.types import Config, Value
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-MOST_LISTED = 1_000  # values of a discrete distribution whose probabilities are looked at
+MAX_LISTED = 1_000  # values of a discrete distribution whose probabilities are looked at
 TAIL = 1e-3  # probability mass cut off at each end of a distribution that is unbounded or has many values
 WHICH = "space"  # the hyperparameter that selects one of several spaces
 Read = Callable[[Value], Any]
@@ -140,10 +140,10 @@ def _whole_numbers(distribution: Any, low: float, high: float) -> dict[str, Any]
     """The values of a discrete distribution, since many shares have the same quantile."""
     if getattr(getattr(distribution, "dist", None), "name", "") == "randint":
         return {"int": [int(low), int(high)]}
-    if high - low > MOST_LISTED:
+    if high - low > MAX_LISTED:
         low, high = distribution.ppf(TAIL), distribution.ppf(1.0 - TAIL)
     values = range(int(low), int(high) + 1)
-    there = [value for value in values if distribution.pmf(value) > 0] if len(values) <= MOST_LISTED else values
+    there = [value for value in values if distribution.pmf(value) > 0] if len(values) <= MAX_LISTED else values
     return {"int": [int(low), int(high)]} if len(there) == len(values) else {"ordinal": there}
 
 

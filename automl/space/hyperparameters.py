@@ -13,7 +13,7 @@ from strategies.errors import did_you_mean
 if TYPE_CHECKING:
     from ConfigSpace.hyperparameters import Hyperparameter
 
-LARGEST_INT = 2**53  # the largest range of ints that floats, and so JSON, represent exactly
+MAX_EXACT_INT = 2**53  # floats, and so JSON, represent all ints up to it exactly
 DECIMALS = 9
 KINDS = ("float", "int", "choice", "ordinal", "constant")
 OPTIONS = {
@@ -176,8 +176,8 @@ def _bounds(name: str, kind: str, bounds: Any) -> tuple[float, float]:
     low, high = (number(name, kind, bound, "bound") for bound in bounds)
     if low > high:
         raise SpaceError(name, f"the lower bound must not exceed the upper, got [{low}, {high}]")
-    if kind == "int" and max(abs(low), abs(high)) > LARGEST_INT:
-        raise SpaceError(name, f"a bound of an int must lie within +-{LARGEST_INT}, got [{low}, {high}]")
+    if kind == "int" and max(abs(low), abs(high)) > MAX_EXACT_INT:
+        raise SpaceError(name, f"a bound of an int must lie within +-{MAX_EXACT_INT}, got [{low}, {high}]")
     rounded = round(low, DECIMALS), round(high, DECIMALS)
     changed = any(abs(kept - bound) > 1e-6 * abs(bound) for kept, bound in zip(rounded, (low, high), strict=True))
     if kind == "float" and (changed or (low < high and rounded[0] == rounded[1])):

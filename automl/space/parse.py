@@ -25,7 +25,7 @@ from strategies.errors import did_you_mean
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-MOST_LEVELS = 12  # of nested conditions; ConfigSpace's time grows exponentially with them
+MAX_NESTING = 12  # levels of conditions; ConfigSpace's time grows exponentially with them
 
 
 def load_space(source: str | Path | Mapping[str, Any] | ConfigurationSpace) -> ConfigurationSpace:
@@ -91,8 +91,8 @@ def _add_conditions(space: ConfigurationSpace, forms: Mapping[str, Mapping[str, 
             child, owner = space[name], space[parent]
             single = len(values) == 1
             conditions.append(EqualsCondition(child, owner, values[0]) if single else InCondition(child, owner, values))
-        if levels[name] > MOST_LEVELS:
-            raise SpaceError(name, f"its conditions are nested in more than {MOST_LEVELS} levels, or circular")
+        if levels[name] > MAX_NESTING:
+            raise SpaceError(name, f"its conditions are nested in more than {MAX_NESTING} levels, or circular")
         try:
             space.add(conditions[0] if len(conditions) == 1 else AndConjunction(*conditions))
         except Exception as error:  # ConfigSpace has no common class for these errors, such as cycles
@@ -100,12 +100,12 @@ def _add_conditions(space: ConfigurationSpace, forms: Mapping[str, Mapping[str, 
 
 
 def _levels(forms: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """In how many levels the conditions of each hyperparameter are nested, up to one more than MOST_LEVELS."""
+    """In how many levels the conditions of each hyperparameter are nested, up to one more than MAX_NESTING."""
     parents = {
         name: tuple(when) if isinstance(when := form.get("when"), Mapping) else () for name, form in forms.items()
     }
     levels = dict.fromkeys(forms, 0)
-    for _ in range(MOST_LEVELS + 1):
+    for _ in range(MAX_NESTING + 1):
         levels = {name: max((1 + levels.get(parent, 0) for parent in parents[name]), default=0) for name in forms}
     return levels
 

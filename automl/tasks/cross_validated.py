@@ -26,7 +26,7 @@ from automl.tasks import field_plans
 from automl.tasks.families import chosen_families, families_of, space_of
 from automl.tasks.time_limit import (
     CHEAPEST,
-    LEAST_LIMIT,
+    MIN_TIME_LIMIT,
     OVERHEAD,
     SHORT,
     STARTING,
@@ -312,10 +312,10 @@ def described_plan(
                 f"plan: one model, {families[0]}, scored by {_scored_by(task)}; {limit} seconds will be exceeded: "
                 f"at least {math.ceil(least)} are needed; starting and reading have already taken {spent:.0f}"
             )
-    if seconds is not None and seconds < LEAST_LIMIT:
-        needed = f"{LEAST_LIMIT:g} or more"
+    if seconds is not None and seconds < MIN_TIME_LIMIT:
+        needed = f"{MIN_TIME_LIMIT:g} or more"
         if n_targets > 1:
-            needed = f"{n_targets * LEAST_LIMIT + STARTING:g} or more for all {n_targets} targets"
+            needed = f"{n_targets * MIN_TIME_LIMIT + STARTING:g} or more for all {n_targets} targets"
         return (
             f"plan: {families[0]}, then others if there is time, scored by the validation set; {limit} seconds "
             f"may be exceeded, as starting, reading and writing take about {OVERHEAD:g}: give {needed}"

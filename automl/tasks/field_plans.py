@@ -99,10 +99,10 @@ CHEAPER: dict[str, dict[str, Any]] = {"text": {"tfidf_ngrams": {"default": "word
 CHEAPER_OF_CLASSES: dict[str, dict[str, Any]] = {"text": {"tfidf_c": {"default": 100.0}}}
 CHANGES = {"images": MANY_FEATURES, "molecules": FEW_EXAMPLES_A_FEATURE, "sequences": MANY_FEATURES}  # of the spaces
 
-SEEN = 100_000  # examples that a full training of a network sees, in FEWEST to MOST epochs
-FEWEST, MOST = 5, 60
+SEEN = 100_000  # examples that a full training of a network sees, in MIN_EPOCHS to MAX_EPOCHS epochs
+MIN_EPOCHS, MAX_EPOCHS = 5, 60
 SHARE_OF_A_TRAINING = 0.25  # maximum share of all seconds for a training of a network
-MOST_OF_A_WORKER = 0.3  # maximum share of the seconds of its worker
+MAX_SHARE_OF_WORKER = 0.3  # of the seconds of its worker
 SECONDS_PER_STEP = 0.8e-6  # for a CNN of width 32, per pixel or step, example and epoch
 SECONDS_PER_TOKEN = 1.2e-5  # for a network on tokens
 SECONDS_PER_CHARACTER = 0.8e-7  # for a linear model on TF-IDF, per class
@@ -160,16 +160,16 @@ def first_seconds(kind: str, family: str, splits: Splits, seconds: float, *, che
 def seconds_for_networks(seconds: float, n_workers: int) -> float:
     """The seconds of which a network's training gets SHARE_OF_A_TRAINING, in a run with ``seconds`` per worker; limited
     as a training uses one worker and is repeated on all rows in the end."""
-    return min(seconds * n_workers, MOST_OF_A_WORKER / SHARE_OF_A_TRAINING * seconds) / max(1.0, slowness())
+    return min(seconds * n_workers, MAX_SHARE_OF_WORKER / SHARE_OF_A_TRAINING * seconds) / max(1.0, slowness())
 
 
 def epochs_within(x: Array, seconds: float) -> tuple[int, bool]:
     """The epochs of a network on training examples x, and whether there is time for a wide one."""
-    full = min(MOST, max(FEWEST, SEEN // max(1, len(x))))
+    full = min(MAX_EPOCHS, max(MIN_EPOCHS, SEEN // max(1, len(x))))
     affordable = SHARE_OF_A_TRAINING * seconds / max(1e-9, len(x) * _seconds_an_example(x))
-    if affordable >= min(full, 2 * FEWEST):
-        return max(FEWEST, int(min(full, affordable))), True
-    return max(FEWEST, int(min(full, 4 * affordable))), False
+    if affordable >= min(full, 2 * MIN_EPOCHS):
+        return max(MIN_EPOCHS, int(min(full, affordable))), True
+    return max(MIN_EPOCHS, int(min(full, 4 * affordable))), False
 
 
 def _seconds_an_example(x: Array) -> float:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from automl.training.base import Training
 
-LEAST = 1_000  # smallest training text, in characters: several times the longest context
+MIN_CHARACTERS = 1_000  # of the training text: several times the longest context
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class LanguageModelling(BuiltIn):
     test_size: int | None = None  # characters of the test set that are used; None: all
 
     def prepared(self, train_size: int | None) -> Self:
-        if train_size is not None and train_size < LEAST:
-            raise UserError(f"{self.name} needs {LEAST:,} characters or more to train on, got {train_size:,}")
+        if train_size is not None and train_size < MIN_CHARACTERS:
+            raise UserError(f"{self.name} needs {MIN_CHARACTERS:,} characters or more to train on, got {train_size:,}")
         return super().prepared(train_size)
 
     def examples_per_epoch(self, config: Mapping[str, Any]) -> int:

@@ -31,7 +31,7 @@ GRACE = 1.0  # seconds that the output may stay open after the end of the shell
 POLL = 0.1  # seconds between looks at the shell while there is no output
 MARK = "AUTOML_COMMAND"  # the variable that identifies the processes of a command
 LAST_LINES = 3  # of the output, which are in the message of a failure
-LONGEST_LINE = 1_048_576  # bytes that are read as one line
+MAX_LINE_BYTES = 1_048_576  # read as one line
 OWN_PLACEHOLDERS = ("seed", "epochs", "dir", "config")
 TRACEBACK = "Traceback (most recent call last)"
 OPTION = r"(?<!\S)--[A-Za-z][\w.-]*(?:=|[ \t]+)\{{{}\}}(?!\S)"  # with the placeholder of this name as its value
@@ -205,7 +205,7 @@ class CommandTask:
     def _parsed(self, read: bytes) -> dict[str, Any] | None:
         """The loss (or value) and metrics in a line of output; None if there is none. TrainingFailed if it is too long
         to tell."""
-        if len(read) > LONGEST_LINE:
+        if len(read) > MAX_LINE_BYTES:
             if read.lstrip().startswith(b"{"):  # may be an epoch, without which the others would be counted wrongly
                 raise TrainingFailed("a line of output that begins with { is longer than 1 MiB; print fewer metrics")
             return None
@@ -238,10 +238,10 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
     """The lines of its output as they come, until the output ends.
 
     If a child in the background holds the output open, until GRACE seconds after the end of the shell. A line that is
-    longer than LONGEST_LINE may lose its middle, which may not fit in memory, but remains longer than that.
+    longer than MAX_LINE_BYTES may lose its middle, which may not fit in memory, but remains longer than that.
     """
     assert process.stdout is not None
-    rest, end, half = b"", math.inf, LONGEST_LINE // 2
+    rest, end, half = b"", math.inf, MAX_LINE_BYTES // 2
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while time.monotonic() < end:
@@ -254,7 +254,7 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
                 break
             *lines, rest = (rest + piece).split(b"\n")
             yield from lines
-            if len(rest) > LONGEST_LINE:
+            if len(rest) > MAX_LINE_BYTES:
                 rest = rest[:half] + b" ... " + rest[-half:]
     if rest:
         yield rest

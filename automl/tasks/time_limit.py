@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 SECONDS_OF_A_FOLD = 0.5  # of LightGBM on few rows, plus SECONDS_PER_NUMBER for each number in the table and class
 SECONDS_PER_NUMBER = 4e-6
-SHARE_OF_A_TRIAL = 0.5  # maximum share of the time limit for a configuration, but at least LEAST_SECONDS,
-LEAST_SECONDS = 10.0  # since without any finished configuration there is no model
+SHARE_OF_A_TRIAL = 0.5  # maximum share of the time limit for a configuration, but at least MIN_TRIAL_SECONDS,
+MIN_TRIAL_SECONDS = 10.0  # since without any finished configuration there is no model
 SHARE_OF_A_MODEL = 0.4  # maximum share of the budget for all folds of a model
 SHARE_OF_FOLDS = 0.8  # maximum share of a configuration's seconds for its folds, whose time is an estimate
 OVERHEAD = 8.0  # seconds of a command in which nothing is trained: start, reading, processes, files
 SHORT = 20.0  # seconds of a run that begins with the cheapest family
-LEAST_LIMIT = 10.0  # seconds of a run that has time for more than one model
+MIN_TIME_LIMIT = 10.0  # seconds of a run that has time for more than one model
 CHEAPEST = "linear"
 STARTING = 3.0  # seconds until a training process has loaded its libraries
 WRITING = 3.0  # seconds to score the model and write the files
@@ -32,7 +32,7 @@ REFIT = 1.34  # times the seconds of a fit, if the validation set is added to th
 
 def seconds_of_a_trial(time_limit: float) -> float:
     """The maximum seconds of a configuration in a run of ``time_limit`` seconds."""
-    return max(LEAST_SECONDS, SHARE_OF_A_TRIAL * time_limit)
+    return max(MIN_TRIAL_SECONDS, SHARE_OF_A_TRIAL * time_limit)
 
 
 def seconds_of_the_first(folder: Path, time_limit: float, n_workers: int, model: str | None = None) -> float:

@@ -15,7 +15,7 @@ from automl.devices import crowd, says_out_of_memory
 from automl.task import OutOfMemory
 
 Part = Literal["train", "valid", "test"]
-LARGEST_SHARE = 0.25  # maximum share of a card's free memory for a part of the data; models and others need the rest
+MAX_SHARE = 0.25  # of a card's free memory for a part of the data; models and others need the rest
 
 
 @functools.lru_cache(maxsize=12)
@@ -34,7 +34,7 @@ def device_data(
 
 def home_of(x: NDArray[Any] | Tensor, device: torch.device) -> torch.device:
     """Where examples are kept: on the device, if they fit."""
-    if device.type != "cuda" or x.nbytes <= LARGEST_SHARE * free_memory(device):
+    if device.type != "cuda" or x.nbytes <= MAX_SHARE * free_memory(device):
         return device
     return torch.device("cpu")
 

@@ -41,8 +41,8 @@ FREE = (
     "augment", "clip_norm",
 )  # hyperparameters that may differ between the lanes of a program  # fmt: skip
 # Up to these sizes, networks train faster on a CPU in a program of four than one after the other.
-MOST_WEIGHTS = {"mlp": 70_000, "cnn": 70_000, "transformer": 30_000, "rnn": 14_000}
-MOST_OF_IMAGES = 4_000  # maximum weights of a CNN for images, where arithmetic dominates
+MAX_WEIGHTS = {"mlp": 70_000, "cnn": 70_000, "transformer": 30_000, "rnn": 14_000}
+MAX_WEIGHTS_FOR_IMAGES = 4_000  # of a CNN, where arithmetic dominates
 SCORED_AT_ONCE = 200  # validation examples, small enough that the activations of the lanes fit in a cache
 
 
@@ -58,7 +58,7 @@ def lane_key(task: SupervisedTask, config: Mapping[str, Any]) -> Hashable | None
     In large networks, arithmetic outweighs the overhead of operations, so sharing a program saves nothing.
     """
     family = task.family(config)
-    if family not in MOST_WEIGHTS:
+    if family not in MAX_WEIGHTS:
         return None
     own, data = own_config(family, config), load_data(task.data_of(family), task.train_size, task.with_valid)
     if own.get("class_weight") or data.inputs.kind in ("padded", "tokens"):
@@ -72,7 +72,7 @@ def _pays(inputs: Inputs, family: str, shape: tuple[tuple[str, Any], ...], targe
     """Whether several networks of a shape are trained faster in one program than one after the other."""
     with torch.device("meta"):
         module = build_for(inputs, family, {**dict(shape), "dropout": 0.0}, target)
-    most = MOST_OF_IMAGES if family == "cnn" and len(inputs.shape) == 3 else MOST_WEIGHTS[family]
+    most = MAX_WEIGHTS_FOR_IMAGES if family == "cnn" and len(inputs.shape) == 3 else MAX_WEIGHTS[family]
     return sum(parameter.numel() for parameter in module.parameters()) <= most and layers_of(module) is not None
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from automl.tuning.executor import Executor
     from strategies.base import Proposal
 
-MOST_LANES = 8  # more are hardly faster on a CPU
+MAX_LANES = 8  # more are hardly faster on a CPU
 Write: TypeAlias = Callable[..., object]
 """As ``RunLog.write``: called with the name of an event and its facts."""
 
@@ -39,7 +39,7 @@ def packed(task: Task, jobs: Sequence[Job], n_workers: int) -> list[Job]:
     A job with lanes has the key of the first one. A training that could share a program is a lane even if it is alone,
     so that its result does not depend on the number of workers. The jobs have folders.
     """
-    most = min(MOST_LANES, math.ceil(len(jobs) / max(1, n_workers)))
+    most = min(MAX_LANES, math.ceil(len(jobs) / max(1, n_workers)))
     key_of = lane_keys(task)
     alone, groups = list[Job](), dict[Hashable, list[Job]]()
     for job in jobs:

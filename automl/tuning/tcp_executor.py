@@ -20,8 +20,8 @@ from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, h
 from automl.tuning.tcp_protocol import (
     ALIVE_EVERY,
     AUTOML,
-    LONGEST_EVENT,
-    LONGEST_UNPROVEN,
+    MAX_EVENT_BYTES,
+    MAX_UNAUTHENTICATED_BYTES,
     SECONDS_TO_PROVE,
     SILENCE,
     VERSION,
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from automl.task import Task
 
-MOST_UNPROVEN = 64  # connections at a time without proof of the token
-MOST_SAID = 100
+MAX_UNAUTHENTICATED = 64  # connections at a time
+MAX_MESSAGES = 100
 END_SECONDS = 2.0  # for the last lines to go out
 
 
@@ -104,7 +104,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
                     host,
                     port,
                     ssl=tls,
-                    limit=LONGEST_UNPROVEN,
+                    limit=MAX_UNAUTHENTICATED_BYTES,
                     ssl_handshake_timeout=None if tls is None else SECONDS_TO_PROVE,
                 )
             )
@@ -167,7 +167,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
             self._inbox.put((connection, reason))
         except _Busy:
             self._tell_once(
-                f"{MOST_UNPROVEN} connections at a time are being checked; a worker at {address} has to try again"
+                f"{MAX_UNAUTHENTICATED} connections at a time are being checked; a worker at {address} has to try again"
             )
             writer.write(line_of({"busy": True}))
         except _Refused as error:
@@ -189,13 +189,13 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         self._tell_once(f"{who} is left out: {reason}")
 
     def _tell_once(self, what: str) -> None:
-        if what not in self._said and len(self._said) < MOST_SAID:
+        if what not in self._said and len(self._said) < MAX_MESSAGES:
             self._said.add(what)
             self._say(what)
 
     async def _admitted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> _Connection:
         """The connection once both sides have proved that they know the token."""
-        if self._n_unproven >= MOST_UNPROVEN:
+        if self._n_unproven >= MAX_UNAUTHENTICATED:
             raise _Busy
         self._n_unproven += 1
         try:
@@ -247,7 +247,7 @@ async def _long_line(reader: asyncio.StreamReader) -> bytes:
         except asyncio.LimitOverrunError as error:
             pieces.append(await reader.readexactly(error.consumed))  # which the reader holds
         n_bytes += len(pieces[-1])
-        if n_bytes > LONGEST_EVENT:
+        if n_bytes > MAX_EVENT_BYTES:
             raise ValueError("it sends a line without end")
     return b"".join(pieces)
 

@@ -21,8 +21,8 @@ from typing import Any, Literal
 from automl.errors import UserError
 
 MIN_TOKEN = 16  # characters
-LONGEST_UNPROVEN = 1_048_576  # bytes of a line before the proofs
-LONGEST_EVENT = 16_777_216  # bytes of a worker's line after them
+MAX_UNAUTHENTICATED_BYTES = 1_048_576  # of a line before both sides have proven the token
+MAX_EVENT_BYTES = 16_777_216  # of a worker's line afterwards
 SECONDS_TO_PROVE = 10.0
 ALIVE_EVERY, SILENCE = 5.0, 60.0  # seconds between signs of life, and without any before the other side counts as gone
 AUTOML = version("automl")  # the settings and jobs of another version may have other fields

@@ -24,8 +24,8 @@ from automl.tuning.remote import Supervisor, WorkerSettings, host_and_port, sett
 from automl.tuning.tcp_protocol import (
     ALIVE_EVERY,
     AUTOML,
-    LONGEST_EVENT,
-    LONGEST_UNPROVEN,
+    MAX_EVENT_BYTES,
+    MAX_UNAUTHENTICATED_BYTES,
     SECONDS_TO_PROVE,
     SILENCE,
     VERSION,
@@ -36,7 +36,7 @@ from automl.tuning.tcp_protocol import (
     proves,
 )
 
-LONGEST_WAIT = 30.0  # seconds between two attempts to connect
+MAX_RECONNECT_SECONDS = 30.0  # seconds between two attempts to connect
 SECONDS_TO_LISTEN = 5.0  # for the end message of a run that is gone
 
 
@@ -53,13 +53,13 @@ class Line:
         self._reader: IO[bytes] = sock.makefile("rb")
         self._sending = threading.Lock()
         sock.settimeout(SECONDS_TO_PROVE)
-        first = self.receive(LONGEST_UNPROVEN)
+        first = self.receive(MAX_UNAUTHENTICATED_BYTES)
         if "busy" in first:
             raise CutOff("the run is busy with other connections")
         challenges = (str(first.get("challenge")), new_challenge())
         shown = proof(token, "worker", challenges)
         self.send({"challenge": challenges[1], "proof": shown, "name": name, "python": VERSION, "automl": AUTOML})
-        answer = self.receive(LONGEST_UNPROVEN)
+        answer = self.receive(MAX_UNAUTHENTICATED_BYTES)
         if "refused" in answer:
             raise UserError(f"the run refuses this worker: {answer['refused']}")
         if not proves(answer.get("proof"), token, "run", challenges):
@@ -131,7 +131,7 @@ def work(
         say(f"worker {number}: {reason}; trying again")
         if leaving.wait(pause):
             return
-        pause = min(2 * pause, LONGEST_WAIT)
+        pause = min(2 * pause, MAX_RECONNECT_SECONDS)
 
 
 @contextmanager
@@ -233,9 +233,9 @@ def _serve(line: Line, supervisor: Supervisor, leaving: threading.Event) -> bool
 def _message_of(event: Event, supervisor: Supervisor) -> dict[str, Any]:
     """The message for an event. One that is too long ends its job, since a retry would end the same way."""
     text = event_to_json(event)
-    if len(text) >= LONGEST_EVENT:
+    if len(text) >= MAX_EVENT_BYTES:
         supervisor.send({"cancel": True})
-        error = f"an epoch with its metrics takes more than {LONGEST_EVENT:,} bytes to report; give fewer metrics"
+        error = f"an epoch with its metrics takes more than {MAX_EVENT_BYTES:,} bytes to report; give fewer metrics"
         text = event_to_json(JobEnded(event.key, 0.0, error))
     message: dict[str, Any] = json.loads(text)
     return message

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from strategies.types import Config, Value
 
 
-MOST = 5  # maximum number of configs from past studies in a search without a trial budget
+MAX_PRIOR_CONFIGS = 5  # in a search without a trial budget
 
 
 def most_configs(n_trials: int | None) -> int:
     """The maximum number of configs from past studies: a fifth of the budget."""
-    return MOST if n_trials is None else n_trials // 5
+    return MAX_PRIOR_CONFIGS if n_trials is None else n_trials // 5
 
 
 def starts(

@@ -20,7 +20,7 @@ from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS
 PAIR = ["suite", "task", "seed"]
 RUN = [*PAIR, "strategy", "n_workers", "n_trials"]
 PLANLESS = "random"  # never scored by runs of its own for a budget
-FEWEST, FEW = 5, 30  # units: no interval below the first, drawn ones from the second on
+MIN_UNITS, FEW = 5, 30  # units: no interval below the first, drawn ones from the second on
 N_DRAWS, SEED = 20_000, 20_261_128
 MARGIN = 0.01  # of being among the best, and of practical equivalence
 SURE, LIKELY, N_GROUP = 0.9, 0.95, 4  # of a verdict
@@ -216,7 +216,7 @@ def at(curve: Curve, budget: float) -> float:
 def intervals(table: pd.DataFrame) -> dict[str, pd.Series]:
     """The ends of the intervals of the means over units: Student's t, or the Bayesian bootstrap."""
     n = len(table)
-    if n < FEWEST:
+    if n < MIN_UNITS:
         return dict.fromkeys(ENDS, pd.Series(np.nan, index=table.columns))
     if n < FEW:
         return {end: table.mean() + stats.t.ppf(p, n - 1) * table.sem() for end, p in ENDS.items()}
@@ -302,7 +302,7 @@ def needs(
     for level in (80, 95):
         tail = (1 - level / 100) / 2 + 1e-12
         places = [i for i in range(len(ordered)) if stats.binom.cdf(i, len(ordered), 0.5) <= tail]
-        known = bool(places) and len(ordered) >= FEWEST
+        known = bool(places) and len(ordered) >= MIN_UNITS
         found[f"low{level}"], found[f"high{level}"] = (
             (float(ordered[places[-1]]), float(ordered[-1 - places[-1]])) if known else (np.nan, np.nan)
         )

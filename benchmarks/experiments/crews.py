@@ -20,7 +20,7 @@ import psutil
 from automl.study.run_folder import RunFolder
 from benchmarks.experiments.postgres_server import free_port, postgres_server
 
-MOST_SECONDS = 1200.0  # after so long without a kill, a run counts as hanging
+MAX_SECONDS = 1200.0  # after so long without a kill, a run counts as hanging
 SECONDS_TO_LEAVE = 60.0  # for workers to end after their run
 PATIENCE = 40  # seconds for which a worker tries to connect: more than the restart of a search takes
 ALL_AT_ONCE = 0.2  # the share of kills that hit every process of a run

@@ -32,7 +32,7 @@ from automl.study.run_folder import RunFolder, write_atomic
 from automl.study.snapshot import look
 from automl.study.trial import Told
 from benchmarks.command import run_command
-from benchmarks.experiments.crews import MOST_SECONDS, Crew, RunKind, Services, started
+from benchmarks.experiments.crews import MAX_SECONDS, Crew, RunKind, Services, started
 from benchmarks.pages.markdown import put
 
 SPACE = "x: {float: [-5, 5]}\nn: {int: [1, 9]}\n"
@@ -49,7 +49,7 @@ def curve(config, seed, epochs=6):
 COMMAND = "for i in 1 2 3; do sleep 0.02; echo {n}.$i; done; echo {x} {seed} > /dev/null"
 FUNCTION = ("--task", "mine.py:curve", "--space", "space.yaml", "--final-seeds", "0")
 SMALL = ("--trials", "4", "--epochs", "3", "--workers", "2", "--strategy", "tpe", "--final-seeds", "1")
-MOST_KILLS = 8  # of one run, which then continues to its end
+MAX_KILLS = 8  # of one run, which then continues to its end
 PAGE, BLOCK = Path("docs/how-to/resume.md"), "kills"
 
 
@@ -181,7 +181,7 @@ def run_straight(kind: RunKind, out: Path, services: Services) -> Straight:
         return Straight(kind.time_limit)
     start = time.perf_counter()
     crew = Crew(kind, out, services)
-    crew.has_ended(MOST_SECONDS)
+    crew.has_ended(MAX_SECONDS)
     seconds, wrong = time.perf_counter() - start, crew.end()
     if wrong:
         raise UserError(f"a run fails without a kill: {' '.join(kind.arguments)}: {wrong[0]}")
@@ -196,8 +196,8 @@ def run_killed(
     counts, crew, before, n_kills = tally.counts, Crew(kind, out, services), list[Any](), 0
     while True:
         most = 0.5 if n_kills < kind.least_kills else 1.0
-        seconds = MOST_SECONDS if n_kills == MOST_KILLS else rng.uniform(0.2, most) * straight.seconds
-        if crew.has_ended(seconds) or n_kills == MOST_KILLS:
+        seconds = MAX_SECONDS if n_kills == MAX_KILLS else rng.uniform(0.2, most) * straight.seconds
+        if crew.has_ended(seconds) or n_kills == MAX_KILLS:
             break
         killed = crew.kill(rng)
         counts["kills"] += 1

@@ -27,7 +27,7 @@ from automl.tasks.supervised import Supervised
 from automl.training.device import warm_up
 from automl.training.lanes import lane_key
 from automl.training.network import NetworkTraining
-from automl.tuning.packs import MOST_LANES
+from automl.tuning.packs import MAX_LANES
 from benchmarks.command import run_command
 from benchmarks.experiments.fused import measured
 from benchmarks.experiments.lane_search import task_of
@@ -63,9 +63,9 @@ def main(
         assert isinstance(task, Supervised)
         drawn = at_random(task, configs)
         populations = {
-            f"{MOST_LANES} at a time": [drawn[i : i + MOST_LANES] for i in range(0, configs, MOST_LANES)],
+            f"{MAX_LANES} at a time": [drawn[i : i + MAX_LANES] for i in range(0, configs, MAX_LANES)],
             "all at once": [drawn],
-            "packs of one shape": [[config] * MOST_LANES for config in drawn[:packs]],
+            "packs of one shape": [[config] * MAX_LANES for config in drawn[:packs]],
         }
         timer = Timer(task)
         alone = {what: sum(timer.alone(c) for part in parts for c in part) for what, parts in populations.items()}
@@ -123,7 +123,7 @@ class Timer:
             key = lane_key(self.task, padded)
             groups.setdefault(("alone", i) if key is None else key, []).append(config if key is None else padded)
         return [
-            group[start : start + MOST_LANES] for group in groups.values() for start in range(0, len(group), MOST_LANES)
+            group[start : start + MAX_LANES] for group in groups.values() for start in range(0, len(group), MAX_LANES)
         ]
 
     def alone(self, config: Config) -> float:

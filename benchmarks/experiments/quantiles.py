@@ -34,7 +34,7 @@ from benchmarks.suites.own_files import UsersFile
 from benchmarks.suites.product_tables import files_of
 
 LEVELS = (0.05, 0.1, 0.5, 0.9, 0.95)
-MOST_ROWS = 4_000  # of a table, a random sample
+MAX_ROWS = 4_000  # of a table, a random sample
 SHARE = 0.6  # of the rows for the model
 
 
@@ -76,7 +76,7 @@ def _frame(file: UsersFile) -> pd.DataFrame:
 
 
 def _line(file: UsersFile, frame: pd.DataFrame, seed: int, seconds: float) -> dict[str, Any]:
-    rows = np.random.default_rng(seed).permutation(len(frame))[:MOST_ROWS]
+    rows = np.random.default_rng(seed).permutation(len(frame))[:MAX_ROWS]
     fitting, judging = np.split(rows, [round(SHARE * len(rows))])
     x, y = frame.drop(columns=file.target), frame[file.target]
     with warnings.catch_warnings():

@@ -17,7 +17,7 @@ import numpy as np  # noqa: E402
 from sklearn.model_selection import KFold, StratifiedKFold  # noqa: E402
 
 N_FOLDS = 5
-MOST_ROUNDS, PATIENCE = 5_000, 50
+MAX_ROUNDS, PATIENCE = 5_000, 50
 FINAL = 1.5  # times the seconds of a fold are reserved for the fit to all rows
 SPACE = {  # mostly that of Optuna's example for LightGBM; low, high, whether on a log scale
     "learning_rate": (0.01, 0.3, True),
@@ -90,7 +90,7 @@ def main(folder: Path, seconds: float, threads: int) -> None:
                 ending(partial(is_late, begin)),
             ]
             held = [data.create_valid(x[valid], y[valid])]
-            model = lightgbm.train(fixed | config, data, MOST_ROUNDS, held, callbacks=callbacks)
+            model = lightgbm.train(fixed | config, data, MAX_ROUNDS, held, callbacks=callbacks)
             longest = max(longest, time.perf_counter() - begin)
             losses.append(model.best_score["valid_0"][objective["metric"]])
             rounds.append(model.best_iteration)

@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from automl.deployment.ensemble import greedy_ensemble
 from automl.errors import UserError
 from automl.metrics import measure
-from automl.runs.member_candidates import MOST_CANDIDATES
+from automl.runs.member_candidates import MAX_CANDIDATES
 from benchmarks.command import run_command
 from benchmarks.suites.own_files import FILES, UsersFile
 
 N_ROWS = 300  # to train on
 MODELS = "lightgbm,linear,extra_trees,random_forest"
-MOST_TEST_ROWS = 4_000
-MOST_SECONDS = 1_000.0  # of a run, never reached because of its number of trials
+MAX_TEST_ROWS = 4_000
+MAX_SECONDS = 1_000.0  # of a run, never reached because of its number of trials
 LARGE_SEARCH = 15  # searched configurations used by a rule
 TABLES = [file for file in FILES if file.kind == "table" and file.split == "development"]
 
@@ -91,7 +91,7 @@ def _best(store: StoredPredictions) -> int:
 
 
 def _candidates(store: StoredPredictions) -> NDArray[Any]:
-    return np.flatnonzero((np.arange(len(store.is_preset)) < MOST_CANDIDATES) | store.is_preset)
+    return np.flatnonzero((np.arange(len(store.is_preset)) < MAX_CANDIDATES) | store.is_preset)
 
 
 def best_alone(store: StoredPredictions) -> dict[int, float]:
@@ -189,10 +189,10 @@ def collect(file: UsersFile, draw: int, n_trials: int, out: Path) -> None:
     folder.mkdir(parents=True)
     frame = pd.read_csv(file.data.write(folder, file.target)).sample(frac=1.0, random_state=draw)
     is_class = frame[file.target].dtype == object or file.options.get("kind") == "classification"
-    train, test = frame[:N_ROWS], frame[N_ROWS:][:MOST_TEST_ROWS]
+    train, test = frame[:N_ROWS], frame[N_ROWS:][:MAX_TEST_ROWS]
     kind = AutoMLClassifier if is_class or isinstance(frame[file.target].dtype, pd.StringDtype) else AutoMLRegressor
     model = kind(
-        n_trials=n_trials, time_limit=MOST_SECONDS, models=MODELS, n_jobs=1, folder=folder / "run", random_state=draw
+        n_trials=n_trials, time_limit=MAX_SECONDS, models=MODELS, n_jobs=1, folder=folder / "run", random_state=draw
     )  # fmt: skip
     model.fit(train.drop(columns=file.target), train[file.target])
     np.savez(out, **stored(folder / "run", model, test, file.target))

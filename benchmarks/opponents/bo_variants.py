@@ -22,7 +22,7 @@ N_THETAS = 4
 STEP = 1e-4  # step size of the finite differences for the curvature
 LAST_SHARE = 0.1
 EXACT = -9.0  # log noise variance
-MOST_LOCAL, LOCAL_FROM, LEAST_RADIUS = 6, 0.4, 0.02
+MAX_LOCAL_DIMENSIONS, LOCAL_FROM, MIN_RADIUS = 6, 0.4, 0.02
 
 
 class NoSearch(BayesianOptimization):
@@ -92,14 +92,14 @@ class NoDoubt(BayesianOptimization):
 class Local(BayesianOptimization):
     """Every second proposal of the last 60% of the budget is the minimum of a quadratic model around the best.
 
-    Only in spaces of at most MOST_LOCAL hyperparameters, all numbers. After M. J. D. Powell's (1994) linear models in a
-    trust region.
+    Only in spaces of at most MAX_LOCAL_DIMENSIONS hyperparameters, all numbers. After M. J. D. Powell's (1994)
+    linear models in a trust region.
     """
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         told = [outcome for outcome in self.outcomes.values() if outcome.loss is not None]
         dims, n = self.encoding.dimensions, len(self.outcomes)
-        is_local = len(dims) <= MOST_LOCAL and all(dim.numeric and dim.n_values > MANY_VALUES for dim in dims)
+        is_local = len(dims) <= MAX_LOCAL_DIMENSIONS and all(dim.numeric and dim.n_values > MANY_VALUES for dim in dims)
         is_late = self.n_trials is not None and n >= LOCAL_FROM * self.n_trials and n % 2 == 0
         if is_local and is_late:
             points = np.array([self.encoding.encode(outcome.proposal.config) for outcome in told])
@@ -116,7 +116,7 @@ def quadratic_minimum(points: np.ndarray, losses: np.ndarray, rng: np.random.Gen
     d, best = points.shape[1], points[losses.argmin()]
     distances = np.abs(points - best).max(axis=1)
     near = np.argsort(distances, kind="stable")[: (d + 1) * (d + 2) // 2 + d]
-    radius = max(LEAST_RADIUS, distances[near[-1]] / 2)
+    radius = max(MIN_RADIUS, distances[near[-1]] / 2)
     Z, y = (points[near] - best) / radius, (losses[near] - losses[near].mean()) / (losses[near].std() or 1.0)
     upper = np.triu_indices(d)
     A = np.column_stack([np.ones(len(near)), Z, Z[:, upper[0]] * Z[:, upper[1]]])

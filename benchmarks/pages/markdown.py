@@ -20,7 +20,7 @@ from benchmarks.pages.sentences import AdviceRow, about_zero, advice, budgets, f
 from benchmarks.pages.situations import ADVICE, SENTENCES, advice_rows, advised, sentences
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
 from benchmarks.runner.effort import SuiteEffort
-from benchmarks.scoring.certainty import FEW, FEWEST, MARGIN, SURE
+from benchmarks.scoring.certainty import FEW, MARGIN, MIN_UNITS, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE, titled
 from benchmarks.scoring.comparison import N_GROUP
 from benchmarks.scoring.leaderboard import Section
@@ -67,7 +67,7 @@ the lowest mean with each other one; differences below {MARGIN:g} are practicall
 **best: a**: P is {LIKELY:g} or more, or all others are worse. **best: a or b**: all others are worse; up to {N_GROUP}
 are named. **among the best, practically equal**: those named have a P of {LIKELY:g} or more or are practically equal,
 and the others are worse or less likely. What remains is **not known yet**, as is what has a P below {SURE:g}. P is of
-means and the test of ranks, so the two can differ where a few units decide the means. With fewer than {FEWEST} units
+means and the test of ranks, so the two can differ where a few units decide the means. With fewer than {MIN_UNITS} units
 nothing is said of other tasks. How many would decide is estimated by repeating those seen.
 The p-values of Friedman's test, and of Wilcoxon's with Holm's correction, are in
 [{{name}}-tests.csv]({{name}}-tests.csv).

@@ -21,10 +21,10 @@ COLUMNS = (  # suite, field, in words
     *((EVERY_SUITE, f"{kind} spaces", kind) for kind in ("numeric", "mixed")),
     *((suite, "all tasks", SITUATIONS[suite, "all tasks", 1]) for suite in ("yahpo", "networks")),
 )
-LEAST = 0.05  # P(best) that is shown
+MIN_SHOWN = 0.05  # P(best) that is shown
 HELD_OUT = "†"
 STRATEGIES = (
-    f"Expected regret (P(best) if at least {LEAST:g}); {HELD_OUT}: on held-out tasks. Blank: not run, or not "
+    f"Expected regret (P(best) if at least {MIN_SHOWN:g}); {HELD_OUT}: on held-out tasks. Blank: not run, or not "
     "retrained, on all tasks. Times are for 8 hyperparameters after 50 trainings, without early stopping."
 )
 SUBSET = ", subset"
@@ -160,7 +160,7 @@ def strategy_table(sections: Iterable[Section], costs: pd.DataFrame) -> tuple[li
                 row.append("")
                 continue
             likely, mean = chance(comparison, name), number(comparison.means[name])
-            row.append(f"{mean} ({probability(likely)})" if likely >= LEAST else mean)
+            row.append(f"{mean} ({probability(likely)})" if likely >= MIN_SHOWN else mean)
         row.append(duration(float(seconds.get(name, float("nan")))).text)
         rows.append(row)
     header = ["strategy", *(words for words, _ in columns), "time per suggestion"]

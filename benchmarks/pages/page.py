@@ -15,7 +15,7 @@ from benchmarks.pages.overview import STRATEGIES, WHERE, losses, strategy_table,
 from benchmarks.pages.sentences import about_zero, advice, budgets, findings, spent
 from benchmarks.pages.situations import ADVICE, MEANING, SENTENCES, advice_rows, advised, sentences
 from benchmarks.runner.effort import commits_of, short
-from benchmarks.scoring.certainty import FEW, FEWEST, MARGIN, SURE
+from benchmarks.scoring.certainty import FEW, MARGIN, MIN_UNITS, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS, plain_suite
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.statistics import LEVEL
@@ -72,7 +72,7 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         constants={
             "level": f"{1 - LEVEL:.0%}",
             "margin": MARGIN,
-            "fewest": FEWEST,
+            "fewest": MIN_UNITS,
             "few": FEW,
             "sure": SURE,
             "likely": LIKELY,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from automl.tuning.recommend import probability
-from benchmarks.scoring.certainty import FEWEST, MARGIN, MOST_UNITS, SURE
+from benchmarks.scoring.certainty import MARGIN, MAX_UNITS, MIN_UNITS, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE, Field, counted, plain_suite
 from benchmarks.scoring.comparison import AHEAD, AMONG, BEST, EQUAL, FEW, NOTHING, UNKNOWN, WORSE, Comparison
 from benchmarks.scoring.leaderboard import Section
@@ -171,7 +171,7 @@ def to_know(comparison: Comparison) -> str:
 def _number_of_units(needed: Sequence[int | None]) -> str:
     """The largest number, for example ``about 36``."""
     known = [n for n in needed if n is not None]
-    return f"about {max(known)}" if len(known) == len(needed) else f"more than {MOST_UNITS}"
+    return f"about {max(known)}" if len(known) == len(needed) else f"more than {MAX_UNITS}"
 
 
 def _noun(comparison: Comparison) -> str:
@@ -187,9 +187,9 @@ def _few(comparison: Comparison, standing: Standing, budget: float) -> str:
     duels = standing.duels[(standing.duels["budget"] == budget) & (standing.duels["b"] == second)]
     better, worse = int((duels["high"] < 0).sum()), int((duels["low"] > 0).sum())
     return (
-        f"{comparison.size} say little about other tasks (it takes {FEWEST}). {_means(comparison)} By task, the paired "
-        f"interval of their difference favours {first} on {better} of the {counted(len(duels), 'task')} and {second} "
-        f"on {worse}; on the others it includes 0."
+        f"{comparison.size} say little about other tasks (it takes {MIN_UNITS}). {_means(comparison)} By task, the "
+        f"paired interval of their difference favours {first} on {better} of the {counted(len(duels), 'task')} and "
+        f"{second} on {worse}; on the others it includes 0."
     )
 
 

@@ -22,17 +22,18 @@ from benchmarks.scoring.statistics import N_DRAWS
 HIGHEST = 1.0  # in probabilities, a unit's regret above that of a median random config counts as this
 MARGIN = 0.01  # smaller differences in mean regret do not matter in practice
 SURE = 0.9  # probability from which a statement is made
-FEWEST, FEW = 5, 30  # units: with fewer than FEWEST no interval, with fewer than FEW Student's t
+MIN_UNITS, FEW = 5, 30  # with fewer than MIN_UNITS no interval, with fewer than FEW Student's t
 PRIOR = 0.5  # weight of a pseudo-observation of no difference, beside one of each unit
 N_POSTERIOR = 10_000
 N_ROUGH = 2_000  # draws for a rough estimate
-MOST_UNITS = 200  # the largest number of units that is asked for
+MAX_UNITS = 200  # that is asked for
 
 
 def expected(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """By column, the ``mean`` over units and its intervals, ``low80`` to ``high80`` and ``low95`` to ``high95``.
 
-    Student's t below FEW units, else the Bayesian bootstrap; NaN below FEWEST. ``table``: mean regrets, a row per unit.
+    Student's t below FEW units, else the Bayesian bootstrap; NaN below MIN_UNITS. ``table``: mean regrets by
+    unit.
     """
     from scipy import stats
 
@@ -40,7 +41,7 @@ def expected(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     ends = np.full((4, len(means)), np.nan)
     if n >= FEW:
         ends = np.quantile(_means(table.to_numpy(), N_DRAWS, seed), [0.1, 0.9, 0.025, 0.975], axis=0)
-    elif n >= FEWEST:
+    elif n >= MIN_UNITS:
         error = (table.std() / np.sqrt(n)).to_numpy()
         t80, t95 = (float(stats.t.isf(tail, n - 1)) for tail in (0.1, 0.025))
         ends = means.to_numpy() + np.outer([-t80, t80, -t95, t95], error)
@@ -115,7 +116,7 @@ def _losses(table: pd.DataFrame, seed: int) -> np.ndarray:
     return np.asarray(means - means.min(axis=1, keepdims=True))
 
 
-def units_needed(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, most: int = MOST_UNITS) -> int | None:
+def units_needed(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, most: int = MAX_UNITS) -> int | None:
     """The number of units like these from which ``versus`` would be sure, None if more than ``most``.
 
     A rough estimate: the units seen so far are repeated.
@@ -145,14 +146,14 @@ def _means_of_few(values: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
 
 
 def geometric_mean(logs: NDArray[Any]) -> tuple[float, float, float]:
-    """The geometric mean of ratios with a 95% interval by Student's t, NaN for fewer than FEWEST.
+    """The geometric mean of ratios with a 95% interval by Student's t, NaN for fewer than MIN_UNITS.
 
     ``logs``: their logarithms.
     """
     from scipy import stats
 
     mean, n = float(logs.mean()), len(logs)
-    width = float(stats.t.isf(0.025, n - 1) * logs.std(ddof=1) / np.sqrt(n)) if n >= FEWEST else np.nan
+    width = float(stats.t.isf(0.025, n - 1) * logs.std(ddof=1) / np.sqrt(n)) if n >= MIN_UNITS else np.nan
     return float(np.exp(mean)), float(np.exp(mean - width)), float(np.exp(mean + width))
 
 

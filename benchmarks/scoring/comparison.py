@@ -9,8 +9,8 @@ import pandas as pd
 
 from automl.tuning.recommend import LIKELY
 from benchmarks.scoring.certainty import (
-    FEWEST,
     MARGIN,
+    MIN_UNITS,
     SURE,
     Versus,
     among_best,
@@ -91,7 +91,7 @@ def compare(table: pd.DataFrame, size: str = "", margin: float = MARGIN) -> Comp
     size = size or f"{len(table)} task{'s' * (len(table) != 1)}"
     means = table.mean().sort_values(kind="stable")
     first, *others = map(str, means.index)
-    if not others or len(table) < FEWEST:
+    if not others or len(table) < MIN_UNITS:
         verdict = ALONE if not others else FEW
         leaders = (first, *others)
         return Comparison(table, means, len(table), size, verdict, leaders, no_chances(), no_pairs())

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.scoring import regret
-from benchmarks.scoring.certainty import FEWEST
+from benchmarks.scoring.certainty import MIN_UNITS
 from benchmarks.scoring.cohorts import CLOCKS, REFERENCES, Field
 from benchmarks.scoring.targets import spent_to_target
 
@@ -57,7 +57,7 @@ def medians(table: pd.DataFrame) -> pd.DataFrame:
     ``reached`` the target.
 
     The intervals are the exact ones of order statistics (W. Conover, Practical Nonparametric Statistics, section 3.2);
-    their coverage is at least the level whatever the distribution, and ends may be infinite. NaN below FEWEST units.
+    their coverage is at least the level whatever the distribution, and ends may be infinite. NaN below MIN_UNITS units.
     """
     rows = []
     for keys, part in table.groupby([*KEYS, "strategy"]):
@@ -80,7 +80,7 @@ def _median(values: np.ndarray | pd.Series) -> float:
 def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
     from scipy import stats
 
-    if len(values) < FEWEST:
+    if len(values) < MIN_UNITS:
         return float("nan"), float("nan")
     found = stats.quantile_test(values, q=0, p=0.5).confidence_interval(level)
     return float(found.low), float(found.high)

@@ -5,7 +5,7 @@ import pytest
 
 from automl.space.parse import load_space
 from strategies import gaussian_process, make_strategy
-from strategies._doubt import SHORTEST, STUCK_AFTER, doubted, noise_ceiling, shrinkage
+from strategies._doubt import MIN_FACTOR, STUCK_AFTER, doubted, noise_ceiling, shrinkage
 from strategies.base import Outcome
 from strategies.gaussian_process import GP, fit
 
@@ -54,7 +54,7 @@ def test_lengthscales_shrink_without_improvement_and_recover_after_one():
     factors = [shrinkage(stuck[:n]) for n in range(1, 43)]
     assert factors[: STUCK_AFTER + 2] == [1.0] * (STUCK_AFTER + 2)
     assert (np.diff(factors) <= 0).all()
-    assert factors[-1] == SHORTEST
+    assert factors[-1] == MIN_FACTOR
     assert shrinkage(np.append(stuck, 0.4)) == 1.0
 
 

@@ -5,12 +5,12 @@ import io
 
 from automl.data.examples import Examples, Parts, hold_out, without_repeats
 
-LONGEST = 1_000_000  # characters in a field
+MAX_FIELD_LENGTH = 1_000_000  # characters in a field
 
 
 def read_tab(content: bytes) -> Examples[str, str]:
     """x: the text, y: the label; rows without one of them are left out."""
-    before = csv.field_size_limit(LONGEST)
+    before = csv.field_size_limit(MAX_FIELD_LENGTH)
     try:
         rows = list(csv.reader(io.StringIO(content.decode(), newline=""), delimiter="\t"))[3:]
     finally:

@@ -10,7 +10,7 @@ from automl.data.tokens import number_tokens
 if TYPE_CHECKING:
     from automl.data.ingest.text import TextEncoder
 
-LEAST = 2  # occurrences that a word needs to be in the vocabulary
+MIN_OCCURRENCES = 2  # occurrences that a word needs to be in the vocabulary
 
 
 def word_encoder(parts: Parts[Examples[str, str]], *, length: int, n_words: int) -> "TextEncoder":
@@ -18,7 +18,7 @@ def word_encoder(parts: Parts[Examples[str, str]], *, length: int, n_words: int)
     from automl.data.ingest.text import TextEncoder
     from automl.data.ingest.tokenizers import known_tokenizer
 
-    known = number_tokens((text.split() for text in parts.train.x), most=n_words, least=LEAST)
+    known = number_tokens((text.split() for text in parts.train.x), most=n_words, least=MIN_OCCURRENCES)
     return TextEncoder("text", known_tokenizer(known), length)
 
 

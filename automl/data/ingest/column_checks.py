@@ -11,7 +11,7 @@ import numpy as np
 
 from automl.data.ingest.read_table import plain_text
 from automl.data.ingest.request import MAX_WHOLE_CLASSES
-from automl.data.ingest.target import LEAST_OF_A_CLASS, target_kind
+from automl.data.ingest.target import MIN_ROWS_PER_CLASS, target_kind
 from automl.data.words import words
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ LABELS_OF_ROWS = re.compile(r"Unnamed: 0|__index_level_\d+__|row[._ ]?names?")  
 IDS = re.compile(r"id|row|index|case|obs|observation|n[ro]|num|number", re.IGNORECASE)  # of rows, possibly with gaps
 TIMES = re.compile(r"(.*[^a-z])?(year|quarter|month|week|day|date|hour|time)", re.IGNORECASE)  # that may count on
 STRAIGHT = 0.9999  # correlation above which a column counts as the target in other units
-MOST_COMPARED = 500  # different values up to which a column is compared with the labels
-LEAST_TO_TELL, MOST_TO_TELL = 20, 20_000  # rows; with fewer, a column can separate the classes by chance
+MAX_COMPARED_VALUES = 500  # different values up to which a column is compared with the labels
+MIN_ROWS, MAX_ROWS = 20, 20_000  # rows; with fewer, a column can separate the classes by chance
 WORDS_OF_SENTENCES = 4  # minimum mean number of words in a column of sentences
 LETTERS_OF_WORD = 3  # of a word that makes a short text, unless its script has no spaces
-LEAST_DISTINCT = 50  # values up to which a column is not mostly distinct
+MIN_DISTINCT = 50  # values up to which a column is not mostly distinct
 LOOKED_AT = 1_000  # of the distinct values
 SAY_NOTHING = EMPTY, CONSTANT = "it has no values", "it is constant"  # reasons for which nothing is lost
 
@@ -46,7 +46,7 @@ def useless_columns(
         n_unique = there.nunique()
         if not n_unique:
             found[name] = EMPTY
-        elif n_unique == 1 and n - len(there) < LEAST_OF_A_CLASS:  # else, a missing value may say something
+        elif n_unique == 1 and n - len(there) < MIN_ROWS_PER_CLASS:  # else, a missing value may say something
             found[name] = CONSTANT
         elif not as_given and equals_target(values, labels):
             found[name] = f"it equals the target {target!r}, or maps one-to-one to it (a leak)"
@@ -90,7 +90,7 @@ def _is_telling(word: str) -> bool:
 
 def _mostly_distinct(values: pd.Series[Any]) -> bool:
     n = values.nunique()
-    return values.dtype == "category" and n > 0.5 * values.notna().sum() and n > LEAST_DISTINCT
+    return values.dtype == "category" and n > 0.5 * values.notna().sum() and n > MIN_DISTINCT
 
 
 def _mostly_unique(values: pd.Series[Any]) -> bool:
@@ -112,11 +112,11 @@ def determines_target(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
     """Whether numbers are a linear function of a numeric target, or lie in a separate range for each class."""
     if values.dtype.kind not in "fiu":
         return False
-    if len(values) > MOST_TO_TELL:
-        drawn = np.random.default_rng(0).choice(len(values), MOST_TO_TELL, replace=False)
+    if len(values) > MAX_ROWS:
+        drawn = np.random.default_rng(0).choice(len(values), MAX_ROWS, replace=False)
         values, labels = values.iloc[drawn], labels.iloc[drawn]
     both = (values.notna() & labels.notna()).to_numpy()
-    if both.sum() < LEAST_TO_TELL:
+    if both.sum() < MIN_ROWS:
         return False
     x = values.to_numpy(np.float64)[both]
     if target_kind(labels[both]) == "number":
@@ -124,7 +124,7 @@ def determines_target(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
         return bool(np.ptp(x) > 0 and np.ptp(y) > 0 and abs(np.corrcoef(x, y)[0, 1]) > STRAIGHT)
     classes = labels[both].astype("str").to_numpy()
     counts = np.unique(classes, return_counts=True)[1]
-    if len(counts) < 2 or counts.min() < LEAST_OF_A_CLASS:
+    if len(counts) < 2 or counts.min() < MIN_ROWS_PER_CLASS:
         return False
     order = np.argsort(x, kind="stable")
     x, classes = x[order], classes[order]
@@ -137,7 +137,7 @@ def equals_target(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
     """Whether a column equals the labels or maps one-to-one to them, where it has values or with missing as one."""
     values, labels = values[labels.notna()], labels[labels.notna()]
     there = values.notna()
-    n_labels, enough = labels.nunique(), there.sum() >= min(LEAST_TO_TELL, len(labels))
+    n_labels, enough = labels.nunique(), there.sum() >= min(MIN_ROWS, len(labels))
     if not there.any():
         return False
     one, other = values[there], labels[there]
@@ -156,7 +156,7 @@ def _one_to_one(values: pd.Series[Any], labels: pd.Series[Any], n_labels: int) -
     Values that occur about once each do so trivially.
     """
     n = values.nunique(dropna=False)
-    if n != n_labels or not 1 < n <= min(MOST_COMPARED, len(values) / 2):
+    if n != n_labels or not 1 < n <= min(MAX_COMPARED_VALUES, len(values) / 2):
         return False
     written = ["" if gone else plain_text(value) for value, gone in zip(values, values.isna(), strict=True)]
     return len(set(zip(written, labels.map(plain_text), strict=True))) == n

@@ -17,7 +17,7 @@ from automl.data.ingest.digit_codes import CODE
 from automl.data.ingest.encoder import Feature
 from automl.data.ingest.file_formats import SIGNS
 from automl.data.ingest.json_examples import (
-    LARGEST,
+    MAX_FLOAT32,
     NUMBER_OR_NULL,
     Schema,
     as_columns,
@@ -182,7 +182,7 @@ class Column:
 
     def scaled(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """Without the offset, in the column's unit, within the range of float32."""
-        return np.clip((numbers - self.offset) / self.unit, -LARGEST, LARGEST)
+        return np.clip((numbers - self.offset) / self.unit, -MAX_FLOAT32, MAX_FLOAT32)
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "text": None if self.text is None else self.text.to_json()}

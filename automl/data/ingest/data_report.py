@@ -21,7 +21,7 @@ REPORT = "report.json"
 IMBALANCED = 3.0  # ratio of the largest to the smallest class
 LARGE_CLASS = 0.5  # share of the rows from which accuracy says little about the other classes
 SHOWN_CLASSES = 8
-EXTREME, MOST_EXTREME = 100.0, 0.01  # interquartile ranges from the median, and the share of the rows that is few
+EXTREME, MAX_EXTREME_SHARE = 100.0, 0.01  # interquartile ranges from the median, and the share of the rows that is few
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _extremes(y: NDArray[Any], target: str, notes: list[str]) -> None:
     """Note a few values of a numeric target that are far from all others."""
     low, median, high = np.percentile(y, (25, 50, 75))
     far = np.abs(y - median) > EXTREME * (high - low)
-    if low < high and 0 < far.sum() <= MOST_EXTREME * len(y):
+    if low < high and 0 < far.sum() <= MAX_EXTREME_SHARE * len(y):
         worst = y[np.abs(y - median).argmax()]
         notes.append(
             f"{target!r} has extreme values ({far.sum():,}, up to {worst:.4g}; half of all lie within {low:.4g} and "

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-LEAST_DIGITS = 5  # shorter ones are often months, or times of day such as 0830
-CODE = re.compile(rf"\d{{{LEAST_DIGITS},}}")
+MIN_DIGITS = 5  # shorter ones are often months, or times of day such as 0830
+CODE = re.compile(rf"\d{{{MIN_DIGITS},}}")
 
 
 @dataclass

@@ -32,8 +32,8 @@ SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*", "None"]  # treated as missing 
 SEPARATORS = ",;\t|"
 SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)  # a first line for Excel
 HEAD = 1_000_000  # characters from which the separator and the decimal signs are inferred
-HEAD_LINES, LEAST_LINES = 2_000, 20
-MOST_COLUMNS_LOOKED_AT = 1_000
+HEAD_LINES, MIN_LINES = 2_000, 20
+MAX_INSPECTED_COLUMNS = 1_000
 csv.field_size_limit(2**31 - 1)  # the library's limit of 128 KB is too low for documents
 
 
@@ -76,7 +76,7 @@ class ParquetSource:
     def decimals(self) -> dict[str, str]:
         """The decimal sign of each column of strings, inferred as for a CSV file that is not separated by commas."""
         strings = [field.name for field in self._file.schema_arrow if _holds_strings(field.type)]
-        head = next(self._read(HEAD_LINES, strings[:MOST_COLUMNS_LOOKED_AT]))
+        head = next(self._read(HEAD_LINES, strings[:MAX_INSPECTED_COLUMNS]))
         by_column = {name: decimal_sign(head[name].dropna()) for name in head}
         usual = "," if "," in by_column.values() else "."
         return {name: by_column.get(name) or self._known.get(name) or usual for name in strings}
@@ -131,7 +131,7 @@ class CsvSource:
         self.notes: list[str] = []
         self.encoding = self._find_encoding()
         with path.open(encoding=self.encoding, errors="replace", newline="") as file:
-            lines = file.readlines(HEAD) + [file.readline() for _ in range(LEAST_LINES)]
+            lines = file.readlines(HEAD) + [file.readline() for _ in range(MIN_LINES)]
             head = [line for line in lines[:HEAD_LINES] if line.strip()]
         given = SEPARATOR_LINE.fullmatch(head[0].strip("\r\n")) if len(head) > 1 else None
         first = 0 if given is None else lines.index(head.pop(0)) + 1
@@ -170,7 +170,7 @@ class CsvSource:
         """
         by_column = {
             name: decimal_sign(row[i] for row in rows if i < len(row))
-            for i, name in enumerate(self.names[:MOST_COLUMNS_LOOKED_AT])
+            for i, name in enumerate(self.names[:MAX_INSPECTED_COLUMNS])
         }
         if self.separator == ",":
             return {name: by_column.get(name) or known.get(name) or "." for name in self.names}

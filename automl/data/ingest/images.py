@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 SIDES = (16, 64)  # smallest and largest side of the training images, in pixels: what a CPU can train on
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # whatever the suffix; none of them runs an external program
-MOST_PIXELS = 50_000_000  # maximum for an image sent as bytes, and for any resized one before it is cropped
+MAX_PIXELS = 50_000_000  # maximum for an image sent as bytes, and for any resized one before it is cropped
 UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)  # raised by Pillow for a broken file
 PART_NAMES = ("train", "training", "test", "testing", "val", "valid", "validation")
 SAMPLE = 200  # images from which size and colour mode are chosen
@@ -96,7 +96,7 @@ class ImagesEncoder(encoder.Encoder):
         """The image as (channels, side, side): the shorter side is resized, the longer one centre-cropped."""
         with opened(file) as whole:
             width, height = whole.size
-            if self.side**2 * max(width, height) > MOST_PIXELS * min(width, height):
+            if self.side**2 * max(width, height) > MAX_PIXELS * min(width, height):
                 raise ValueError(f"{width:,} x {height:,} pixels are too narrow")
             picture = centre(as_seen(whole).convert(self.mode), self.side)
         pixels: NDArray[np.uint8] = np.asarray(picture, np.uint8).reshape(self.side, self.side, -1).transpose(2, 0, 1)
@@ -152,8 +152,8 @@ def _picture(record: Any, where: str) -> bytes:
             width, height = picture.size
     except UserError:
         raise UserError(f"{where} is not a readable image; send one of: {', '.join(FORMATS)}") from None
-    if width * height > MOST_PIXELS:
-        raise UserError(f"{where} has {width:,} x {height:,} pixels; send at most {MOST_PIXELS:,}")
+    if width * height > MAX_PIXELS:
+        raise UserError(f"{where} has {width:,} x {height:,} pixels; send at most {MAX_PIXELS:,}")
     return content
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from automl.errors import UserError
 
-LARGEST = float(np.finfo(np.float32).max)
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 SHOWN = 40  # characters of a value in a message
 TYPES: dict[type, str] = {list: "a list", dict: "an object"}
 
@@ -33,8 +33,8 @@ def as_number(value: Any, where: str, *, nullable: bool = True) -> float:
         return float("nan")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UserError(f"{where} must be a number{' or null' if nullable else ''}, got {shown(value)}")
-    if not abs(value) <= LARGEST:
-        raise UserError(f"{where} must be a number of at most {LARGEST:.3g} in size, got {shown(value)}")
+    if not abs(value) <= MAX_FLOAT32:
+        raise UserError(f"{where} must be a number of at most {MAX_FLOAT32:.3g} in size, got {shown(value)}")
     return float(value)
 
 

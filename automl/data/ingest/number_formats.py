@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.ingest.json_examples import LARGEST
+from automl.data.ingest.json_examples import MAX_FLOAT32
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LONGEST = 40  # characters of a number; longer strings are not parsed
+MAX_NUMBER_LENGTH = 40  # characters of a number; longer strings are not parsed
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 MINUS_SIGNS = str.maketrans("\u2212\u2013", "--")  # the typographic minus, and the dash that often stands for it
@@ -94,7 +94,7 @@ def _plain(value: Any) -> Any:
 
 
 def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
+    return np.where(np.abs(numbers) <= MAX_FLOAT32, numbers, np.nan)
 
 
 def number_of(value: Any, decimal: str = ".") -> float:
@@ -104,8 +104,8 @@ def number_of(value: Any, decimal: str = ".") -> float:
             number = value.total_seconds() if isinstance(value, timedelta) else float(value)
         except (TypeError, ValueError, OverflowError):
             return np.nan
-        return number if abs(number) <= LARGEST else np.nan
-    if len(value) > LONGEST:
+        return number if abs(number) <= MAX_FLOAT32 else np.nan
+    if len(value) > MAX_NUMBER_LENGTH:
         return np.nan
     text = without_units(value)
     grouped = GROUPED[decimal].fullmatch(text)
@@ -127,7 +127,7 @@ def without_units(text: str) -> str:
 def decimal_sign(cells: Iterable[str]) -> str | None:
     """The decimal sign of a column; None if ambiguous: three digits after a sign may be thousands."""
     points = False
-    for cell in (without_units(cell) for cell in map(str.strip, cells) if len(cell) <= LONGEST):
+    for cell in (without_units(cell) for cell in map(str.strip, cells) if len(cell) <= MAX_NUMBER_LENGTH):
         if WITH_COMMA.fullmatch(cell) and not GROUPED["."].fullmatch(cell):
             return ","
         points = points or (WITH_POINT.fullmatch(cell) is not None and not GROUPED[","].fullmatch(cell))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FAR = 1e4  # median in units of the spread; float32 has about 1.7e7 steps up to the median
-LEAST_SPREAD = 1e-3  # from which on numbers need no unit
+MIN_SPREAD = 1e-3  # from which on numbers need no unit
 
 
 def offset_of(numbers: NDArray[Any], far: float = FAR) -> float:
@@ -27,9 +27,9 @@ def offset_of(numbers: NDArray[Any], far: float = FAR) -> float:
 
 
 def unit_of(numbers: NDArray[Any]) -> float:
-    """A power of two near the spread of numbers (n,), ignoring NaN, if it is below LEAST_SPREAD; otherwise 1."""
+    """A power of two near the spread of numbers (n,), ignoring NaN, if it is below MIN_SPREAD; otherwise 1."""
     _, spread = _median_and_spread(numbers)
-    return math.ldexp(1.0, round(math.log2(spread))) if 0 < spread < LEAST_SPREAD else 1.0
+    return math.ldexp(1.0, round(math.log2(spread))) if 0 < spread < MIN_SPREAD else 1.0
 
 
 def _median_and_spread(numbers: NDArray[Any]) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from automl.data.ingest.number_formats import number_of
 from automl.data.ingest.read_table import plain_text
 from automl.data.ingest.request import SMILES_NAMES, Request, check_used
 from automl.data.ingest.split import (
-    LEAST_ROWS,
+    MIN_ROWS,
     SplitRows,
     at_random,
     by_copies,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 FACTS = "facts.json"
 ENCODER_FOLDER = "encoder"
 FEW_COPIES = 0.01  # share of the rows up to which copies matter little to a prediction out of bag
-LEAST_TRAINED = 10  # minimum rows of data without a test set
+MIN_ROWS_WITHOUT_TEST = 10  # of all data
 FOLDS = "folds.npy"  # the fold of each row of the training set, then of the validation set
 OVERLAPS = "overlaps.npy"  # for the same rows, the newest fold that is predicted in part before their labels are known
 MOMENTS = "moments.npy"  # hashes of the series and the times of all rows
@@ -107,8 +107,8 @@ def prepare(request: Request, folder: Path) -> Report:
         labelled = label(rows.labels, rows.target, request.target_kind or usual, rows.offset)
     n, hints = len(labelled.rows), list(labelled.notes)
     if not request.no_test and kind not in ("series", "pairs"):
-        hints.append(f"with --no-test, which leaves no rows for a test, {LEAST_TRAINED} are enough")
-    check_enough(n, LEAST_TRAINED if request.no_test else LEAST_ROWS, hints)
+        hints.append(f"with --no-test, which leaves no rows for a test, {MIN_ROWS_WITHOUT_TEST} are enough")
+    check_enough(n, MIN_ROWS_WITHOUT_TEST if request.no_test else MIN_ROWS, hints)
     keys = rows.keys[labelled.rows]
     copies = copies_of(keys, kind)
     parts = draw(rows, labelled.rows, labelled.y, copies, hold_out=not request.no_test, n_test=request.n_test)

@@ -24,7 +24,7 @@ USED = {  # options of each kind of data, besides --kind
 TARGETS = {"classification": "classes", "regression": "number"}
 MAX_WHOLE_CLASSES = 20  # distinct integers; with more, the target is a number unless said otherwise
 MAX_CLASSES = 500
-MOST_LISTED, LAST_LISTED = 20, 5  # columns that an error lists
+MAX_LISTED, LAST_LISTED = 20, 5  # columns that an error lists
 SMILES_NAMES = ("smiles", "canonical_smiles", "isomeric_smiles")
 
 
@@ -186,6 +186,6 @@ def column(name: str, columns: Sequence[str], option: str) -> str:
 def listed(columns: Sequence[str]) -> str:
     """Column names for an error message; if many, the first and the last ones, where targets usually are."""
     names = [str(name) for name in columns]
-    if len(names) > MOST_LISTED:
-        names[MOST_LISTED - LAST_LISTED : -LAST_LISTED] = [f"({len(names) - MOST_LISTED:,} more)"]
+    if len(names) > MAX_LISTED:
+        names[MAX_LISTED - LAST_LISTED : -LAST_LISTED] = [f"({len(names) - MAX_LISTED:,} more)"]
     return ", ".join(names)

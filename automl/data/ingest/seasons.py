@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.ingest.split import LEAST_ROWS
+from automl.data.ingest.split import MIN_ROWS
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ UNITS = (  # the least of a step, in seconds, and the unit in which it is told
 SAME = 0.05  # relative difference of equal steps, as months have 28 to 31 days
 N_SEASONS = 4  # the least length of a series, in seasons, for models that read them
 NEAR_A_STEP = 0.25  # how far a row may be from a whole step, in steps
-LEAST_NEAR, LEAST_GIVEN = 0.95, 0.9  # of a regular series: the share of rows that are so near, and of steps with a row
-MOST_STEPS = 96  # of a season for models that read each of its rows
+MIN_NEAR, MIN_GIVEN = 0.95, 0.9  # of a regular series: the share of rows near a step, and of steps with a row
+MAX_STEPS = 96  # of a season for models that read each of its rows
 PARTS = {"hour": (DAY, 24), "weekday": (WEEK, 7), "month": (YEAR, 12)}  # of a date: how often it recurs, its values
 
 
@@ -58,7 +58,7 @@ class Seasons:
         length = len(times) / times["series"].nunique()
         missing = 7 - _n_weekdays(dates) if _same(step, DAY) else 0  # 2 on working days
         rows = {cycle: cycle / step * (7 - missing) / 7 for cycle in (DAY, WEEK, YEAR)}
-        covered = [cycle for cycle, n in rows.items() if length >= max(N_SEASONS * (n + 1), n + horizon + LEAST_ROWS)]
+        covered = [cycle for cycle, n in rows.items() if length >= max(N_SEASONS * (n + 1), n + horizon + MIN_ROWS)]
         read = (DAY, WEEK) if step < DAY * (1 - SAME) else (WEEK,) if step < WEEK * (1 - SAME) else (YEAR,)
         lengths = [rows[cycle] for cycle in read if cycle in covered]
         return cls(
@@ -88,7 +88,7 @@ class Seasons:
     def window(self, shortest: int) -> int:
         """The number of newest rows that a forecast reads, at least ``shortest``: with a season, also the row before
         it, since many forecasts are the change of a season ago."""
-        return max([shortest, *(n + 1 for n in self.lengths[:1] if n <= MOST_STEPS)])
+        return max([shortest, *(n + 1 for n in self.lengths[:1] if n <= MAX_STEPS)])
 
     def earlier(self, window: int, horizon: int) -> tuple[int, ...]:
         """How many rows before the newest one the other rows are that a forecast reads, ascending: up to the longest
@@ -193,7 +193,7 @@ def _is_regular(apart: pd.Series[float]) -> bool:
     whole = apart.round().clip(lower=1)
     is_near = (apart - whole).abs() <= NEAR_A_STEP
     of_one_step = (apart.groupby(level=0).median() - 1.0).abs() <= SAME
-    return bool(is_near.mean() >= LEAST_NEAR and len(apart) / whole.sum() >= LEAST_GIVEN and of_one_step.all())
+    return bool(is_near.mean() >= MIN_NEAR and len(apart) / whole.sum() >= MIN_GIVEN and of_one_step.all())
 
 
 def _n_weekdays(dates: NDArray[Any]) -> int:

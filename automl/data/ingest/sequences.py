@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest import encoder
-from automl.data.ingest.json_examples import LARGEST, NUMBER_OR_NULL, Schema, as_number, shown
+from automl.data.ingest.json_examples import MAX_FLOAT32, NUMBER_OR_NULL, Schema, as_number, shown
 from automl.data.ingest.request import Request
 from automl.data.ingest.split import SplitRows, share
 from automl.data.inputs import Array, Dense, Inputs, Padded
@@ -105,7 +105,7 @@ def _from_array(example: Any, row: int) -> Sequence:
         found = np.empty(0, np.float32)
     if found.ndim != 2 or not found.size:
         raise UserError(f"example {row} must be an array of numbers, (channels, steps), got {shown(example)}")
-    found[~(np.abs(found) <= LARGEST)] = np.nan
+    found[~(np.abs(found) <= MAX_FLOAT32)] = np.nan
     return np.stack([_bridged(channel) for channel in found])
 
 
@@ -192,7 +192,7 @@ def parse_ts(content: str, name: str) -> tuple[list[Sequence], list[str]]:
 
 def _value(text: str) -> float:
     value = np.nan if text.strip() in ("?", "NaN", "") else float(text)
-    return value if abs(value) <= LARGEST else np.nan
+    return value if abs(value) <= MAX_FLOAT32 else np.nan
 
 
 def _bridged(values: NDArray[np.float32]) -> NDArray[np.float32]:

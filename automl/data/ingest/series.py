@@ -43,7 +43,7 @@ from automl.data.ingest.series_notes import (
     about_sparse,
     about_steps,
 )
-from automl.data.ingest.split import LEAST_ROWS, by_time
+from automl.data.ingest.split import MIN_ROWS, by_time
 from automl.data.ingest.split_columns import about_dates, check_split, has_zone
 from automl.data.ingest.windows import Layout, moments_of, window_length, windows, with_targets
 from automl.data.inputs import Array, Columns, Inputs, Windows
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DOUBLE = 0.1  # share of rows with a repeated time from which several series are assumed
-MOST_LEVELS = 20  # of a column that is neither numeric nor left out
+MAX_LEVELS = 20  # of a column that is neither numeric nor left out
 EARLY = 0.6  # share of the rows, the oldest, by which such levels are put in order
 NEAR = 30.0  # median in units of the spread from which a channel has an offset: steps are smaller than the spread
 
@@ -258,11 +258,11 @@ def read(request: Request) -> encoder.LabelledRows:
     used, labels, when = with_targets(found, horizon)
     notes += [about_examples(frame, len(used), layout), *seasons.about(), *about_rows(frame, layout, found, counts)]
     notes += about_sizes(found)
-    if len(used) < LEAST_ROWS:
+    if len(used) < MIN_ROWS:
         why = "".join(f"; {note}" for note in about_rows(frame, layout, found, counts))
         raise UserError(
             f"the series is too short: {len(frame):,} rows give {len(used)} windows of {layout.reach} steps with a "
-            f"target {horizon} steps ahead, at least {LEAST_ROWS} are needed{why}"
+            f"target {horizon} steps ahead, at least {MIN_ROWS} are needed{why}"
         )
     if request.quantiles is None:
         parts = by_time(when)
@@ -313,7 +313,7 @@ def _channels(
     if frame[target].isna().all():
         raise UserError(f"the target {target!r} has no values")
     different = {name: differing(frame[name]) for name in others if name not in numbers}
-    few = {name: found for name, found in different.items() if 2 <= len(found[1]) <= MOST_LEVELS}
+    few = {name: found for name, found in different.items() if 2 <= len(found[1]) <= MAX_LEVELS}
     levels = {name: tuple(sorted(map(str, names))) for name, (_, names) in few.items()}
     several = [name for name, names in levels.items() if len(names) > 2]
     y = _early_targets(frame, request, form) if several else None
@@ -323,7 +323,7 @@ def _channels(
     left_out = [name for name in others if name not in numbers and name not in levels]
     if left_out:
         notes.append(
-            f"columns that are neither numbers nor of 2 to {MOST_LEVELS} values are left out: {', '.join(left_out)}"
+            f"columns that are neither numbers nor of 2 to {MAX_LEVELS} values are left out: {', '.join(left_out)}"
         )
     notes += [_about_levels(name, values, target) for name, values in levels.items()]
     empty = [name for name in numbers if frame[name].isna().all()]

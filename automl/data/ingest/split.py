@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from automl.data.splits import SPLIT_SEED, Indices, held_out
 from automl.errors import UserError
 
-LEAST_ROWS = 40
+MIN_ROWS = 40
 MANY = 100_000  # rows from which a tenth is enough for validation and for test
 
 
@@ -30,7 +30,7 @@ class SplitRows:
         return iter((self.train, self.valid, self.test))
 
 
-def check_enough(n: int, least: int = LEAST_ROWS, hints: Sequence[str] = ()) -> None:
+def check_enough(n: int, least: int = MIN_ROWS, hints: Sequence[str] = ()) -> None:
     """Raise UserError, with hints, for too few rows to split."""
     if n < least:
         raise UserError(
@@ -110,7 +110,7 @@ def without_overlaps(parts: SplitRows, newest: NDArray[np.int64]) -> SplitRows:
     n = len(parts.train) + len(parts.valid) - len(train) - len(valid)
     if not n:
         return parts
-    if min(len(train), len(valid)) < LEAST_ROWS // 5:
+    if min(len(train), len(valid)) < MIN_ROWS // 5:
         raise UserError(
             f"too few rows for this --horizon: {n:,} before the validation and the test set cannot be used, as what "
             "they predict is known only later; give more rows or a smaller --horizon"
@@ -187,6 +187,6 @@ def without_duplicates(parts: SplitRows, keys: NDArray[Any]) -> tuple[SplitRows,
     seen = np.concatenate([keys[parts.test], keys[valid]])
     train = parts.train[~np.isin(keys[parts.train], seen)]
     gone = len(parts.train) - len(train) + len(parts.valid) - len(valid)
-    if min(len(train), len(valid)) < LEAST_ROWS // 5:
+    if min(len(train), len(valid)) < MIN_ROWS // 5:
         raise UserError("nearly all rows are duplicates; too few are left to train on")
     return SplitRows(train, valid, parts.test, parts.how), gone

@@ -25,7 +25,7 @@ OF_SEVERAL_ROWS = re.compile(
     r"|device|machine|vehicle)s?(id|no|nr|number|name)?([^a-z].*)?",
     re.IGNORECASE,
 )
-LEAST_GROUPS = 10
+MIN_GROUPS = 10
 ZONED = re.compile(r"(?:UTC|GMT|\d[T ]\d[\d:.,]*\s*(?:Z|[+-]\d\d(?::?\d\d)?))$", re.I)  # the end of a date
 
 
@@ -96,7 +96,7 @@ def about_groups(frame: pd.DataFrame, request: Request) -> Iterator[str]:
     """Notes on columns that name persons or things with several rows each, if rows are split at random."""
     for name in map(str, frame) if request.group is None and request.time is None else ():
         n = int(frame[name].nunique()) if OF_SEVERAL_ROWS.fullmatch(name) else 0
-        if LEAST_GROUPS <= n <= len(frame) / 2:
+        if MIN_GROUPS <= n <= len(frame) / 2:
             yield (
                 f"column {name!r} has {n:,} values with {len(frame) / n:.1f} rows each on average: if new rows are of "
                 f"others, give --group {shlex.quote(name)}, or the test score is too optimistic"

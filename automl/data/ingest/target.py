@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANY_WHOLE_CLASSES = 8  # distinct integers from which a note says that they are treated as classes
-LEAST_OF_A_CLASS = 5  # rows, so that each set has some
+MIN_ROWS_PER_CLASS = 5  # rows, so that each set has some
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,9 @@ def target_kind(values: pd.Series[Any]) -> str:
     found, counts = np.unique(values.to_numpy(), return_counts=True)
     if np.any(found % 1) or len(found) > min(MAX_WHOLE_CLASSES, max(2, len(values) // 10)):
         return "number"
-    has_tail = min(counts[0], counts[-1]) < LEAST_OF_A_CLASS  # as of counts; the rows would be left out as rare classes
+    has_tail = (
+        min(counts[0], counts[-1]) < MIN_ROWS_PER_CLASS
+    )  # as of counts; the rows would be left out as rare classes
     return "number" if len(found) >= MANY_WHOLE_CLASSES and has_tail else "classes"
 
 
@@ -122,12 +124,12 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
     strings = np.array([plain_text(value) for value in different])[places]
     _, first, codes, counts = np.unique(strings, return_index=True, return_inverse=True, return_counts=True)
     names = np.array([spelled_text(value) for value in different[places[first]]])
-    rare = counts < LEAST_OF_A_CLASS
+    rare = counts < MIN_ROWS_PER_CLASS
     if rare.any() and not rare.all():
         shown = ", ".join(names[rare][:5])
         notes.append(
             Caution(
-                f"classes with fewer than {LEAST_OF_A_CLASS} rows are left out: {shown}"
+                f"classes with fewer than {MIN_ROWS_PER_CLASS} rows are left out: {shown}"
                 f"{', ...' if rare.sum() > 5 else ''} ({rare.sum()}, with {counts[rare].sum():,} rows in all)"
             )
         )
@@ -141,7 +143,7 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
         raise UserError(f"the target {name!r} is always {names[0]}: there is nothing to predict")
     if len(kept) < 2:
         raise UserError(
-            f"the target {name!r} needs two classes with at least {LEAST_OF_A_CLASS} rows each, it has {len(kept)}; "
+            f"the target {name!r} needs two classes with at least {MIN_ROWS_PER_CLASS} rows each, it has {len(kept)}; "
             f"{_instead(values[there], 'give more rows or another --target')}"
         )
     if len(kept) > MAX_CLASSES:

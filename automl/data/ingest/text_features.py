@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from automl.data.words import words
 
-MOST_TERMS = 5_000  # the most frequent words
-MOST_COMPONENTS = 24
-MOST_ROWS = 20_000  # maximum rows to compute the components from
-LEAST_ROWS = 2  # minimum rows with a word
+MAX_TERMS = 5_000  # the most frequent words
+MAX_COMPONENTS = 24
+MAX_ROWS = 20_000  # to compute the components from
+MIN_ROWS = 2  # with a word
 DECIMALS = 6  # of the stored numbers
 
 
@@ -35,15 +35,15 @@ class TextFeatures:
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        if len(texts) > MOST_ROWS:
-            places = np.random.default_rng(0).choice(len(texts), MOST_ROWS, replace=False)
+        if len(texts) > MAX_ROWS:
+            places = np.random.default_rng(0).choice(len(texts), MAX_ROWS, replace=False)
             texts = [texts[place] for place in places]
-        vectorizer = TfidfVectorizer(analyzer=words, sublinear_tf=True, max_features=MOST_TERMS, min_df=LEAST_ROWS)
+        vectorizer = TfidfVectorizer(analyzer=words, sublinear_tf=True, max_features=MAX_TERMS, min_df=MIN_ROWS)
         try:
             found = vectorizer.fit_transform(texts)
         except ValueError:  # no word is in several texts
             return None
-        n = min(MOST_COMPONENTS, *(size - 1 for size in found.shape))
+        n = min(MAX_COMPONENTS, *(size - 1 for size in found.shape))
         if n < 1:
             return None
         components = TruncatedSVD(n, random_state=0).fit(found).components_.T

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WINDOWS = (4, 64)  # smallest and largest window, in rows; a season and one row more may exceed it
 PARTS_OF_SERIES = 20  # the length of the series, in windows
 LAST_VALUE = "last value"
-LEAST_IN_WINDOW = 0.5  # share of its steps that have a row, in training
+MIN_WINDOW_SHARE = 0.5  # share of its steps that have a row, in training
 UNKNOWN = 0.5  # between the levels of a channel: before its first known one
 
 
@@ -94,7 +94,7 @@ class Counts:
 
     lost: int  # rows with a full window, but before every column has its first value
     short: int  # series of fewer steps than a window
-    sparse: int  # rows with a window of which less than ``LEAST_IN_WINDOW`` of the steps have a row
+    sparse: int  # rows with a window of which less than ``MIN_WINDOW_SHARE`` of the steps have a row
     filled: int  # steps without a row, between others
 
 
@@ -127,7 +127,7 @@ def windows(frame: pd.DataFrame, layout: Layout) -> tuple[pd.DataFrame, Counts]:
         if not len(now):
             continue
         n_rows = now - np.maximum(np.searchsorted(steps, steps[now] - reach + 1), start) + 1
-        is_sparse = n_rows < LEAST_IN_WINDOW * reach
+        is_sparse = n_rows < MIN_WINDOW_SHARE * reach
         sparse += int(np.count_nonzero(is_sparse))
         repeats = np.diff(steps[start:], append=steps[-1] + 1)
         filled += int(repeats.sum()) - len(repeats)

@@ -18,7 +18,7 @@ from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners import long_tail, losses
 from automl.models.learners.base import Learner, Rounds, Rows
-from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
+from automl.models.learners.early_stopping import MAX_ROUNDS, EarlyStopping
 from automl.task import TooSlow, TrainingFailed
 
 FILE = "model.cbm"  # CatBoost's own format, of numbers and strings
@@ -74,7 +74,7 @@ class CatBoost(Learner):
 
         train = train._replace(y=long_tail.labels(train.y, self.unit))
         long_tail.check_labels(train.y, self.unit)
-        parameters = self._parameters() | {"iterations": MOST_ROUNDS if valid is not None else max(1, *rounds)}
+        parameters = self._parameters() | {"iterations": MAX_ROUNDS if valid is not None else max(1, *rounds)}
         self.model = catboost.CatBoost(parameters)
         if valid is None:
             self._fit(self._pool(*train))

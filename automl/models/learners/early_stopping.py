@@ -6,12 +6,12 @@ import math
 
 from automl.models.learners.fit_watch import FitWatch
 
-MOST_ROUNDS = 10_000
+MAX_ROUNDS = 10_000
 USEFUL_ROUNDS = 100  # from which a fit is worth keeping when its time is up
 PATIENCE = 300  # rounds without clear improvement before a fit stops, for up to ROWS rows; then fewer
 PATIENCE_FOR_CLASSES = 150  # on eight development tables, log loss was never lower after more
 ROWS = 10_000
-LEAST_PATIENCE = 20
+MIN_PATIENCE = 20
 GROWTH = 0.3  # patience added per round until the last clear improvement: later ones are further apart
 CLEAR = 1e-3  # relative to the loss: smaller improvements do not extend a fit
 
@@ -27,7 +27,7 @@ class EarlyStopping:
         self.best_round = 0
         self._best = math.inf
         self._clear, self._since = math.inf, 0  # the last clear improvement
-        self._patience = max(LEAST_PATIENCE, (PATIENCE_FOR_CLASSES if classes else PATIENCE) * min(1.0, ROWS / n_rows))
+        self._patience = max(MIN_PATIENCE, (PATIENCE_FOR_CLASSES if classes else PATIENCE) * min(1.0, ROWS / n_rows))
 
     @property
     def _least_rounds(self) -> int:

@@ -7,7 +7,7 @@ import time
 from automl.task import TooSlow
 
 WARM_UP = 1  # rounds whose time is not representative
-LEAST_SECONDS = 0.5  # minimum time of the rounds that an estimate is based on
+MIN_SECONDS = 0.5  # of the rounds that an estimate is based on
 
 
 class FitWatch:
@@ -36,7 +36,7 @@ class FitWatch:
         least = max(n, n_rounds or self._n_rounds)
         a_round = (now - since) / (n - before)
         expected = now - self._start + (least - n) * a_round
-        if now - since >= LEAST_SECONDS and expected > self._most:
+        if now - since >= MIN_SECONDS and expected > self._most:
             raise TooSlow(
                 f"{least} {self._name} would take {expected:.3g} s, "
                 f"longer than the {self._most:.3g} s left for this fit"

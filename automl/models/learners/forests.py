@@ -23,7 +23,7 @@ from automl.models.learners.levels import ManyLevels
 from automl.models.skops_format import FILE, estimator_bytes, estimator_from
 
 N_TREES = 300
-LEAST_TREES = 30  # with which a fit begins that has a time limit
+MIN_TREES = 30  # with which a fit begins that has a time limit
 MANY_ROWS = 20_000  # a tree gets a sample of this size at most
 
 SPACE: dict[str, Any] = {
@@ -72,9 +72,9 @@ class Forest(Learner):
         )
         if not rounds and self.most_seconds is not None:
             start = time.perf_counter()
-            forest.set_params(n_estimators=LEAST_TREES, warm_start=True).fit(x, train.y, sample_weight=train.weights)
-            n = LEAST_TREES * self.most_seconds / (time.perf_counter() - start)
-            forest.set_params(n_estimators=int(np.clip(n, LEAST_TREES + 1, N_TREES)))
+            forest.set_params(n_estimators=MIN_TREES, warm_start=True).fit(x, train.y, sample_weight=train.weights)
+            n = MIN_TREES * self.most_seconds / (time.perf_counter() - start)
+            forest.set_params(n_estimators=int(np.clip(n, MIN_TREES + 1, N_TREES)))
         forest.set_params(oob_score=train.weights is None)  # nearly every bootstrap sample has a heavy row
         self.forest = forest.fit(x, train.y, sample_weight=train.weights).set_params(warm_start=False)
         for tree in self.forest.estimators_:

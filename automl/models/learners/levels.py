@@ -17,12 +17,12 @@ from automl.data.targets import Classes, Target
 from automl.models.integrity import open_arrays
 from automl.models.learners.base import Rows
 
-MOST_NATIVE = 50  # levels up to which trees split on a column's levels directly
+MAX_NATIVE_LEVELS = 50  # up to which trees split on a column's levels directly
 N_FOLDS = 5  # the training rows are encoded by the targets of the other folds
 
 
 class ManyLevels:
-    """Replaces the columns with more than ``MOST_NATIVE`` levels by numbers, which come last."""
+    """Replaces the columns with more than ``MAX_NATIVE_LEVELS`` levels by numbers, which come last."""
 
     def __init__(self, columns: tuple[int, ...], tables: tuple[NDArray[np.float32], ...] = ()) -> None:
         """``tables``: for each column, the numbers of each code: (levels, k)."""
@@ -32,7 +32,7 @@ class ManyLevels:
     def of(cls, inputs: Columns) -> Self:
         """An unfitted encoder for the table."""
         levels = enumerate(inputs.cardinalities, inputs.n_numbers)
-        return cls(tuple(place for place, n in levels if n - 1 > MOST_NATIVE))
+        return cls(tuple(place for place, n in levels if n - 1 > MAX_NATIVE_LEVELS))
 
     def fit_transform(self, train: Rows, inputs: Columns, target: Target, seed: int) -> Array:
         """Fit to the training rows, and return their encoded columns."""

@@ -17,7 +17,7 @@ from automl.data.targets import Classes, Number, Quantiles, Target
 from automl.models.lags import Lags
 from automl.models.learners import long_tail, losses
 from automl.models.learners.base import Learner, Rounds, Rows
-from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
+from automl.models.learners.early_stopping import MAX_ROUNDS, EarlyStopping
 from automl.models.learners.levels import ManyLevels
 
 # The hyperparameters and ranges of TabArena (N. Erickson et al., TabArena: A Living Benchmark for Machine Learning on
@@ -103,7 +103,7 @@ class LightGBM(Learner):
         for place, parameters in enumerate(each):
             stopping = EarlyStopping(len(train.y), share, self.gives_up, classes=isinstance(self.target, Classes))
             callbacks = [] if valid is None else [_stopped(stopping)]
-            n_rounds = rounds[place] if valid is None else MOST_ROUNDS
+            n_rounds = rounds[place] if valid is None else MAX_ROUNDS
             booster = lightgbm.train(parameters, data, n_rounds, scored, callbacks=callbacks)
             best = booster.best_iteration if valid is not None else n_rounds
             self.boosters.append(booster)

@@ -20,10 +20,10 @@ from automl.models.sklearn_settings import usual_settings
 from automl.models.skops_format import FILE, estimator_bytes, estimator_from
 
 LOGARITHM = "logarithm.json"  # of the target, if the model learnt that
-LEAST_ROWS = 5  # minimum rows of a level; rarer levels share a column
-MOST_QUANTILES = 1_000
-MOST_STEPS = 300  # of the solver
-MOST_ROWS_OF_QUANTILES = 2_000  # random sample, since quantile regression is slow on many rows
+MIN_ROWS_PER_LEVEL = 5  # rarer levels share a column
+MAX_QUANTILES = 1_000
+MAX_ITERATIONS = 300  # of the solver
+MAX_QUANTILE_ROWS = 2_000  # random sample, since quantile regression is slow on many rows
 
 SPACE: dict[str, Any] = {
     "c": {"float": [1e-4, 1e3], "log": True, "default": 1.0},
@@ -56,8 +56,8 @@ class Linear(Learner):
 
         train = self._lags.of(train)
         train = train._replace(x=self._exact(train.x))
-        if isinstance(self.target, Quantiles) and len(train.y) > MOST_ROWS_OF_QUANTILES:
-            places = np.random.default_rng(self.seed).permutation(len(train.y))[:MOST_ROWS_OF_QUANTILES]
+        if isinstance(self.target, Quantiles) and len(train.y) > MAX_QUANTILE_ROWS:
+            places = np.random.default_rng(self.seed).permutation(len(train.y))[:MAX_QUANTILE_ROWS]
             train = Rows(*(None if part is None else part[places] for part in train))  # type: ignore[arg-type]
         self._logarithm = Logarithm.of(train.y) if self.config.get("target") == "log" else None
         y = self._labels(train.y)
@@ -81,7 +81,7 @@ class Linear(Learner):
 
         c = self.config["c"]
         if isinstance(self.target, Classes):
-            return [LogisticRegression(C=c, max_iter=MOST_STEPS)]
+            return [LogisticRegression(C=c, max_iter=MAX_ITERATIONS)]
         if isinstance(self.target, Quantiles):
             return [QuantileRegressor(quantile=level, alpha=1.0 / (c * n)) for level in self.target.levels]
         return [Ridge(1.0 / c)]
@@ -108,14 +108,14 @@ class Linear(Learner):
         from sklearn.preprocessing import OneHotEncoder, QuantileTransformer, StandardScaler
 
         by_rank = QuantileTransformer(
-            n_quantiles=min(n, MOST_QUANTILES), output_distribution="normal", subsample=None, random_state=0
+            n_quantiles=min(n, MAX_QUANTILES), output_distribution="normal", subsample=None, random_state=0
         )
         numbers = make_pipeline(
             *([by_rank] if self.config["numbers"] == "quantile" else []),
             SimpleImputer(keep_empty_features=True, add_indicator=True),
             StandardScaler(),
         )
-        levels = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=LEAST_ROWS, dtype=np.float32)
+        levels = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=MIN_ROWS_PER_LEVEL, dtype=np.float32)
         places = list(range(self.inputs.shape[0]))
         return make_column_transformer(
             (numbers, places[: self.inputs.n_numbers]), (levels, places[self.inputs.n_numbers :])

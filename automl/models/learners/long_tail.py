@@ -19,7 +19,7 @@ from automl.task import TrainingFailed
 LOSS = ("squared", "tweedie")
 TARGET: dict[str, Any] = {"target": {"choice": ["raw", "log"], "default": "raw"}}
 VARIANCE_POWER = 1.5
-LEAST_SKEWNESS = 1.0
+MIN_SKEWNESS = 1.0
 LOW = 0.1  # quantile of the positive numbers that is added to all, if some are 0
 
 
@@ -27,7 +27,7 @@ def is_long_tailed(y: NDArray[Any]) -> bool:
     """Whether numbers are non-negative and strongly right-skewed."""
     y = np.asarray(y, np.float64)
     spread = y.std()
-    return bool(y.min() >= 0.0 and spread > 0.0 and (((y - y.mean()) / spread) ** 3).mean() > LEAST_SKEWNESS)
+    return bool(y.min() >= 0.0 and spread > 0.0 and (((y - y.mean()) / spread) ** 3).mean() > MIN_SKEWNESS)
 
 
 def unit_of(config: Mapping[str, Any], target: Target) -> float | None:

@@ -21,7 +21,7 @@ BATCH = 256
 ROWS_AT_ONCE = 1_024  # in predictions
 INITIAL_ROWS = 4_096  # on which the network is initialised
 PATIENCE = 0.15  # of all epochs, see is_settled; 1/15 lost a little on small tables
-LEAST_EPOCHS = 32  # a shorter schedule is not worth its time
+MIN_EPOCHS = 32  # a shorter schedule is not worth its time
 PROBE_BATCHES = 8  # that tell the time of an epoch
 SPARE = 0.9  # share of the time left that the epochs are planned for
 N_UNITS = 15  # of four cycles of the learning rate: 1 + 2 + 4 + 8
@@ -65,9 +65,9 @@ def fit_network(
 
     The schedule is that of ``rounds``, else of ``config["epochs"]``. With ``valid``, the network of the epoch with the
     lowest validation loss; without, that of the first number of ``rounds``, or of the last epoch. With ``valid`` and
-    without ``rounds``, the schedule is shortened, to LEAST_EPOCHS at most, so that it ends before ``deadline``, which
+    without ``rounds``, the schedule is shortened, to MIN_EPOCHS at most, so that it ends before ``deadline``, which
     is on the clock of ``time.perf_counter``. TrainingFailed if training diverges; TooSlow if it ``gives_up`` and
-    LEAST_EPOCHS would take longer.
+    MIN_EPOCHS would take longer.
     """
     rng = np.random.Generator(np.random.SFC64(seed))
     network = Network(sizes)
@@ -113,7 +113,7 @@ def epochs_affordable(
     network.flat.copy_(before)
     an_epoch, seconds = of_batches * len(train) / len(few) + of_validation, max(0.0, deadline - time.perf_counter())
     most = int(config["epochs"])
-    least = min(LEAST_EPOCHS, most)
+    least = min(MIN_EPOCHS, most)
     if gives_up and least * an_epoch > seconds:
         raise TooSlow(
             f"{least} epochs would take {least * an_epoch:.3g} s, longer than the {seconds:.3g} s left for this fit"

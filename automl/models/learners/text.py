@@ -21,7 +21,7 @@ from automl.models.learners.lightgbm import LightGBM
 from automl.models.learners.tfidf import TfIdf
 
 TOLERANCE = 1e-2  # of the solver: a smaller one doubles the time and hardly changes predictions
-LEAST = 1e-6  # minimum probability of a class
+MIN_PROBABILITY = 1e-6  # of a class
 FILE = "text.npz"
 
 
@@ -72,11 +72,11 @@ class LinearTfIdf(TextLearner):
 
         n_classes, weighs = self.target.n_outputs, self.config["weighting"] == "naive_bayes"
         x = x.astype(np.float64)
-        weights, bias = np.zeros((n_classes, x.shape[1]), np.float32), np.full(n_classes, np.log(LEAST))
+        weights, bias = np.zeros((n_classes, x.shape[1]), np.float32), np.full(n_classes, np.log(MIN_PROBABILITY))
         for place in np.unique(y):
             own = y == place
             if own.all():
-                bias[place] = -np.log(LEAST)
+                bias[place] = -np.log(MIN_PROBABILITY)
                 continue
             ratios = _log_count_ratios(x, own) if weighs else np.ones(x.shape[1])
             weighed = csr_array((x.data * ratios[x.indices], x.indices, x.indptr), shape=x.shape)
@@ -101,7 +101,7 @@ class LinearTfIdf(TextLearner):
         if not isinstance(self.target, Classes):
             numbers: NDArray[np.float64] = raw[:, 0] * self.target.std + self.target.mean
             return numbers
-        each = np.maximum(1 / (1 + np.exp(-raw)), LEAST)
+        each = np.maximum(1 / (1 + np.exp(-raw)), MIN_PROBABILITY)
         probabilities: NDArray[np.float64] = each / each.sum(1, keepdims=True)
         return probabilities
 

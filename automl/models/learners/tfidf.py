@@ -11,9 +11,9 @@ from scipy.sparse import csr_array
 from automl.data.ngrams import WORD_COLUMNS
 from automl.task import TrainingFailed
 
-LEAST_TEXTS = 2  # minimum number of texts with an n-gram
-MOST_SHARE = 0.4  # maximum share of texts with an n-gram of characters: frequent ones are uninformative
-MOST_NGRAMS = 100_000  # of words and of characters each: the most frequent ones
+MIN_TEXTS = 2  # with an n-gram
+MAX_SHARE = 0.4  # of texts with an n-gram of characters: frequent ones are uninformative
+MAX_NGRAMS = 100_000  # of words and of characters each: the most frequent ones
 
 
 class TfIdf(NamedTuple):
@@ -30,7 +30,7 @@ class TfIdf(NamedTuple):
         """Fit to counts of n-grams, (n, columns). TrainingFailed if no n-gram is in two texts."""
         n, found = counts.shape[0], np.bincount(counts.indices, minlength=counts.shape[1])
         words = _frequent(found[:WORD_COLUMNS], n)
-        characters = _frequent(found[WORD_COLUMNS:], max(LEAST_TEXTS, MOST_SHARE * n)) + WORD_COLUMNS
+        characters = _frequent(found[WORD_COLUMNS:], max(MIN_TEXTS, MAX_SHARE * n)) + WORD_COLUMNS
         columns = np.concatenate([words, characters])
         if not len(columns):
             raise TrainingFailed("no two texts have a word or characters in common")
@@ -55,8 +55,8 @@ class TfIdf(NamedTuple):
 
 
 def _frequent(n_texts: NDArray[np.int64], most: float) -> NDArray[np.int64]:
-    """The columns in LEAST_TEXTS to ``most`` texts, at most the MOST_NGRAMS most frequent, in order."""
-    there = np.flatnonzero((n_texts >= LEAST_TEXTS) & (n_texts <= most))
-    if len(there) > MOST_NGRAMS:
-        there = there[np.argsort(-n_texts[there], kind="stable")[:MOST_NGRAMS]]
+    """The columns in MIN_TEXTS to ``most`` texts, at most the MAX_NGRAMS most frequent, in order."""
+    there = np.flatnonzero((n_texts >= MIN_TEXTS) & (n_texts <= most))
+    if len(there) > MAX_NGRAMS:
+        there = there[np.argsort(-n_texts[there], kind="stable")[:MAX_NGRAMS]]
     return np.sort(there)

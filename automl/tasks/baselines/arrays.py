@@ -11,14 +11,14 @@ from sklearn.svm import SVC
 
 from automl.data.splits import Splits
 
-MOST_FOR_SVM = 10_000  # training examples; its time grows with their square
+MAX_SVM_EXAMPLES = 10_000  # training examples; its time grows with their square
 
 
 def machine_or_forest(splits: Splits) -> dict[str, float]:
     """The test accuracy of the one that is better on the validation set."""
     train, valid, test = (_flat(x) for x in (splits.x_train, splits.x_valid, splits.x_test))
     models: list[Any] = [RandomForestClassifier(random_state=0)]
-    if len(train) <= MOST_FOR_SVM:
+    if len(train) <= MAX_SVM_EXAMPLES:
         models.append(make_pipeline(StandardScaler(), SVC()))
     fitted = [model.fit(train, splits.y_train) for model in models]
     best = max(fitted, key=lambda model: model.score(valid, splits.y_valid))

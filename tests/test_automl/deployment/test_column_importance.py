@@ -175,7 +175,7 @@ def test_a_slow_model_is_judged_on_fewer_rows_or_left_to_later(tmp_path, monkeyp
     assert (found.n_rows, found.n_test, found.n_repeats) == (300, 360, 10)
     assert "on 300 of 360 test rows, for speed" in found.basis
     assert found.each[0].name == "visitors"
-    monkeypatch.setattr(column_importance, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(column_importance, "MAX_SECONDS", 0.0)
     assert found_in(run).reason == "shuffling 5 columns takes 0 minutes"
 
 

@@ -754,7 +754,7 @@ def test_a_request_whose_client_has_left_is_not_computed(patients):
 
 
 def test_who_comes_when_many_wait_is_told_at_once(patients, monkeypatch):
-    monkeypatch.setattr("automl.deployment.http_service.MOST_WAITING", 1)
+    monkeypatch.setattr("automl.deployment.http_service.MAX_WAITING", 1)
     slow = Waiting(automl.load(patients[0]))
     with served(slow) as url, ThreadPoolExecutor(1) as client:
         first = client.submit(ask, url, [GOOD])

@@ -12,7 +12,7 @@ from automl.models.learners import LEARNERS, forests, learner_class, long_tail
 from automl.models.learners.base import Rows, mean_rounds
 from automl.models.learners.early_stopping import USEFUL_ROUNDS
 from automl.models.learners.fit_watch import FitWatch
-from automl.models.learners.levels import MOST_NATIVE, N_FOLDS, ManyLevels
+from automl.models.learners.levels import MAX_NATIVE_LEVELS, N_FOLDS, ManyLevels
 from automl.models.learners.long_tail import Logarithm
 from automl.models.trained import Preprocessing, TrainedLearner
 from automl.task import TooSlow, TrainingFailed
@@ -61,7 +61,7 @@ def test_a_forest_has_the_trees_that_its_time_limit_allows(family, kind):
     cut.fit(train)
     whole.fit(train)
     few.fit(train, rounds=cut.rounds)
-    assert cut.rounds == (forests.LEAST_TREES + 1,)
+    assert cut.rounds == (forests.MIN_TREES + 1,)
     assert whole.rounds == (forests.N_TREES,)
     assert (cut.predict(train.x) == few.predict(train.x)).all(), "the trees of a fit with as many from the start"
     assert np.isfinite(cut.out_of_bag()).all()
@@ -115,7 +115,7 @@ def test_a_refit_has_the_rounds_that_it_is_given(family):
 @pytest.mark.parametrize("kind", ["classes", "number"])
 @pytest.mark.parametrize("family", ["lightgbm", "catboost", "realmlp"])
 def test_a_fit_that_cannot_end_in_its_seconds_gives_up_early(family, kind, monkeypatch):
-    monkeypatch.setattr("automl.models.learners.fit_watch.LEAST_SECONDS", 0.0)  # the whole fit takes less
+    monkeypatch.setattr("automl.models.learners.fit_watch.MIN_SECONDS", 0.0)  # the whole fit takes less
     train, valid = rows(300, 0, kind), rows(100, 1, kind)
     learner = learner_for(family, train, target_of(train, kind))
     learner.most_seconds = 0.01
@@ -168,7 +168,7 @@ def test_boosting_whose_time_is_up_keeps_its_best_round(family, kind, monkeypatc
     with monkeypatch.context() as patched:
         patched.setattr(FitWatch, "is_over", True)
         cut.fit(train, valid)
-    monkeypatch.setattr(f"automl.models.learners.{family}.MOST_ROUNDS", USEFUL_ROUNDS)
+    monkeypatch.setattr(f"automl.models.learners.{family}.MAX_ROUNDS", USEFUL_ROUNDS)
     short.fit(train, valid)
     assert cut.rounds == short.rounds
     assert 0 < cut.rounds[0] <= USEFUL_ROUNDS
@@ -299,7 +299,7 @@ def test_out_of_bag_predictions_are_as_good_as_those_for_new_rows(family, kind):
 
 def test_a_level_is_encoded_by_the_targets_of_other_rows():
     """A column in which every row has a level of its own says nothing, and must not reveal the row's target."""
-    n = 2 * MOST_NATIVE
+    n = 2 * MAX_NATIVE_LEVELS
     rng = np.random.default_rng(0)
     x, y = np.arange(1, n + 1, dtype=np.float32)[:, None], rng.normal(size=n).astype(np.float32)
     inputs, target = Columns.of(x, (n + 1,)), Number.of(y)
@@ -315,13 +315,13 @@ def test_a_level_is_encoded_by_the_targets_of_other_rows():
 @pytest.mark.parametrize("target_type", ["continuous", "binary", "multiclass"])
 def test_rows_of_equal_weight_encode_levels_as_scikit_learn_does(target_type):
     rng = np.random.default_rng(1)
-    x = rng.integers(1, 2 * MOST_NATIVE, 1_000).astype(np.float32)[:, None]
+    x = rng.integers(1, 2 * MAX_NATIVE_LEVELS, 1_000).astype(np.float32)[:, None]
     y = (x[:, 0] % 7 + rng.normal(size=1_000)).astype(np.float32)
     target: Number | Classes = Number.of(y)
     if target_type != "continuous":
         y = np.digitize(y, [3.0] if target_type == "binary" else [2.0, 4.0])
         target = Classes(tuple("abc"[: 1 + y.max()]))
-    inputs = Columns.of(x, (2 * MOST_NATIVE,))
+    inputs = Columns.of(x, (2 * MAX_NATIVE_LEVELS,))
     for weights in (None, np.full(1_000, 3.0, np.float32)):
         levels = ManyLevels.of(inputs)
         levels.fit_transform(Rows(x, y, weights), inputs, target, 0)
@@ -352,7 +352,7 @@ def test_catboost_says_that_a_table_without_variation_cannot_be_learnt():
 
 @pytest.mark.parametrize("n_classes", [2, 3, 4])
 def test_a_class_of_one_row_reveals_the_target_of_no_row(n_classes):
-    n = 2 * MOST_NATIVE
+    n = 2 * MAX_NATIVE_LEVELS
     x, y = np.arange(1, n + 1, dtype=np.float32)[:, None], np.arange(n) % (n_classes - 1)
     y[0] = n_classes - 1
     inputs, target = Columns.of(x, (n + 1,)), Classes(tuple("abcd"[:n_classes]))

@@ -16,7 +16,7 @@ from automl.models.learners import learner_class, realmlp_training
 from automl.models.learners.base import Rows
 from automl.models.learners.realmlp_encoding import RealMLPEncoding
 from automl.models.learners.realmlp_network import Network, Sizes, dropout_masks
-from automl.models.learners.realmlp_training import BATCH, LEAST_EPOCHS, PROBE_BATCHES, SPARE, is_settled, learning_rate
+from automl.models.learners.realmlp_training import BATCH, MIN_EPOCHS, PROBE_BATCHES, SPARE, is_settled, learning_rate
 from automl.space.parse import load_space
 from automl.task import TrainingFailed
 
@@ -133,7 +133,7 @@ def test_rounds_give_the_epoch_that_early_stopping_kept():
     assert np.array_equal(fixed.predict(valid.x), stopped.predict(valid.x))
 
 
-@pytest.mark.parametrize(("seconds", "epochs"), [(0.0, LEAST_EPOCHS), (1e9, 60)])
+@pytest.mark.parametrize(("seconds", "epochs"), [(0.0, MIN_EPOCHS), (1e9, 60)])
 def test_a_short_time_shortens_the_schedule(seconds, epochs):
     train, valid = parts(mixed_table(600), 400)
     limited, free = (learner(train, cardinalities=(3, 4, 12), lr=0.15, epochs=n) for n in (60, epochs))

@@ -265,7 +265,7 @@ def test_a_network_that_cannot_end_in_time_gives_up_early(tmp_path):
 
 
 def test_boosting_that_cannot_end_in_time_gives_up_early(tmp_path, monkeypatch):
-    monkeypatch.setattr("automl.models.learners.fit_watch.LEAST_SECONDS", 0.0)  # the whole fit takes less
+    monkeypatch.setattr("automl.models.learners.fit_watch.MIN_SECONDS", 0.0)  # the whole fit takes less
     small_models.pictures(tmp_path / "given")
     task = cross_validated(tmp_path / "given/data", 1, "lightgbm,linear", None)
     config = next(config for config in presets(task.space, "images") if config["model"] == "lightgbm")

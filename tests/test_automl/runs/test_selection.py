@@ -27,7 +27,7 @@ from automl.metrics import measure
 from automl.runs.ensemble import description
 from automl.runs.latency import fast_enough
 from automl.runs.member_candidates import MemberCandidate, refit_seconds
-from automl.runs.selection import MOST_MEMBERS, _without_negligible, affordable, choose, without_damaged
+from automl.runs.selection import MAX_MEMBERS, _without_negligible, affordable, choose, without_damaged
 from automl.study.trial import Trial
 from automl.tasks.cross_validated import CrossValidated, cross_validated
 
@@ -97,7 +97,7 @@ def test_the_one_that_is_best_by_chance_does_not_get_all_the_weight(tmp_path):
     numbers = Numbers(tmp_path)
     common = noise(0, 2.0)
     chosen = choose(numbers.task(), [numbers.candidate(i, common + noise(i, 0.3)) for i in range(1, 31)], None)
-    assert len(chosen.weights) == MOST_MEMBERS
+    assert len(chosen.weights) == MAX_MEMBERS
     assert max(chosen.weights.values()) < 0.5
 
 

@@ -54,7 +54,7 @@ def test_rows_are_told_apart():
 def test_pictures_are_told_apart_by_their_pixels(monkeypatch):
     splits = load_data("digits", 300)
     assert arrays.machine_or_forest(splits)["accuracy"] > 0.93
-    monkeypatch.setattr(arrays, "MOST_FOR_SVM", 100)
+    monkeypatch.setattr(arrays, "MAX_SVM_EXAMPLES", 100)
     assert 0.9 < arrays.machine_or_forest(splits)["accuracy"] < 0.97  # the forest alone
 
 

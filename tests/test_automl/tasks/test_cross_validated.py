@@ -342,7 +342,7 @@ def test_folds_that_would_take_too_long_fail_after_the_second(wine, tmp_path):
 
 
 def test_boosting_gives_up_where_the_search_ends_too_soon_for_it(wine, tmp_path, monkeypatch):
-    monkeypatch.setattr("automl.models.learners.fit_watch.LEAST_SECONDS", 0.0)  # a fold takes little more
+    monkeypatch.setattr("automl.models.learners.fit_watch.MIN_SECONDS", 0.0)  # a fold takes little more
     task = cross_validated(wine, 8, "catboost,linear", None)
     place, config = tmp_path / "trial", preset(task, "catboost")
     with pytest.raises(
@@ -355,7 +355,7 @@ def test_boosting_gives_up_where_the_search_ends_too_soon_for_it(wine, tmp_path,
 
 @pytest.mark.parametrize("family", ["lightgbm", "realmlp"])
 def test_a_later_fold_does_not_give_up(wine, tmp_path, monkeypatch, family):
-    monkeypatch.setattr("automl.models.learners.fit_watch.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("automl.models.learners.fit_watch.MIN_SECONDS", 0.0)
     task = cross_validated(wine, 4, f"{family},linear", None).within(1e9)
     (tmp_path / "trial").mkdir()
     folds = FoldsTraining(task, preset(task, family), 0, tmp_path / "trial")
@@ -388,7 +388,7 @@ def test_a_later_fold_that_would_give_up_has_the_time_of_the_earlier_ones(wine, 
 
 
 def test_boosting_without_another_family_ends_with_the_rounds_so_far(wine, tmp_path, monkeypatch):
-    monkeypatch.setattr("automl.models.learners.fit_watch.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("automl.models.learners.fit_watch.MIN_SECONDS", 0.0)
     task = cross_validated(wine, 4, "lightgbm", None)
     config, record = preset(task, "lightgbm"), tmp_path / "trial"
     config |= {"lightgbm_learning_rate": 0.005}  # would go on for longer

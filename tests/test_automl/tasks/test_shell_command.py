@@ -16,7 +16,7 @@ import automl
 from automl.errors import MAX_CHARACTERS, UserError
 from automl.space.parse import load_space
 from automl.task import TrainingFailed
-from automl.tasks.shell_command import LONGEST_LINE, CommandTask
+from automl.tasks.shell_command import MAX_LINE_BYTES, CommandTask
 
 SPACE = load_space(
     {
@@ -225,10 +225,10 @@ def printing(line):
 @pytest.mark.parametrize("excess", [1, 30, 2_000_000])
 def test_json_in_a_line_of_more_than_1_mib_is_told_however_it_comes(excess):
     json_line = "b'{' + b'\\x22loss\\x22: 0.5, \\x22m\\x22: 1}'.rjust(%d)"
-    assert [e.loss for e in train(printing(json_line % (LONGEST_LINE - 1)))] == [0.5, 1.0]
+    assert [e.loss for e in train(printing(json_line % (MAX_LINE_BYTES - 1)))] == [0.5, 1.0]
     with pytest.raises(TrainingFailed, match=r"a line of output that begins with \{ is longer than 1 MiB"):
-        train(printing(json_line % (LONGEST_LINE - 1 + excess)))
-    assert [e.loss for e in train(printing(f"b'2'.rjust({LONGEST_LINE + excess})"))] == [1.0], "talk, as ever"
+        train(printing(json_line % (MAX_LINE_BYTES - 1 + excess)))
+    assert [e.loss for e in train(printing(f"b'2'.rjust({MAX_LINE_BYTES + excess})"))] == [1.0], "talk, as ever"
 
 
 def test_an_exception_with_a_text_of_50_mb_is_abridged():

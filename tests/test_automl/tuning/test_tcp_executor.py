@@ -17,8 +17,8 @@ from automl.runs.machines import Machines, check_tls
 from automl.tuning.jobs import EpochDone, JobEnded
 from automl.tuning.tcp_protocol import (
     AUTOML,
-    LONGEST_EVENT,
-    LONGEST_UNPROVEN,
+    MAX_EVENT_BYTES,
+    MAX_UNAUTHENTICATED_BYTES,
     VERSION,
     line_of,
     proof,
@@ -63,7 +63,9 @@ def test_an_epoch_with_many_metrics_arrives_and_one_with_too_many_fails_once(wor
         worker(executor.port)
         until(lambda: executor.n_free == 1, executor)
         ends = []
-        for key, n_bytes in enumerate((LONGEST_UNPROVEN - 50, 5 * LONGEST_UNPROVEN, LONGEST_EVENT, 7)):
+        for key, n_bytes in enumerate(
+            (MAX_UNAUTHENTICATED_BYTES - 50, 5 * MAX_UNAUTHENTICATED_BYTES, MAX_EVENT_BYTES, 7)
+        ):
             executor.submit(job(key, seed=n_bytes, epochs=1))
             events = until(lambda: executor.n_free == 1, executor)
             assert [len(name) for e in events[:-1] for name in e.epoch.metrics] == [n_bytes] * (key != 2)
@@ -78,7 +80,7 @@ def test_a_worker_that_sends_a_line_without_end_loses_its_job():
         until(lambda: executor.n_free == 1, executor)
         executor.submit(job(3))
         with suppress(CutOff):
-            line.send({"ready": "x" * LONGEST_EVENT})
+            line.send({"ready": "x" * MAX_EVENT_BYTES})
         [ended] = until(lambda: executor.n_workers == 0, executor)
     assert (ended.key, ended.lost) == (3, True)
     assert ended.error.endswith("is gone: it sends a line without end")
@@ -172,7 +174,7 @@ def hello(side="worker", *, reflected=False, **changes):
         (hello(automl="0.1"), f"it has automl 0.1, this machine {AUTOML}"),
         (b"[]\n", None),  # what does not speak the protocol gets no answer, and is not worth a line
         (b"\xff\n", None),
-        (b"{" * (LONGEST_UNPROVEN + 10), None),
+        (b"{" * (MAX_UNAUTHENTICATED_BYTES + 10), None),
         (b"[" * 100_000 + b"\n", None),
     ],
     ids=["wrong", "none", "reflected", "python", "automl", "list", "bytes", "long", "nested"],
@@ -190,7 +192,7 @@ def test_who_proves_to_know_the_token_gets_the_task_and_others_are_let_in_after_
     said = []
     with executor_of(curve, said=said) as executor:
         talk(executor.port, hello(proof=None))
-        talk(executor.port, b"{" * (LONGEST_UNPROVEN + 10))
+        talk(executor.port, b"{" * (MAX_UNAUTHENTICATED_BYTES + 10))
         with line_to(executor) as line:
             line.send({"ready": True})
             until(lambda: executor.n_free == 1, executor)

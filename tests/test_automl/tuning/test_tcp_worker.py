@@ -13,8 +13,8 @@ from tcp_workers import TOKEN, curve, executor_of, job, until
 from automl.tuning import tcp_executor
 from automl.tuning.jobs import JobEnded
 from automl.tuning.remote import WorkerSettings
-from automl.tuning.tcp_executor import MOST_UNPROVEN
-from automl.tuning.tcp_protocol import LONGEST_UNPROVEN
+from automl.tuning.tcp_executor import MAX_UNAUTHENTICATED
+from automl.tuning.tcp_protocol import MAX_UNAUTHENTICATED_BYTES
 from automl.tuning.tcp_worker import CutOff, Line
 
 
@@ -48,7 +48,7 @@ def test_a_worker_that_comes_while_others_are_checked_tries_again(worker, monkey
     monkeypatch.setattr(tcp_executor, "SECONDS_TO_PROVE", 120.0)  # a worker may take longer than ten to start
     said = []
     with executor_of(curve, said=said) as executor, ExitStack() as held:
-        for _ in range(MOST_UNPROVEN):
+        for _ in range(MAX_UNAUTHENTICATED):
             sock = held.enter_context(socket.create_connection(("127.0.0.1", executor.port), timeout=20))
             assert sock.recv(1) == b"{"  # a challenge
         process = worker(executor.port)
@@ -77,7 +77,7 @@ def test_a_worker_reads_no_endless_line_before_the_proof():
     with ours, theirs:
 
         def pretend():
-            ours.sendall(b'{"challenge": "c"}\n' + b"x" * (LONGEST_UNPROVEN + 10))
+            ours.sendall(b'{"challenge": "c"}\n' + b"x" * (MAX_UNAUTHENTICATED_BYTES + 10))
 
         thread = threading.Thread(target=pretend)
         thread.start()
