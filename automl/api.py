@@ -31,7 +31,7 @@ from automl.tuning.executor import Executor, SerialExecutor
 from automl.tuning.progress import Progress
 from automl.tuning.progress import progress as progress_display
 from automl.tuning.result import Result
-from automl.tuning.retention import KEPT_AT_THE_END
+from automl.tuning.retention import KEPT_AFTER_SEARCH
 from automl.tuning.stopping import Within, as_within
 from automl.tuning.tuner import Callback
 from automl.tuning.warm_start import starts, to_json
@@ -241,7 +241,7 @@ class _Search:
                 if shared is not None:
                     shared.keep_summary()
             if not opened.tuner.interrupted:
-                opened.tuner.retention.keep_best(KEPT_AT_THE_END)
+                opened.tuner.retention.keep_best(KEPT_AFTER_SEARCH)
             return result
 
     def _settings(self, stored: Mapping[str, Any] | None) -> Settings:

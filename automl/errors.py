@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 FULL = {code: os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)}
-CUT_SHORT = re.compile(r"requested and \d+ written|wrote \d+ of \d+ bytes")  # how NumPy and LightGBM say it
+SHORT_WRITE = re.compile(r"requested and \d+ written|wrote \d+ of \d+ bytes")  # how NumPy and LightGBM say it
 TRY_AGAIN = "free space and try again"  # the end of an error; what runs a search adds the option
 MAX_CHARACTERS = 8_000  # of an error or a traceback, which is kept in the study, the report and the log
 
@@ -30,7 +30,7 @@ def lack_of_space(error: BaseException) -> str | None:
     if number in FULL:
         return FULL[number]
     found = next((said for code, said in FULL.items() if f"(os error {code})" in text or said in text), None)
-    return found or (FULL[errno.ENOSPC] if CUT_SHORT.search(text) else None)
+    return found or (FULL[errno.ENOSPC] if SHORT_WRITE.search(text) else None)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ class Metric:
 
     ``at_thresholds``: (right, chosen) -> values (n,), the higher the better, by which the threshold between two classes
     is chosen. ``chosen``: the total weight of the rows above each threshold, from the highest threshold down;
-    ``right``: of those that are of the second class. None: the threshold is HALF.
+    ``right``: of those that are of the second class. None: the threshold is DEFAULT_THRESHOLD.
     """
 
     kind: str  # of the targets: classes, number, quantiles, sentences or text
@@ -200,7 +200,7 @@ def bits(text: Sequence[str], log2_probabilities: Any) -> float:
     return float(-log2_probabilities.sum() / len(text))
 
 
-HALF = 0.5  # default probability above which the second of two classes is predicted
+DEFAULT_THRESHOLD = 0.5  # probability above which the second of two classes is predicted
 MIN_THRESHOLD = 1e-6
 
 METRICS = {  # the first of a kind is its default
@@ -249,7 +249,7 @@ def measure(
     name: str,
     y: Any,
     predicted: Any,
-    threshold: float = HALF,
+    threshold: float = DEFAULT_THRESHOLD,
     weights: Any = None,
     levels: Sequence[float] | None = None,
 ) -> float:
@@ -290,14 +290,14 @@ def is_defined(name: str, y: Any) -> bool:
     return not METRICS[name].is_relative or bool((y != y[0]).any())
 
 
-def decisions(probabilities: Any, threshold: float = HALF) -> Any:
+def decisions(probabilities: Any, threshold: float = DEFAULT_THRESHOLD) -> Any:
     """The index of the predicted class of each row, (n,); see ``measure`` for ``threshold``."""
-    return probabilities.argmax(1) if threshold == HALF else (probabilities[:, 1] > threshold).astype(int)
+    return probabilities.argmax(1) if threshold == DEFAULT_THRESHOLD else (probabilities[:, 1] > threshold).astype(int)
 
 
 def shifted(probabilities: Any, threshold: float) -> Any:
     """The probabilities of two classes, (n, 2), rescaled so that a threshold becomes one half."""
-    if threshold == HALF:
+    if threshold == DEFAULT_THRESHOLD:
         return probabilities
     odds = probabilities * [threshold, 1.0 - threshold]
     return odds / odds.sum(1, keepdims=True)
@@ -306,18 +306,18 @@ def shifted(probabilities: Any, threshold: float) -> Any:
 def best_threshold(name: str, y: Any, probabilities: Any, weights: Any = None) -> float:
     """The threshold between two classes with the best value of a metric, in the middle of the best range.
 
-    HALF for metrics without ``at_thresholds``, and for other numbers of classes.
+    DEFAULT_THRESHOLD for metrics without ``at_thresholds``, and for other numbers of classes.
     """
     import numpy as np
 
     at_thresholds = METRICS[name].at_thresholds
     if at_thresholds is None or probabilities.shape[1] != 2:
-        return HALF
+        return DEFAULT_THRESHOLD
     order = np.argsort(-probabilities[:, 1], kind="stable")
     scores, counts = probabilities[order, 1], (np.ones(len(y)) if weights is None else weights)[order]
     right, chosen = np.cumsum(counts * (y[order] == 1)), np.cumsum(counts)  # up to each row
     if not 0 < right[-1] < chosen[-1]:
-        return HALF
+        return DEFAULT_THRESHOLD
     last = np.append(scores[1:] < scores[:-1], True)  # equal scores are all chosen or none
     place = int(np.argmax(np.where(last, at_thresholds(right, chosen), -np.inf)))
     below = scores[place + 1] if place + 1 < len(scores) else 0.0

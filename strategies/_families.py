@@ -21,14 +21,14 @@ from strategies.types import Config, Value
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-FIRST_LOOK = 0.4  # share of the budget for a few trials of each family
+FIRST_LOOK_SHARE = 0.4  # share of the budget for a few trials of each family
 MIN_TRIALS, MAX_TRIALS = 1, 3  # the number of these trials
-TOO_EXPENSIVE = 0.1  # share of the budget; families whose trials cost more get only their default in the first look
-FLAT = 5  # full trainings without improvement after which a family counts as converged
+EXPENSIVE_SHARE = 0.1  # share of the budget; families whose trials cost more get only their default in the first look
+PATIENCE = 5  # full trainings without improvement after which a family counts as converged
 RESOLUTION = 0.01  # minimum improvement, as a share of the distance from the best to a middling family's loss
 COST_OF_A_TRIAL = 2.0  # mean cost with a budget in trials: one for the trial and one for its seconds
 SHARE_RANKED = 8  # with many pending trials, families are ranked again after an eighth as many proposals
-CATCH_UP = 2.0  # a gap takes longer to close than the last gain suggests (FLAML's factor)
+CATCH_UP_FACTOR = 2.0  # a gap takes longer to close than the last gain suggests (FLAML's factor)
 
 
 @dataclass
@@ -50,13 +50,13 @@ class Family:
     def is_flat(self, resolution: float) -> bool:
         """Whether the latest full trainings brought no improvement."""
         losses = list(self.whole.values())
-        if len(losses) <= FLAT or np.isinf(self.best):
-            return len(losses) > FLAT
-        return min(losses[:-FLAT]) - min(losses[-FLAT:]) <= resolution
+        if len(losses) <= PATIENCE or np.isinf(self.best):
+            return len(losses) > PATIENCE
+        return min(losses[:-PATIENCE]) - min(losses[-PATIENCE:]) <= resolution
 
     def has_converged(self, resolution: float) -> bool:
         """Whether the latest full trainings brought no improvement and mostly repeated the best loss."""
-        latest = list(self.whole.values())[-FLAT:]
+        latest = list(self.whole.values())[-PATIENCE:]
         return self.is_flat(resolution) and bool(np.isfinite(self.best) and np.median(latest) - self.best <= resolution)
 
 
@@ -158,11 +158,11 @@ class Families(Strategy):
     def findings(self) -> list[str]:
         found, resolution = [], self._resolution()
         if all(family.is_flat(resolution) for family in self.families.values()):
-            return [f"no {self.choice} improved in its last {FLAT} full trainings: more trials will gain little"]
+            return [f"no {self.choice} improved in its last {PATIENCE} full trainings: more trials will gain little"]
         for name, family in self.families.items():
             if family.is_flat(resolution):
                 found.append(
-                    f"no improvement in the last {FLAT} full trainings of {name}: others get more of the budget"
+                    f"no improvement in the last {PATIENCE} full trainings of {name}: others get more of the budget"
                 )
             else:
                 found += [f"{name}: {finding}" for finding in family.strategy.findings]
@@ -222,7 +222,7 @@ class Families(Strategy):
         that mostly repeat their best loss come after them. Families that only failed, or whose trials take longer than
         the remaining budget, come last, the best of them first.
         """
-        n_trials, is_early = len(family.epochs), self.spent < FIRST_LOOK
+        n_trials, is_early = len(family.epochs), self.spent < FIRST_LOOK_SHARE
         if family.is_starting and n_trials < len(family.starts):
             return 0, family.starts[n_trials]
         if n_trials == 0:
@@ -247,8 +247,8 @@ class Families(Strategy):
         if self.n_trials is None:
             n = MAX_TRIALS
         else:
-            n = int(np.clip(FIRST_LOOK * self.n_trials // len(self.families), MIN_TRIALS, MAX_TRIALS))
-        too_expensive = self._seconds is not None and self._trial_seconds(family) > TOO_EXPENSIVE * self._seconds
+            n = int(np.clip(FIRST_LOOK_SHARE * self.n_trials // len(self.families), MIN_TRIALS, MAX_TRIALS))
+        too_expensive = self._seconds is not None and self._trial_seconds(family) > EXPENSIVE_SHARE * self._seconds
         return MIN_TRIALS if too_expensive else n
 
     def _improvement_cost(self, family: Family, resolution: float) -> float:
@@ -263,7 +263,7 @@ class Families(Strategy):
             if loss < bests[-1][1] - (resolution if len(bests) > 1 else 0.0):
                 bests.append((spent, loss))
         if len(bests) == 1:  # only failures so far
-            return CATCH_UP * total
+            return CATCH_UP_FACTOR * total
         (before, worse), (at, best) = bests[-2:]
         own = max(total - at, at - before, self._trial_cost(family))
         gap = best - min(each.best for each in self.families.values())
@@ -271,7 +271,7 @@ class Families(Strategy):
             return own
         # A single training shows no rate of improvement, so assume a gain from a middling family's loss to the best.
         gained = worse - best if np.isfinite(worse) else self._scale()
-        return max(own, CATCH_UP * gap * (total - before) / gained) if gained > 0 else np.inf
+        return max(own, CATCH_UP_FACTOR * gap * (total - before) / gained) if gained > 0 else np.inf
 
     def _left(self) -> float:
         """The remaining budget, in the units of the costs."""

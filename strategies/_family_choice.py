@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 N_SAMPLED = 64  # configs sampled to check that a family has allowed ones
-MOSTLY = 2 / 3  # minimum share of the others that depend on the choice; shared ones are better learnt by one surrogate
+MIN_SHARE = 2 / 3  # of the others that depend on the choice; shared ones are better learnt by one surrogate
 
 
 def family_choice(space: ConfigurationSpace) -> str | None:
@@ -26,7 +26,7 @@ def family_choice(space: ConfigurationSpace) -> str | None:
         parts = [Encoding(space, {dim.name: value}) for value in dim.values]
         everywhere = set(encoding.names).intersection(*(part.names for part in parts))
         depending = [d for d in encoding.dimensions if d.n_values > 1 and d.name not in everywhere]
-        if others > 0 and len(depending) >= MOSTLY * others and all(_has_configs(part) for part in parts):
+        if others > 0 and len(depending) >= MIN_SHARE * others and all(_has_configs(part) for part in parts):
             found.append(dim.name)
     return found[0] if len(found) == 1 else None
 

@@ -19,9 +19,9 @@ from strategies.types import JSON, Config
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-FLOOR = 0.15  # minimum share of the proposals for every arm
-LATE, LATE_SHARE = 0.7, 0.85  # share of the budget after which the best arm gets LATE_SHARE of the proposals
-MEMORY = 12  # number of an arm's latest proposals that its credit is based on
+MIN_ARM_SHARE = 0.15  # of the proposals, for every arm
+LATE_PHASE, LATE_SHARE = 0.7, 0.85  # share of the budget after which the best arm gets LATE_SHARE of the proposals
+CREDIT_WINDOW = 12  # an arm's latest proposals, which its credit is based on
 MIN_CREDIT = 3  # proposals of an arm needed before its credit counts
 
 
@@ -61,7 +61,7 @@ class Mix(ConfigStrategy):
         self._n_taken = np.zeros(len(arms), dtype=int)  # trials by arm
         self._epochs = Tally()  # charged to the budget, by trial
         self._credited: set[int] = set()  # trials
-        self._credits = [deque[float](maxlen=MEMORY) for _ in arms]  # of each arm's latest trials
+        self._credits = [deque[float](maxlen=CREDIT_WINDOW) for _ in arms]  # of each arm's latest trials
 
     def restore(self, proposal: Proposal) -> None:
         super().restore(proposal)
@@ -111,11 +111,11 @@ class Mix(ConfigStrategy):
         if any(len(own) < MIN_CREDIT for own in self._credits):
             return self._shares
         weights = self._shares * [np.mean(own) + 1e-3 for own in self._credits]
-        if self.n_trials is not None and self._epochs.total >= LATE * self.n_trials * self.max_epochs:
+        if self.n_trials is not None and self._epochs.total >= LATE_PHASE * self.n_trials * self.max_epochs:
             rest = (1.0 - LATE_SHARE) / max(1, len(weights) - 1)
             weights = np.where(np.arange(len(weights)) == weights.argmax(), LATE_SHARE, rest)
             return np.asarray(weights / weights.sum())
-        return np.asarray(FLOOR + (1.0 - FLOOR * len(weights)) * weights / weights.sum())
+        return np.asarray(MIN_ARM_SHARE + (1.0 - MIN_ARM_SHARE * len(weights)) * weights / weights.sum())
 
     def _credit(self, outcome: Outcome) -> float:
         if outcome.loss is None:

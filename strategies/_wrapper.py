@@ -11,7 +11,7 @@ from strategies.base import MANY_PENDING, Outcome, Proposal, RegretBound, Strate
 from strategies.types import Config
 
 NO_CURVES = "trainings report a single loss, not one after each epoch, so none is stopped early"
-CONVERTED_EVERY = 50  # with many pending trials, losses are converted again after n / 50 more of them
+CONVERT_EVERY = 50  # with many pending trials, losses are converted again after n / 50 more of them
 
 
 class Delegate(Strategy):
@@ -127,7 +127,7 @@ class Wrapper(Delegate):
     def _steps_to_use(self) -> list[float]:
         """The current steps; with many pending trials, those in use, since new ones change all known losses."""
         self._n_since += 1
-        if len(self._running) > MANY_PENDING and CONVERTED_EVERY * self._n_since < len(self.ladder.losses):
+        if len(self._running) > MANY_PENDING and CONVERT_EVERY * self._n_since < len(self.ladder.losses):
             return self._steps
         self._n_since = 0
         return self.ladder.steps()

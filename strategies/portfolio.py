@@ -27,7 +27,7 @@ from strategies.types import Config
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-WORST = 10.0  # scaled losses are clipped here: 0 is a study's best loss, 1 its median
+MAX_SCALED = 10.0  # scaled losses are clipped here: 0 is a study's best loss, 1 its median
 MAX_OBSERVATIONS = 200  # per study: half of them the best ones, half sampled from the rest
 MIN_SHARE = 0.5  # share of the space's hyperparameters that a study must cover to be used
 MIN_SKILL = 0.3  # minimum leave-one-out skill of a study's model; not required of studies on the same task
@@ -62,7 +62,7 @@ class PastStudy:
         best, middle = np.nanmin(losses), np.nanmedian(losses)
         if middle - best < np.finfo(float).tiny:
             return None
-        return np.asarray(np.minimum(np.nan_to_num((losses - best) / (middle - best), nan=WORST), WORST))
+        return np.asarray(np.minimum(np.nan_to_num((losses - best) / (middle - best), nan=MAX_SCALED), MAX_SCALED))
 
     @cached_property
     def best_first(self) -> np.ndarray:
@@ -74,7 +74,7 @@ class PastStudy:
         """Predicted scaled losses at points of the study's own space, shape (n,); below 0 if better than its best."""
         features, gp, mean, deviation = self._model
         standardised: np.ndarray = gp.covariance(features.features(points)) @ gp.alpha[:, 0]
-        return np.expm1(np.minimum(mean + deviation * standardised, np.log1p(WORST)))
+        return np.expm1(np.minimum(mean + deviation * standardised, np.log1p(MAX_SCALED)))
 
     @cached_property
     def _model(self) -> tuple[Features, gaussian_process.GP, float, float]:

@@ -17,10 +17,10 @@ from strategies._wrapper import Wrapper
 from strategies.base import Outcome, Proposal
 
 MIN_COMPLETE = 4  # completed trials needed before any is stopped
-UNLIKELY = 0.05  # a trial is stopped when its probability of ending below the best is lower than this
-IN_A_ROW = 3  # for this many consecutive epochs: one bad epoch may be chance
-SAME_DROP = 5.0  # weight, in trials, of the prior that the remaining drop is independent of the loss
-WILD = 10.0  # losses are clipped at this multiple of the best one's distance to the median
+MIN_PROBABILITY = 0.05  # a trial is stopped when its probability of ending below the best is lower than this
+N_CONSECUTIVE = 3  # for this many consecutive epochs: one bad epoch may be chance
+PRIOR_WEIGHT = 5.0  # weight, in trials, of the prior that the remaining drop is independent of the loss
+CLIP_FACTOR = 10.0  # losses are clipped at this multiple of the best one's distance to the median
 
 
 class Stop(Wrapper):
@@ -42,10 +42,10 @@ class Stop(Wrapper):
         if proposal.trial == self._default:
             return False
         known = np.array(self._complete[: self._n_known[proposal.trial]])
-        if len(known) < MIN_COMPLETE or not IN_A_ROW <= len(losses) < self.max_epochs:
+        if len(known) < MIN_COMPLETE or not N_CONSECUTIVE <= len(losses) < self.max_epochs:
             return False
         with np.errstate(over="ignore", invalid="ignore"):
-            return bool((chances(known, np.array(losses))[-IN_A_ROW:] < UNLIKELY).all())
+            return bool((chances(known, np.array(losses))[-N_CONSECUTIVE:] < MIN_PROBABILITY).all())
 
     def _note(self, proposal: Proposal) -> None:
         super()._note(proposal)
@@ -61,13 +61,13 @@ def chances(known: np.ndarray, losses: np.ndarray) -> np.ndarray:
     """
     n, n_epochs = len(known), len(losses)
     median = np.median(known, axis=0)
-    known = np.minimum(known, median + WILD * (median - known.min(axis=0)))
+    known = np.minimum(known, median + CLIP_FACTOR * (median - known.min(axis=0)))
     seen, ends = known[:, :n_epochs], known[:, -1]
     drops = ends[:, None] - seen
     sd = seen.std(axis=0) + 1e-12
     x = (seen - seen.mean(axis=0)) / sd
     x_new = (np.minimum(losses, seen.max(axis=0)) - seen.mean(axis=0)) / sd
-    precision = n * x.var(axis=0) + SAME_DROP
+    precision = n * x.var(axis=0) + PRIOR_WEIGHT
     slope = (x * (drops - drops.mean(axis=0))).sum(axis=0) / precision
     residuals = drops - drops.mean(axis=0) - slope * x
     degrees = n - 1 - n * x.var(axis=0) / precision

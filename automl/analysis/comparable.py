@@ -18,8 +18,8 @@ from automl.study.study import Study
 from automl.study.trial import Trial
 from strategies.encoding import Dimension, Encoding
 
-ENOUGH = 10  # minimum number of trials to compare
-CHANCE = 0.05  # significance level of patterns
+MIN_COMPARED = 10  # trials
+SIGNIFICANCE_LEVEL = 0.05  # of patterns
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Compared:
     @property
     def enough(self) -> bool:
         """Whether there are enough trials to compare."""
-        return len(self.trials) >= ENOUGH
+        return len(self.trials) >= MIN_COMPARED
 
     @property
     def length(self) -> str:
@@ -86,8 +86,8 @@ def compared(study: Study, metric: str, maximize: bool, unit: str = "epochs") ->
         t for t in known if t.state == "complete" and _schedule(t, of) == of and _reached(t, metric, of) is not None
     ]
     chosen, epochs, schedule = whole, of, of
-    if len(whole) < ENOUGH:
-        enough = [level for level in _levels(known, metric, of) if len(level[2]) >= ENOUGH]
+    if len(whole) < MIN_COMPARED:
+        enough = [level for level in _levels(known, metric, of) if len(level[2]) >= MIN_COMPARED]
         if enough:
             epochs, schedule, chosen = max(enough, key=lambda level: level[:2])
     is_whole = epochs == schedule == of
@@ -169,7 +169,7 @@ def _ends(dim: Dimension, seen: np.ndarray, short: np.ndarray, n_looks: int) -> 
     low, high = float(seen.min()), float(seen.max())
     for side, end, beyond in (("below", low, short < low), ("above", high, short > high)):
         n = int(beyond.sum())
-        if n and chance_of_none(n, len(seen), len(seen) + len(short)) <= CHANCE / n_looks:
+        if n and chance_of_none(n, len(seen), len(seen) + len(short)) <= SIGNIFICANCE_LEVEL / n_looks:
             yield Barely(dim.name, side, f"{dim.name} {side} {setting(dim.from_unit(end))}", n, 0)
 
 

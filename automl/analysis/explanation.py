@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from automl.analysis import patterns
-from automl.analysis.comparable import ENOUGH, Barely, Compared, barely_explored, compared
+from automl.analysis.comparable import MIN_COMPARED, Barely, Compared, barely_explored, compared
 from automl.analysis.formatting import failed_in_words, has_folds, most_common, ordered, shorten, show
 from automl.analysis.importance import MAX_TRIALS, Importance, Importances, importances
 from automl.analysis.surrogate import Background, Effect, Surrogate
@@ -21,15 +21,15 @@ from strategies.encoding import Encoding, plain
 from strategies.features import Features
 from strategies.threads import one_thread
 
-FEW = 10  # minimum number of trials for a statement about a hyperparameter
-NAMED = 3  # maximum names of hyperparameters without a verdict in a sentence
-SKILFUL = 0.1  # a model with less skill is no better than the mean
-GOOD = 0.5  # a model with less skill may overlook an important hyperparameter
-MATTERS = 0.05  # a hyperparameter matters if its share is significantly larger
-CONTRASTED = 3  # a choice is judged only if two of its values have as many compared trials
-HARDLY = 0.10  # a hyperparameter hardly matters if its share is significantly smaller
-CLOSE = 0.02  # shares whose intervals are closer are not ordered, as they are estimated on a grid
-TOGETHER = 0.02  # an interaction is reported if its share is significantly larger
+MIN_TRIALS = 10  # for a statement about a hyperparameter
+MAX_NAMED = 3  # hyperparameters without a verdict in a sentence
+MIN_SKILL = 0.1  # a model with less skill is no better than the mean
+GOOD_SKILL = 0.5  # a model with less skill may overlook an important hyperparameter
+MAJOR_SHARE = 0.05  # a hyperparameter matters if its share is significantly larger
+MIN_TRIALS_PER_VALUE = 3  # a choice is judged only if two of its values have as many compared trials
+MINOR_SHARE = 0.10  # a hyperparameter hardly matters if its share is significantly smaller
+MIN_GAP = 0.02  # shares whose intervals are closer are not ordered, as they are estimated on a grid
+MIN_INTERACTION = 0.02  # an interaction is reported if its share is significantly larger
 
 Verdict = Literal["matters", "hardly matters", "uncertain"]
 
@@ -56,14 +56,15 @@ class Explanation:
     def judged(self) -> list[Importance]:
         """The importances from enough trials for a verdict; the uncertain ones come last."""
         each = [] if self.importances is None else self.importances.each
-        return sorted((row for row in each if row.n_trials >= FEW), key=lambda row: verdict(row) == "uncertain")
+        return sorted((row for row in each if row.n_trials >= MIN_TRIALS), key=lambda row: verdict(row) == "uncertain")
 
     @property
     def not_judged(self) -> str:
         """One line on the hyperparameters that too few trials have; empty without any."""
         each = [] if self.importances is None else self.importances.each
-        few = [row.name for row in each if row.n_trials < FEW]
-        return f"in fewer than {FEW} of the compared trials, too few for a verdict: {_listed(_cut(few))}" if few else ""
+        few = [row.name for row in each if row.n_trials < MIN_TRIALS]
+        where = f"in fewer than {MIN_TRIALS} of the compared trials"
+        return f"{where}, too few for a verdict: {_listed(_cut(few))}" if few else ""
 
 
 def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
@@ -86,7 +87,7 @@ def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
     best = patterns.best_of(values, maximize)
     facts |= {"n_best": len(best), "best": patterns.shared(encoding, trials, best, seed)}
     about_best = list(_about_the_best(facts["best"], len(best), comparison))
-    if found.skill < SKILFUL:
+    if found.skill < MIN_SKILL:
         reason = (
             f"Which hyperparameters matter cannot be determined from these {len(trials)} trials: a model of them "
             "predicts unseen trials no better than the mean. More trials, or a metric with less noise, may help."
@@ -101,11 +102,11 @@ def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
 
 def verdict(importance: Importance) -> Verdict:
     """The verdict from the interval of its share, and from how well its values are explored."""
-    if importance.n_trials < FEW or not importance.contrasted:
+    if importance.n_trials < MIN_TRIALS or not importance.contrasted:
         return "uncertain"
-    if importance.share.low > MATTERS:
+    if importance.share.low > MAJOR_SHARE:
         return "matters"
-    return "hardly matters" if importance.share.high < HARDLY and importance.settled else "uncertain"
+    return "hardly matters" if importance.share.high < MINOR_SHARE and importance.settled else "uncertain"
 
 
 def _settled(
@@ -116,8 +117,8 @@ def _settled(
     tried = Counter(trial.config[dim.name] for trial in comparison.trials if dim.name in trial.config)
     gaps = len(tried) < 2 or (not dim.numeric and len(tried) < dim.n_values)
     gaps = gaps or any(region.name == dim.name for region in barely)
-    contrasted = dim.numeric or sum(n >= CONTRASTED for n in tried.values()) > 1
-    return replace(importance, settled=skill >= GOOD and not gaps, contrasted=contrasted)
+    contrasted = dim.numeric or sum(n >= MIN_TRIALS_PER_VALUE for n in tried.values()) > 1
+    return replace(importance, settled=skill >= GOOD_SKILL and not gaps, contrasted=contrasted)
 
 
 def _within(importance: Importance, study: Study, n_trials: int) -> Importance:
@@ -140,9 +141,9 @@ def _condition(part: Any) -> str:
 
 
 def _too_little(encoding: Encoding, trials: list[Trial], values: np.ndarray) -> str | None:
-    if len(trials) < ENOUGH:
+    if len(trials) < MIN_COMPARED:
         were = f"{len(trials)} {'was' if len(trials) == 1 else 'were'}"
-        return f"Too few trials: {were} trained long enough to be compared, {ENOUGH} are needed."
+        return f"Too few trials: {were} trained long enough to be compared, {MIN_COMPARED} are needed."
     if not patterns.varying(encoding):
         return "Nothing to explain: no hyperparameter can vary."
     if np.ptp(values) == 0:
@@ -176,7 +177,7 @@ def _about_importance(found: Importances) -> Iterator[str]:
     if first is None:
         which = "No hyperparameter that all trials have" if within else "No hyperparameter"
         yield f"{which} matters with certainty: their shares are too uncertain."
-    elif level := [o for o in others if o.share.high > first.share.low - CLOSE]:
+    elif level := [o for o in others if o.share.high > first.share.low - MIN_GAP]:
         others = [o for o in others if o not in level]
         yield f"{_listed([_with_share(i) for i in (first, *level)])} matter most; their order is uncertain."
     else:
@@ -190,7 +191,7 @@ def _about_importance(found: Importances) -> Iterator[str]:
     hardly = [importance.name for importance in groups["hardly matters"]]
     if hardly:
         yield f"{_listed(hardly)} hardly {_verb('matter', len(hardly))}."
-    unsure = [importance.name for importance in groups["uncertain"] if importance.n_trials >= FEW]
+    unsure = [importance.name for importance in groups["uncertain"] if importance.n_trials >= MIN_TRIALS]
     if unsure:
         yield f"Whether {_listed(_cut(unsure), 'or')} {_verb('matter', len(unsure))} is uncertain."
 
@@ -198,7 +199,7 @@ def _about_importance(found: Importances) -> Iterator[str]:
 def _about_pairs(found: Importances) -> Iterator[str]:
     unknown = {importance.name for importance in found.each if not importance.contrasted}
     for pair in found.pairs:
-        if pair.share.low > TOGETHER and unknown.isdisjoint(pair.names):
+        if pair.share.low > MIN_INTERACTION and unknown.isdisjoint(pair.names):
             yield (
                 f"{pair.names[0]} and {pair.names[1]} interact: the effect of one depends on the other "
                 f"({100 * pair.share.value:.0f}% of the variance is their interaction, {pair.share.interval})."
@@ -274,7 +275,7 @@ def _with_share(importance: Importance) -> str:
 
 
 def _cut(names: list[str]) -> list[str]:
-    return names if len(names) <= NAMED + 1 else [*names[:NAMED], f"{len(names) - NAMED} more"]
+    return names if len(names) <= MAX_NAMED + 1 else [*names[:MAX_NAMED], f"{len(names) - MAX_NAMED} more"]
 
 
 def _listed(names: list[str], last: str = "and") -> str:

@@ -43,7 +43,7 @@ ORIGINS = {
     "again": "trained once more",
 }
 LEGEND = {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"}
-BEYOND = "beyond the range"
+OUT_OF_RANGE = "beyond the range"
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _points(
     slow = [trial for trial in ended if trial.is_too_slow]
     failed = [trial for trial in ended if trial.state == "failed" and not trial.is_too_slow]
     for name, group, colour, symbol in (
-        (BEYOND, outside, GREY, "triangle-down" if maximize else "triangle-up"),
+        (OUT_OF_RANGE, outside, GREY, "triangle-down" if maximize else "triangle-up"),
         (TOO_SLOW, slow, GREY, "x"),
         ("failed", failed, FAILED, "x"),
     ):

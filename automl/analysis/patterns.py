@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automl.analysis.comparable import CHANCE, Barely, chance_of_none
+from automl.analysis.comparable import SIGNIFICANCE_LEVEL, Barely, chance_of_none
 from automl.analysis.formatting import setting
 from automl.study.trial import Trial
 from strategies.encoding import Dimension, Encoding
@@ -87,7 +87,8 @@ def hopeless(
             n_inside = int(inside.sum())
             # Searches avoid regions whose first trials were bad, so significance alone is not enough.
             surprising = (
-                n_inside >= MIN_HOPELESS and chance_of_none(n_inside, int(works.sum()), len(works)) <= CHANCE / n_looks
+                n_inside >= MIN_HOPELESS
+                and chance_of_none(n_inside, int(works.sum()), len(works)) <= SIGNIFICANCE_LEVEL / n_looks
             )
             if surprising and not works[inside].any():
                 yield Hopeless(where, n_inside)
@@ -122,7 +123,7 @@ def shared(encoding: Encoding, trials: Sequence[Trial], best: np.ndarray, seed: 
             continue  # not active in all of them
         deals = rng.permuted(np.tile(units[~np.isnan(units)], (N_DEALS, 1)), axis=1)[:, : len(best)]
         as_alike = np.mean(_spread(dim, deals) <= _spread(dim, units[best][None])[0] + 1e-12)
-        rows.append(Shared(dim.name, _in_words(dim, units[best]), bool(as_alike <= CHANCE / len(dims))))
+        rows.append(Shared(dim.name, _in_words(dim, units[best]), bool(as_alike <= SIGNIFICANCE_LEVEL / len(dims))))
     return rows
 
 
@@ -185,7 +186,7 @@ def _best_condition(
     rng = np.random.default_rng(seed)
     found = split(failed)
     by_chance = [split(rng.permutation(failed)) for _ in range(200)]
-    if not np.mean([other <= found + 1e-12 for other in by_chance]) <= CHANCE:
+    if not np.mean([other <= found + 1e-12 for other in by_chance]) <= SIGNIFICANCE_LEVEL:
         return None
     split(failed)
     dim, value_is, column = columns[stump.tree_.feature[0]]

@@ -11,7 +11,7 @@ from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
 from automl.analysis.columns import DRAWN, ColumnImportances, column_bars, reads_columns
 from automl.analysis.ensembles import best_alone, members
-from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
+from automl.analysis.explanation import MIN_INTERACTION, Explanation, explain, verdict
 from automl.analysis.formatting import (
     chosen,
     described,
@@ -81,7 +81,7 @@ def write_report(
             summary=summary,
             figures=drawn,
             n_open=sum(t.loss is not None and t.epochs < study.max_epochs for t in study.trials.values()),
-            beyond=any(trace["name"] == figures.BEYOND for trace in search["data"]),
+            beyond=any(trace["name"] == figures.OUT_OF_RANGE for trace in search["data"]),
             slices={name: sum(name in t.config for t in study.trials.values()) for name in sliced},
             hyperparameters=compare_configs(study, summary),
             final=final_rows(summary),
@@ -98,7 +98,7 @@ def write_report(
             show=show,
             told=told,
             verdict=verdict,
-            pairs=[pair for pair in told.importances.pairs if pair.share.low > TOGETHER] if told.importances else [],
+            pairs=[p for p in told.importances.pairs if p.share.low > MIN_INTERACTION] if told.importances else [],
             failures=[trial for trial in ordered(study) if trial.state == "failed"],
             all_too_slow=0 < summary["n_failed"] == study.n_too_slow,
             failed=failed_in_words(summary["n_failed"], study.n_too_slow, summary["n_trials"]),

@@ -12,7 +12,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import typer
 
 from automl.cli.which_run import NAME, RUN
-from automl.deployment.loopback import ELSEWHERE, is_for_loopback
+from automl.deployment.loopback import LOOPBACK_ONLY, is_for_loopback
 from automl.errors import UserError, install_command
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _guarded(application: Application) -> Application:
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if not is_for_loopback(environ.get("HTTP_HOST", "")):
-            reason = ELSEWHERE
+            reason = LOOPBACK_ONLY
         elif environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             reason = "the run is opened read-only"
         else:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 BAR = 10  # characters of a bar of 100%
-SHOWN = 15  # columns; report.html has all
+MAX_COLUMNS = 15  # report.html has all
 OPTIONAL = ("", "PED-ANOVA", "fANOVA")  # columns to drop on a narrow terminal, in this order; "": the bar
 
 
@@ -106,18 +106,18 @@ def _show_columns(console: Console, found: ColumnImportances, report: Path) -> N
     largest = max(1e-300, *(column.worse for column in found.each))
     show_line(console, f"worse by: {found.basis}")
     table = _table("", "column", "", "worse by", "std. dev.", "")
-    for column in found.each[:SHOWN]:
+    for column in found.each[:MAX_COLUMNS]:
         bar = "\u2588" * round(BAR * max(0.0, column.worse) / largest)
         name = Text(column.short())
         table.add_row(name, bar, found.shown(column.worse), found.shown(column.deviation), column.verdict)
     console.print(table)
-    if len(found.each) > SHOWN:
-        show_line(console, f"{len(found.each) - SHOWN} more columns: {report}, section 'which columns matter'")
+    if len(found.each) > MAX_COLUMNS:
+        show_line(console, f"{len(found.each) - MAX_COLUMNS} more columns: {report}, section 'which columns matter'")
     console.print()
 
 
 def _show_tables(console: Console, explained: Explanation) -> None:
-    from automl.analysis.explanation import TOGETHER, verdict
+    from automl.analysis.explanation import MIN_INTERACTION, verdict
     from automl.cli.terminal import show_line
 
     found = explained.importances
@@ -135,7 +135,7 @@ def _show_tables(console: Console, explained: Explanation) -> None:
         console.print(_fitting(console, title, cells))
         if explained.not_judged:
             show_line(console, explained.not_judged)
-        pairs = [pair for pair in found.pairs if pair.share.low > TOGETHER]
+        pairs = [pair for pair in found.pairs if pair.share.low > MIN_INTERACTION]
         if pairs:
             table = _table("share of the interaction of two", "hyperparameters", "", "share")
             for pair in pairs:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from automl.runs.time_plan import TimePlan
     from automl.tuning.tuner import Tuner
 
-KNOWN = 2  # ended trials needed to estimate the length of a run
-LONG = 60.0  # seconds from which an estimate is printed
+MIN_ENDED = 2  # ended trials needed to estimate the length of a run
+MIN_ESTIMATE_SECONDS = 60.0  # shorter estimates are not printed
 
 
 class LiveTable:
@@ -87,11 +87,11 @@ class LiveTable:
     def _estimate(self, tuner: Tuner) -> None:
         """Print once how long the command will take, if it is long."""
         done, left = len(tuner.study.trials) - tuner.study.counts["running"], seconds_left(tuner)
-        if self._has_estimate or done < KNOWN or left is None:
+        if self._has_estimate or done < MIN_ENDED or left is None:
             return
         self._has_estimate = True
         after = self._plan.after(tuner)
-        if left + after > LONG:
+        if left + after > MIN_ESTIMATE_SECONDS:
             final = f", then {duration(after)} for the final and the files" if self._plan.n_seeds else ""
             show_line(self._console, f"about {duration(left + after)} left: {duration(left)} for the search{final}")
 

@@ -38,7 +38,7 @@ from automl.tasks.function import FunctionTask
 from automl.tasks.shell_command import CommandTask
 from automl.tuning.final_evaluation import final_means
 from automl.tuning.result import Result
-from automl.tuning.retention import KEPT_AT_THE_END
+from automl.tuning.retention import KEPT_AFTER_SEARCH
 from automl.tuning.tuner import Tuner
 from automl.tuning.warm_start import from_json, in_words, recommended
 from strategies.encoding import Encoding
@@ -98,7 +98,7 @@ def run_session(
                 live.note("writing the model and the report")
                 summary = outputs.write(final, complete=not interrupted)
                 if not interrupted:
-                    tuner.retention.keep_best(max(KEPT_AT_THE_END, settings.ensemble or 0))
+                    tuner.retention.keep_best(max(KEPT_AFTER_SEARCH, settings.ensemble or 0))
     except KeyboardInterrupt:
         if shared is not None:  # whose other processes continue it
             raise

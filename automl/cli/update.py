@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automl.continual import SEARCHED, TOLERANCE
+from automl.continual import N_SEARCH, TOLERANCE
 from automl.errors import UserError, writes
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def update(
         typer.Option(
             min=0,
             help="New configs to train, besides the current one; not for a run by the default plan.",
-            show_default=str(SEARCHED),
+            show_default=str(N_SEARCH),
         ),
     ] = None,
     tolerance: Annotated[

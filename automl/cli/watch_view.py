@@ -19,7 +19,7 @@ from automl.study.snapshot import Seen
 from automl.study.study import counts_in_words
 from automl.study.trial import Trial, incumbent
 
-N_LATEST = 12  # trials shown
+MAX_LATEST = 12  # trials shown
 WIDTH, HEIGHT = 60, 6  # of the plot, in characters
 LEVELS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"  # eighths of a character's height
 
@@ -146,7 +146,7 @@ def _left(asked: int, epochs: int, before: int, since: datetime | None) -> str:
 def _latest(seen: Seen, metric: str, step: float | None) -> Table:
     trials = [trial for trial in seen.study.trials.values() if trial.at is not None]
     table = _table("trial", "state", f"{_unit(seen)}s", metric, "at", "config")
-    for trial in sorted(trials, key=lambda trial: trial.at or 0.0)[-N_LATEST:]:
+    for trial in sorted(trials, key=lambda trial: trial.at or 0.0)[-MAX_LATEST:]:
         reached = trial.error.splitlines()[0] if trial.error else _shown(value(trial, metric), step)
         style = "bold" if trial is seen.study.best else ""
         row = (trial.number, trial.state, trial.epochs, reached[:24], duration(trial.at or 0.0))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from automl.training.base import Training
 
-SHARE = 4  # epochs of a full training per epoch of fine-tuning
+EPOCH_RATIO = 4  # epochs of a full training per epoch of fine-tuning
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ContinuedData(OwnData):
 def continued(task: OwnData, model: Path, n_old: int, replay: float = 1.0) -> ContinuedData:
     """A task that fine-tunes the network in a folder."""
     options = {field.name: getattr(task, field.name) for field in fields(OwnData)}
-    options |= {"max_epochs": max(1, task.max_epochs // SHARE)}
+    options |= {"max_epochs": max(1, task.max_epochs // EPOCH_RATIO)}
     return ContinuedData(**options, start=str(model), n_old=n_old, replay=replay)
 
 

@@ -15,7 +15,7 @@ from automl.data.inputs import Array, Columns, Inputs, Padded, Texts, Tokens, Wi
 from automl.data.tokens import UNKNOWN
 
 MAX_EXAMPLES = 5_000  # examples compared on each side
-SURE = 0.05  # probability of a false alarm in any property
+SIGNIFICANCE_LEVEL = 0.05  # probability of a false alarm in any property
 FEW_COLUMNS = 64  # largest vector compared element by element
 NO_CATEGORY = "missing or not in the training data"
 
@@ -33,7 +33,7 @@ class Drift:
 
     @property
     def is_drift(self) -> bool:
-        return self.p < SURE
+        return self.p < SIGNIFICANCE_LEVEL
 
     def __str__(self) -> str:
         if not self.category:

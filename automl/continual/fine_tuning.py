@@ -18,7 +18,7 @@ from automl.training.network import NetworkTraining
 from automl.training.optimizer import Descent
 from automl.training.spec import SupervisedTask
 
-SLOWER = 0.5  # factor of the learning rate, as the weights are already good
+LR_FACTOR = 0.5  # factor of the learning rate, as the weights are already good
 
 
 class ContinuedTask(SupervisedTask, Protocol):
@@ -49,7 +49,7 @@ class ContinuedTraining(NetworkTraining):
         take_over(module, before.module.state_dict())
         self.model = TrainedNetwork(module.to(device), self.config, self.rules)
         self.examples = DeviceExamples(self.model, *self.train_data)
-        self.descent = Descent(module, {**self.own, "lr": self.own["lr"] * SLOWER})
+        self.descent = Descent(module, {**self.own, "lr": self.own["lr"] * LR_FACTOR})
 
     def take_first_weights(self, module: nn.Module) -> None:
         """Do nothing: the weights of the model in use are taken over once the network is built."""

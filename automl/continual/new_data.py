@@ -45,9 +45,9 @@ from automl.errors import UserError
 from automl.tasks.cross_validated import CrossValidated
 from automl.tasks.user_data import OwnData
 
-KEPT = 20_000  # old training examples kept for replay; half as many for validation and for test
+MAX_REPLAYED = 20_000  # old training examples kept for replay; half as many for validation and for test
 OLD = "old.json"  # the number of old examples in each set, which come first
-NOTABLE = 0.01  # share of the new rows from which a new category is named
+MIN_SHARE = 0.01  # share of the new rows from which a new category is named
 MAX_NAMED = 5
 PARTS = ("train", "valid", "test")
 
@@ -152,7 +152,7 @@ def _about_new_categories(found: Mapping[str, Mapping[str, int]], n: int) -> lis
     """A note for each column with categories that are new and frequent. ``n``: the number of rows."""
     notes = []
     for name, counts in found.items():
-        frequent = [f"{category!r} ({count:,} rows)" for category, count in counts.items() if count >= NOTABLE * n]
+        frequent = [f"{category!r} ({count:,} rows)" for category, count in counts.items() if count >= MIN_SHARE * n]
         if frequent:
             more = f" and {len(frequent) - MAX_NAMED} more" if len(frequent) > MAX_NAMED else ""
             named = ", ".join(frequent[:MAX_NAMED]) + more
@@ -296,14 +296,15 @@ def _name(value: Any, known: Collection[str]) -> str:
 def unite(old: Path, new: NewData, out: Path, *, fits_valid: bool = False) -> int:
     """Write old and new data as one folder; returns the number of new training examples dropped as known.
 
-    Old examples come first in each set; if more than KEPT, they are subsampled, stratified by class. New examples that
-    are in the old validation or test set are left out of training. ``fits_valid``: the old validation examples follow
-    the old training examples in the training set, which keeps all of them, as in the fit of a cross-validated model.
+    Old examples come first in each set; if more than MAX_REPLAYED, they are subsampled, stratified by class. New
+    examples that are in the old validation or test set are left out of training. ``fits_valid``: the old validation
+    examples follow the old training examples in the training set, which keeps all of them, as in the fit of a
+    cross-validated model.
     """
     facts = Facts.read(old)
     before: dict[str, tuple[str, ...]] = {part: (part,) for part in PARTS}  # the old sets in each set
     first = read_prepared(old / facts.views.names[0])
-    most = {"train": KEPT, "valid": KEPT // 2, "test": KEPT // 2}
+    most = {"train": MAX_REPLAYED, "valid": MAX_REPLAYED // 2, "test": MAX_REPLAYED // 2}
     if fits_valid:
         before |= {"train": ("train", "valid"), "valid": ()}
         most["train"] = len(first.y_train) + len(first.y_valid)

@@ -13,8 +13,8 @@ from scipy.stats import binomtest, fisher_exact
 from automl.metrics import METRICS, loss_of, measure
 
 DRAWS = 1_000
-SURE = 0.95  # confidence of a score's interval, and for a model to count as worse
-LIKELY = 0.8  # confidence for a model to count as better: keeping a worse model costs as much as promoting one
+CONFIDENCE = 0.95  # of a score's interval, and for a model to count as worse
+PROMOTION_CONFIDENCE = 0.8  # for a model to count as better: keeping a worse model costs as much as promoting one
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,17 @@ def score(metric: str, truth: Truth, predicted: NDArray[Any]) -> float:
 
 
 def interval(metric: str, truth: Truth, predicted: NDArray[Any]) -> tuple[float, float]:
-    """The central interval of the metric over bootstrap samples, with confidence SURE.
+    """The central interval of the metric over bootstrap samples, at the level CONFIDENCE.
 
     If all examples are right, or all wrong, the samples do not differ; for a share of right ones, the exact interval is
     used instead (Clopper and Pearson).
     """
     right = _all_or_none(metric, truth, predicted)
     if right is not None:
-        exact = binomtest(right, len(truth)).proportion_ci(SURE)
+        exact = binomtest(right, len(truth)).proportion_ci(CONFIDENCE)
         return float(exact.low), float(exact.high)
     drawn = _drawn(metric, truth, [predicted])[:, 0]
-    tail = 100 * (1 - SURE) / 2
+    tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.nanpercentile(drawn, [tail, 100 - tail])
     return float(low), float(high)
 
@@ -77,10 +77,10 @@ def has_fallen(metric: str, old: tuple[Truth, NDArray[Any]], new: tuple[Truth, N
     if right is not None and new[0].weights is None:
         n, n_new, right_new = len(old[0]), len(new[0]), round(score(metric, *new) * len(new[0]))
         counts = [[right, n - right], [right_new, n_new - right_new]]
-        return bool(fisher_exact(counts, alternative="greater").pvalue < 1 - SURE)
+        return bool(fisher_exact(counts, alternative="greater").pvalue < 1 - CONFIDENCE)
     before, after = (_drawn(metric, truth, [predicted])[:, 0] for truth, predicted in (old, new))
     sign = 1 if METRICS[metric].best is not None else -1
-    return bool(np.nanpercentile(sign * (before - after), 100 * (1 - SURE)) > 0)
+    return bool(np.nanpercentile(sign * (before - after), 100 * (1 - CONFIDENCE)) > 0)
 
 
 def gain(metric: str, truth: Truth, first: NDArray[Any], second: NDArray[Any], probability: float) -> Gain:

@@ -16,8 +16,8 @@ from automl.analysis.ensembles import not_better_than_baseline
 from automl.continual.candidates import Candidate
 from automl.continual.new_data import n_old, splits_by_family, truth_of
 from automl.continual.paired_bootstrap import (
-    LIKELY,
-    SURE,
+    CONFIDENCE,
+    PROMOTION_CONFIDENCE,
     Gain,
     Truth,
     allowance,
@@ -32,7 +32,7 @@ from automl.continual.versions import MODEL, Lineage
 from automl.data.ingest.windows import LAST_VALUE
 from automl.data.splits import Splits, held_out
 from automl.deployment.model_card import Kept, write_card
-from automl.metrics import HALF, METRICS, loss_of
+from automl.metrics import DEFAULT_THRESHOLD, METRICS, loss_of
 from automl.runs.final_model import fingerprint
 from automl.tasks.user_data import OwnData
 
@@ -160,7 +160,8 @@ def _temperature(metric: str, choice: _Choice) -> float:
     """The temperature of the candidate's probabilities."""
     from automl.deployment.calibration import Judged, temperature_that_helps
 
-    if METRICS[metric].kind != "classes" or choice.candidate.model.threshold != HALF:  # others need raw probabilities
+    has_own_threshold = choice.candidate.model.threshold != DEFAULT_THRESHOLD
+    if METRICS[metric].kind != "classes" or has_own_threshold:  # these need raw probabilities
         return 1.0
     truth = choice.truth
     return temperature_that_helps(
@@ -268,8 +269,8 @@ class _Comparison:
         on_new = widened(predicted, self.truth)[new]
         ours = np.concatenate([self.ours_old, self.ours[new]])
         return Verdict(
-            gain(self.metric, self.truth[new], self.ours[new], on_new, LIKELY),
-            gain(self.metric, self.old + self.truth[new], ours, np.concatenate([on_old, on_new]), LIKELY),
+            gain(self.metric, self.truth[new], self.ours[new], on_new, PROMOTION_CONFIDENCE),
+            gain(self.metric, self.old + self.truth[new], ours, np.concatenate([on_old, on_new]), PROMOTION_CONFIDENCE),
             self._lost(on_old),
             self.allowed,
             len(self.old),
@@ -278,7 +279,7 @@ class _Comparison:
     def _lost(self, on_old: NDArray[Any]) -> Gain:
         if not len(self.old):
             return Gain(0.0, 0.0)
-        return gain(self.metric, self.old, on_old, self.ours_old, SURE)
+        return gain(self.metric, self.old, on_old, self.ours_old, CONFIDENCE)
 
     def _theirs(self, model: Predictor, predicted: NDArray[Any]) -> NDArray[Any]:
         """A candidate's predictions for the old examples."""

@@ -12,7 +12,7 @@ from automl.continual.candidates import Candidate
 from automl.data.memory_map import read_prepared
 from automl.data.splits import train_read
 from automl.errors import UserError
-from automl.metrics import HALF
+from automl.metrics import DEFAULT_THRESHOLD
 from automl.task import TrainingFailed
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def refitted(task: CrossValidated, before: Predictor, seed: int, device: str, sa
             ) from None
         rules = Preprocessing(task.name, family, splits.inputs, splits.target)
         found.append(Member(trained(learner, model.config, rules), sum(each.weight for each in same)))
-    threshold = before.threshold if splits.n_classes == 2 else HALF
+    threshold = before.threshold if splits.n_classes == 2 else DEFAULT_THRESHOLD
     predictor = Predictor(found, None, {"threshold": threshold, "shifts": before.shifts})
 
     def write(out: Path) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.analysis.formatting import at_resolution
-from automl.continual import SEARCHED, TOLERANCE
+from automl.continual import N_SEARCH, TOLERANCE
 from automl.continual.candidates import Trainer
 from automl.continual.continued_data import can_continue
 from automl.continual.drift import Drift, drifts
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 class UpdateOptions:
     """How an update trains and judges.
 
-    ``n_search``: full trainings of new configs; None: `SEARCHED`, or none for a run by the default plan, for which it
+    ``n_search``: full trainings of new configs; None: `N_SEARCH`, or none for a run by the default plan, for which it
     cannot be given. ``tolerance``: how much worse a new model may be on old data, as a fraction of the metric's scale,
     or of the error itself.
     """
@@ -62,7 +62,7 @@ class UpdateOptions:
 
     @property
     def to_search(self) -> int:
-        return SEARCHED if self.n_search is None else self.n_search
+        return N_SEARCH if self.n_search is None else self.n_search
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Probabilities = NDArray[np.float64]  # (n, n_classes), rows sum to 1
 
 RANGE = (-3.0, 3.0)  # of the temperature's logarithm
-LIKELY = 0.5  # prior standard deviation of the logarithm
+PRIOR_SD = 0.5  # of the logarithm
 MIN_PROBABILITY = 1e-15
 MIN_EXAMPLES = 20  # for fitting a temperature, and for judging it
 ROUNDING = 1e-9  # errors of shares up to this must not choose another rank
@@ -63,7 +63,7 @@ def fit_temperature(probabilities: Probabilities, labels: NDArray[np.int64], wei
     judged = Judged(probabilities, labels, weights)
 
     def cost(log: float) -> float:
-        return float(judged.losses(float(np.exp(log))).sum()) + 0.5 * (log / LIKELY) ** 2
+        return float(judged.losses(float(np.exp(log))).sum()) + 0.5 * (log / PRIOR_SD) ** 2
 
     return float(np.exp(minimize_scalar(cost, bounds=RANGE, method="bounded").x))
 

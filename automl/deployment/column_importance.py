@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 SECONDS = 10.0  # for all predictions; fewer rows are used if more would take longer
 N_ROWS = (1_000, 500, 300)
 REPEATS, MAX_REPEATS = 10, 30  # more for few rows; with 5, a deviation small by chance makes noise look certain
-PREDICTED = 3_000  # minimum rows per column, as far as MAX_REPEATS allows
+MIN_PREDICTED = 3_000  # rows per column, as far as MAX_REPEATS allows
 MIN_ROWS = 30  # of the test set
 MAX_SECONDS = 120.0  # with the fewest rows
 FORMAT = 2
@@ -85,7 +85,7 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
 def _affordable(n: int, a_row: float) -> tuple[int, int]:
     """The number of rows, at most n, and of repeats to use; a row takes ``a_row`` seconds for all columns."""
     counts = [n, *(fewer for fewer in N_ROWS if fewer < n)]
-    plans = [(count, min(MAX_REPEATS, max(REPEATS, PREDICTED // count))) for count in counts]
+    plans = [(count, min(MAX_REPEATS, max(REPEATS, MIN_PREDICTED // count))) for count in counts]
     least = (counts[-1], REPEATS)
     return next((plan for plan in plans if a_row * plan[0] * plan[1] <= SECONDS), least)
 

@@ -21,7 +21,7 @@ from automl.deployment.http_limits import Application, for_loopback, with_token
 from automl.deployment.http_metrics import ServiceMetrics
 from automl.deployment.http_page import page
 from automl.deployment.json_predictions import JointJsonPredictions, JsonPredictions
-from automl.deployment.loopback import ELSEWHERE
+from automl.deployment.loopback import LOOPBACK_ONLY
 from automl.deployment.model_files import version_of
 from automl.deployment.predictor import Predictor
 from automl.deployment.several_targets import JointPredictor
@@ -30,7 +30,7 @@ from automl.errors import UserError
 MAX_WAITING = 64  # queued requests; further ones are refused at once
 MAX_DETAIL_LENGTH = 300  # characters of an error detail, which may quote the request
 JSON_TYPE = "application/json"
-ABOUT = ("task", "kind", "made", "metric", "test", "started", "versions")  # entries of a model's card in /health
+HEALTH_ENTRIES = ("task", "kind", "made", "metric", "test", "started", "versions")  # of a model's card, in /health
 REASON = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
 REFUSALS = {
     413: "too many bytes or examples",
@@ -78,7 +78,7 @@ class Service:
             refusal = _refusal(401, "send the token of this service: Authorization: Bearer TOKEN")
             self.app = with_token(self.app, token, refusal)
         else:
-            self.app = for_loopback(self.app, _refusal(403, ELSEWHERE))
+            self.app = for_loopback(self.app, _refusal(403, LOOPBACK_ONLY))
         self.app = self._metrics.around(self.app)
         self._workers = ThreadPoolExecutor(1, "predictions")
 
@@ -205,7 +205,7 @@ class Service:
 
 
 def _in_short(card: Mapping[str, Any]) -> dict[str, Any]:
-    return {"version": version_of(card), **{name: card.get(name) for name in ABOUT}}
+    return {"version": version_of(card), **{name: card.get(name) for name in HEALTH_ENTRIES}}
 
 
 def _no_number(name: str) -> NoReturn:

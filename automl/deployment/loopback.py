@@ -6,7 +6,7 @@ import re
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d*)?", re.IGNORECASE)
-ELSEWHERE = "this server is for this machine only: address it as 127.0.0.1, localhost or [::1]"
+LOOPBACK_ONLY = "this server is for this machine only: address it as 127.0.0.1, localhost or [::1]"
 
 
 def is_for_loopback(host: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.analysis.formatting import shares_below_quantiles
-from automl.metrics import HALF
+from automl.metrics import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     from automl.task import Task
@@ -96,7 +96,7 @@ def _readme(card: Mapping[str, Any], folder: Path) -> str:
         lines += [baseline, ""]
     if card["temperature"] != 1.0:
         lines += [f"Its probabilities are calibrated on validation data: temperature {card['temperature']:.3f}.", ""]
-    if card["threshold"] != HALF:
+    if card["threshold"] != DEFAULT_THRESHOLD:
         lines += [
             f"It predicts the second of its two classes where this has a probability above {card['threshold']:.4g}, "
             f"with which {card['metric']} is best out of fold.",
@@ -178,7 +178,7 @@ class Kept:
     description: str
     members: list[dict[str, Any]] = field(default_factory=list)  # folder, weight; in an ensemble also trial, config
     temperature: float = 1.0
-    threshold: float = HALF  # of two classes, see automl.metrics.measure
+    threshold: float = DEFAULT_THRESHOLD  # of two classes, see automl.metrics.measure
     shifts: Sequence[float] = ()  # of quantiles, one per level, see automl.deployment.calibration
     scores: dict[str, float] = field(default_factory=dict)  # on the test set
     below_quantiles: dict[float, float] = field(default_factory=dict)  # by level of quantiles, on the test set

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import UserError, abridged
-from automl.metrics import HALF
+from automl.metrics import DEFAULT_THRESHOLD
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def read_card(file: Path) -> dict[str, Any]:
             raise ValueError("it holds no object")
         if not _is_positive(card.get("temperature", 1.0)):
             raise ValueError("its temperature is not a number above 0")
-        if not _is_positive(card.get("threshold", HALF)) or card.get("threshold", HALF) >= 1:
+        if not _is_positive(card.get("threshold", DEFAULT_THRESHOLD)) or card.get("threshold", DEFAULT_THRESHOLD) >= 1:
             raise ValueError("its threshold is not a number between 0 and 1")
         shifts = card.get("shifts", [])
         if not isinstance(shifts, list) or not all(map(_is_finite, shifts)):

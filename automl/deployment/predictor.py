@@ -23,7 +23,7 @@ from automl.deployment.calibration import shifted_quantiles, tempered
 from automl.deployment.model_card import CARD
 from automl.deployment.model_files import loading, members, read_card, targets
 from automl.errors import UserError
-from automl.metrics import HALF, decisions, shifted
+from automl.metrics import DEFAULT_THRESHOLD, decisions, shifted
 from automl.models.loading import load_model
 from automl.models.trained import TrainedLearner, TrainedModel
 
@@ -115,7 +115,7 @@ class Predictor:
     @property
     def threshold(self) -> float:
         """For two classes, the probability above which the second is predicted."""
-        return float(self.card.get("threshold", HALF))
+        return float(self.card.get("threshold", DEFAULT_THRESHOLD))
 
     @property
     def shifts(self) -> Sequence[float]:

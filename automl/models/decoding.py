@@ -6,8 +6,8 @@ from torch import Tensor
 from automl.data.tokens import BEGIN, END, PADDING, UNKNOWN
 from automl.models.seq2seq import EncoderDecoder
 
-NEVER = (PADDING, UNKNOWN, BEGIN)  # tokens that are never generated
-LOOKS_EVERY = 8  # steps on a GPU between checks whether all sequences have ended, each of which waits for it
+NEVER_GENERATED = (PADDING, UNKNOWN, BEGIN)
+CHECK_EVERY = 8  # steps on a GPU between checks whether all sequences have ended, each of which waits for it
 
 
 @torch.inference_mode()
@@ -60,7 +60,7 @@ def beam_search(
 
 def all_ended(ended: Tensor, n_steps: int) -> bool:
     """Whether all sequences are known to have ended after ``n_steps``."""
-    return (ended.device.type == "cpu" or n_steps % LOOKS_EVERY == 0) and bool(ended.all())
+    return (ended.device.type == "cpu" or n_steps % CHECK_EVERY == 0) and bool(ended.all())
 
 
 def without_padding(sequences: Tensor) -> Tensor:
@@ -71,6 +71,6 @@ def without_padding(sequences: Tensor) -> Tensor:
 def allowed(logits: Tensor) -> Tensor:
     """The logits with the tokens that are never generated masked."""
     logits = logits.clone()
-    for token in NEVER:  # a list of them as an index would be copied to the device
+    for token in NEVER_GENERATED:  # a list of them as an index would be copied to the device
         logits[:, token] = -torch.inf
     return logits

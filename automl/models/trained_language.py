@@ -16,7 +16,7 @@ from torch import Tensor
 from automl.data.vocabularies import Symbols
 from automl.models.causal_transformer import CausalTransformer
 
-AT_ONCE = 4_096  # characters per batch, small enough for a core's cache
+BATCH_CHARACTERS = 4_096  # small enough for a core's cache
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class TrainedLanguageModel:
         self.module.eval()
         found = []
         with torch.inference_mode():
-            for part in torch.split(windows, max(1, AT_ONCE // context)):
+            for part in torch.split(windows, max(1, BATCH_CHARACTERS // context)):
                 logits = self.module(part[:, :-1])[:, half:]
                 gains = logits.float().log_softmax(2).gather(2, part[:, half + 1 :, None])
                 found.append(gains.flatten().double().cpu())

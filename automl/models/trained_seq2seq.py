@@ -23,7 +23,7 @@ from automl.models.seq2seq import EncoderDecoder, build_seq2seq
 
 BEAM, LENGTH_PENALTY = 4, 1.0
 
-AT_ONCE = 250  # texts per batch
+BATCH_SIZE = 250  # texts per batch
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Translator:
         self.module.eval()
         tokens, longest = torch.from_numpy(source), self.max_length - 1
         translations = [""] * len(tokens)
-        for places in by_length(lengths(tokens), AT_ONCE) if len(tokens) else ():
+        for places in by_length(lengths(tokens), BATCH_SIZE) if len(tokens) else ():
             given = filled_only(tokens[places]).to(device)
             found = (
                 greedy(self.module, given, longest)

@@ -13,7 +13,7 @@ from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.calibration import fit_shifts
 from automl.deployment.ensemble import greedy_ensemble
-from automl.metrics import HALF, METRICS, best_threshold, loss_of, measure, seen_by_rows
+from automl.metrics import DEFAULT_THRESHOLD, METRICS, best_threshold, loss_of, measure, seen_by_rows
 
 if TYPE_CHECKING:
     from automl.runs.member_candidates import MemberCandidate
@@ -38,7 +38,7 @@ class Chosen:
     score: float  # of the members together, by the task's metric, before shifts
     loss: float  # of the members together, which the weights are chosen by
     alone: float  # the same loss of the best single candidate
-    threshold: float = HALF  # between two classes
+    threshold: float = DEFAULT_THRESHOLD  # between two classes
     shifts: Sequence[float] = ()  # of quantiles, one per level
     leader: MemberCandidate | None = None  # the best by the metric, where another one is kept alone
     is_refitted: bool = True  # whether members are fitted to all rows, or kept as scored on the validation set

@@ -19,7 +19,7 @@ from automl.devices import cards, check_device
 from automl.errors import UserError, whole
 from automl.metrics import METRICS
 from automl.runs.machines import Machines
-from automl.tuning.pickling import OF_FILE
+from automl.tuning.pickling import MODULE_PREFIX
 from automl.tuning.stopping import Within
 from strategies import check_spec
 from strategies.errors import did_you_mean
@@ -331,7 +331,7 @@ def load_from_file(spec: str) -> Any:
 def _module_of(path: Path, changed: int) -> ModuleType:
     """The module in a file, run once per version of the file, as it may load data. ``changed``: its mtime in ns."""
     # Under a private module name: a file named queue.py must not replace the library's module.
-    module_name = f"{OF_FILE}{path.stem}"
+    module_name = f"{MODULE_PREFIX}{path.stem}"
     module_spec = importlib.util.spec_from_file_location(module_name, path)
     assert module_spec is not None
     assert module_spec.loader is not None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_LISTED = 1_000  # values of a discrete distribution whose probabilities are looked at
 TAIL = 1e-3  # probability mass cut off at each end of a distribution that is unbounded or has many values
-WHICH = "space"  # the hyperparameter that selects one of several spaces
+SELECTOR = "space"  # the hyperparameter that selects one of several spaces
 Read = Callable[[Value], Any]
 
 
@@ -105,8 +105,8 @@ def _several(sources: Sequence[Any]) -> tuple[dict[str, Any], dict[str, tuple[st
     """Several dicts in one space, each conditional on being selected."""
     if not sources or not all(isinstance(source, Mapping) for source in sources):
         raise UserError(f"a space given as a list must hold dicts of names to values, got {sources!r}")
-    forms: dict[str, Any] = {WHICH: {"choice": list(range(len(sources)))}}
-    read: dict[str, tuple[str, Read]] = {WHICH: ("", _itself)}
+    forms: dict[str, Any] = {SELECTOR: {"choice": list(range(len(sources)))}}
+    read: dict[str, tuple[str, Read]] = {SELECTOR: ("", _itself)}
     clauses: list[dict[str, Any]] = []
     for i, source in enumerate(sources):
         own, own_read = _one(source)
@@ -114,7 +114,7 @@ def _several(sources: Sequence[Any]) -> tuple[dict[str, Any], dict[str, tuple[st
             clauses.append({f"{i} {name}": value for name, value in clause.items()})
         for name, form in own.items():
             when = {f"{i} {parent}": value for parent, value in form.get("when", {}).items()}
-            forms[f"{i} {name}"] = form | {"when": {WHICH: i, **when}}
+            forms[f"{i} {name}"] = form | {"when": {SELECTOR: i, **when}}
             read[f"{i} {name}"] = own_read.get(name, (name, _itself))
     return (forms | {"forbidden": clauses} if clauses else forms), read
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from automl.errors import UserError, lack_of_space
 from automl.study.sqlite import sqlite_url
 
-RUNS_NAMED = 3  # maximum runs named in an error
-BEFORE = ".before"  # suffix of a folder's name while it is replaced
+MAX_RUNS_NAMED = 3  # in an error
+BACKUP_SUFFIX = ".before"  # suffix of a folder's name while it is replaced
 REMOVED = (
     "removed or renamed while the run was going on; start it again, or continue a renamed one with --resume --out "
     "NEWNAME"
@@ -36,7 +36,7 @@ class RunFolder:
         self.summary = path / "summary.json"
         self.model = path / "model"
         self.versions = path / "versions"  # of the model, after the first update
-        self.model_before = path / f"model{BEFORE}"  # while the model is replaced
+        self.model_before = path / f"model{BACKUP_SUFFIX}"  # while the model is replaced
         self.report = path / "report.html"
         self.columns = path / "columns.json"  # the importance of columns to the model
         self.trials = path / "trials"
@@ -90,7 +90,7 @@ class RunFolder:
         """The error that the folder has no run; it names runs nearby: inside, beside it, or in ``runs``."""
         reason = f"there is no run in {str(self.path)!r}: it has no study.db"
         for place in (self.path, self.path.parent, Path("runs")):
-            found = sorted(map(_last_change, _runs_in(place)), reverse=True)[:RUNS_NAMED]
+            found = sorted(map(_last_change, _runs_in(place)), reverse=True)[:MAX_RUNS_NAMED]
             if found:
                 return UserError(f"{reason}; the latest in {str(place)!r}: {', '.join(name for _, name in found)}")
         return UserError(f"{reason}; give the folder that `automl run` printed last")
@@ -177,7 +177,7 @@ class TrialFolders:
 
     def __init__(self, root: Path | None) -> None:
         self._root = root
-        for before in () if root is None else root.glob(f"*{BEFORE}"):
+        for before in () if root is None else root.glob(f"*{BACKUP_SUFFIX}"):
             _put_back(before)
 
     def begin(self, number: int, *, continues: bool) -> Path | None:
@@ -267,9 +267,9 @@ def new_attempt(place: Path, *, continues: bool) -> Path:
 def replace_folder(place: Path, new: Path) -> None:
     """Move the complete folder ``new`` to ``place``. UserError if it was removed.
 
-    Between the two steps, in which the process may be killed, the old folder has the suffix BEFORE.
+    Between the two steps, in which the process may be killed, the old folder has the suffix BACKUP_SUFFIX.
     """
-    before = place.with_name(f"{place.name}{BEFORE}")
+    before = place.with_name(f"{place.name}{BACKUP_SUFFIX}")
     _put_back(before)
     with suppress(FileNotFoundError):
         place.rename(before)
@@ -283,7 +283,7 @@ def replace_folder(place: Path, new: Path) -> None:
 
 def _put_back(before: Path) -> None:
     """Undo a replacement that was interrupted, or finish one that left the old folder behind."""
-    place = before.with_name(before.name.removesuffix(BEFORE))
+    place = before.with_name(before.name.removesuffix(BACKUP_SUFFIX))
     if place.exists():
         shutil.rmtree(before, ignore_errors=True)
     else:

@@ -12,7 +12,7 @@ from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.tasks.registry import load_task
 
-SAME = {"chembl234-bits": "chembl234"}  # prepared arrays -> the data set that they are of
+ORIGINALS = {"chembl234-bits": "chembl234"}  # prepared arrays -> the data set they were made from
 GENERATED = ("bible", "cmudict", "kjv")  # data sets whose targets are texts
 
 
@@ -23,7 +23,7 @@ def as_own_data(name: str) -> Iterator[tuple[Request, str]]:
     UserError for an unknown task, and for one that generates text.
     """
     task = load_task(name)
-    data = SAME.get(task.data, task.data)
+    data = ORIGINALS.get(task.data, task.data)
     if data in GENERATED:
         raise UserError(f"--model is for tasks that predict classes or numbers, {name!r} generates text: leave it out")
     with tempfile.TemporaryDirectory(prefix="automl-") as folder:

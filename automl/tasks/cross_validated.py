@@ -27,9 +27,9 @@ from automl.tasks.families import chosen_families, families_of, space_of
 from automl.tasks.time_limit import (
     CHEAPEST,
     MIN_TIME_LIMIT,
-    OVERHEAD,
-    SHORT,
-    STARTING,
+    OVERHEAD_SECONDS,
+    SHORT_RUN_SECONDS,
+    STARTUP_SECONDS,
     has_no_time,
     least_seconds,
     seconds_of_a_trial,
@@ -117,13 +117,13 @@ class CrossValidated:
 
     def folds(self) -> NDArray[np.int8]:
         """The fold of each row of the training set, then of the validation set."""
-        from automl.data.ingest.folds import NEVER, merged
+        from automl.data.ingest.folds import TRAIN_ONLY, merged
         from automl.data.ingest.prepare import FOLDS
 
         if self.max_epochs > 1:
             return merged(read_array(Path(self.data) / FOLDS), self.max_epochs)
         splits = load_data(self.data_of(""), None)
-        folds = np.full(len(splits.y_train) + len(splits.y_valid), NEVER, np.int8)
+        folds = np.full(len(splits.y_train) + len(splits.y_valid), TRAIN_ONLY, np.int8)
         folds[len(splits.y_train) :] = 0
         return folds
 
@@ -267,12 +267,12 @@ def cross_validated(
     cheaper = is_field and time_limit is not None and has_no_time(facts, folder, time_limit, n_workers or 1, model)
     if is_field and (model is None or model == "auto"):
         families = field_plans.families(facts.kind, facts.n_train, seconds)
-    if cheaper or (time_limit is not None and time_limit < SHORT):
+    if cheaper or (time_limit is not None and time_limit < SHORT_RUN_SECONDS):
         families = tuple(sorted(families, key=lambda family: family != CHEAPEST))
     if is_field:
         of_training = seconds
         if time_limit is not None:
-            of_training = field_plans.seconds_for_networks(max(0.0, time_limit - OVERHEAD), n_workers or 1)
+            of_training = field_plans.seconds_for_networks(max(0.0, time_limit - OVERHEAD_SECONDS), n_workers or 1)
         arrays = {family: load_data(str(folder / facts.views.of(family)), None) for family in families}
         form = field_plans.space_of(facts.kind, families, facts, arrays, of_training, cheaper=cheaper)
     else:
@@ -315,10 +315,10 @@ def described_plan(
     if seconds is not None and seconds < MIN_TIME_LIMIT:
         needed = f"{MIN_TIME_LIMIT:g} or more"
         if n_targets > 1:
-            needed = f"{n_targets * MIN_TIME_LIMIT + STARTING:g} or more for all {n_targets} targets"
+            needed = f"{n_targets * MIN_TIME_LIMIT + STARTUP_SECONDS:g} or more for all {n_targets} targets"
         return (
             f"plan: {families[0]}, then others if there is time, scored by the validation set; {limit} seconds "
-            f"may be exceeded, as starting, reading and writing take about {OVERHEAD:g}: give {needed}"
+            f"may be exceeded, as starting, reading and writing take about {OVERHEAD_SECONDS:g}: give {needed}"
         )
     hows = {"time": ", forward in time", "group": ", groups kept together", "duplicates": ", duplicates kept together"}
     how = hows.get(task.folds_how, "") if task.max_epochs > 1 else ""

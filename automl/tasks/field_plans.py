@@ -26,15 +26,15 @@ FAMILIES = {  # by the kind of data; the first is the default
     "molecules": ("lightgbm", "extra_trees", "random_forest", "linear", "mlp", "rnn", "cnn", "transformer"),
     "sequences": ("cnn", "extra_trees", "lightgbm", "linear", "rnn", "transformer"),
 }
-ASKED_FOR = {  # families that are tried only on request, or with many examples and much time
+ON_REQUEST = {  # families that are tried only on request, or with many examples and much time
     "text": ("cnn", "rnn", "transformer"),
     "images": (),
     "molecules": ("mlp", "rnn", "cnn", "transformer"),
     "sequences": ("rnn", "transformer"),
 }
 NEVER_SLOW = {"tfidf", "linear", "extra_trees", "random_forest"}  # families that do not give up
-MANY = 20_000  # training examples
-MUCH = 1_000.0  # seconds of all workers
+MANY_EXAMPLES = 20_000  # training examples
+MUCH_TIME = 1_000.0  # seconds of all workers
 
 # Tried in this order; the defaults of the families first.
 PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -93,15 +93,15 @@ MANY_FEATURES: dict[str, Any] = {
     "linear_numbers": {"default": "standard"},
     "linear_c": {"float": [1e-5, 1e2], "default": 0.03},
 }
-FEW_EXAMPLES_A_FEATURE = MANY_FEATURES | {"linear_c": {"float": [1e-5, 1e2], "default": 1e-3}}
+FEW_EXAMPLES_PER_FEATURE = MANY_FEATURES | {"linear_c": {"float": [1e-5, 1e2], "default": 1e-3}}
 # For a run without time for the first preset and its fit to all rows.
 CHEAPER: dict[str, dict[str, Any]] = {"text": {"tfidf_ngrams": {"default": "words"}}}
 CHEAPER_OF_CLASSES: dict[str, dict[str, Any]] = {"text": {"tfidf_c": {"default": 100.0}}}
-CHANGES = {"images": MANY_FEATURES, "molecules": FEW_EXAMPLES_A_FEATURE, "sequences": MANY_FEATURES}  # of the spaces
+CHANGES = {"images": MANY_FEATURES, "molecules": FEW_EXAMPLES_PER_FEATURE, "sequences": MANY_FEATURES}  # of the spaces
 
-SEEN = 100_000  # examples that a full training of a network sees, in MIN_EPOCHS to MAX_EPOCHS epochs
+EXAMPLES_SEEN = 100_000  # examples that a full training of a network sees, in MIN_EPOCHS to MAX_EPOCHS epochs
 MIN_EPOCHS, MAX_EPOCHS = 5, 60
-SHARE_OF_A_TRAINING = 0.25  # maximum share of all seconds for a training of a network
+MAX_SHARE = 0.25  # of all seconds, for a training of a network
 MAX_SHARE_OF_WORKER = 0.3  # of the seconds of its worker
 SECONDS_PER_STEP = 0.8e-6  # for a CNN of width 32, per pixel or step, example and epoch
 SECONDS_PER_TOKEN = 1.2e-5  # for a network on tokens
@@ -110,15 +110,15 @@ SECONDS_PER_COUNT = 4e-7  # for its n-grams, per character
 SHARE_OF_WORDS = 0.25  # share of the seconds of a fit if it uses only word n-grams
 SECONDS_OF_LINEAR = 7e-7  # for a linear model and its features, per pixel or step
 SECONDS_PER_NUMBER = 1e-6  # for LightGBM with these presets, per number and class
-SMALL = 16  # width of a CNN if there is no time for wider ones
-PROBE = 400_000  # numbers to sort, which took SECONDS_OF_PROBE where the above were measured
+SMALL_WIDTH = 16  # width of a CNN if there is no time for wider ones
+PROBE_SIZE = 400_000  # numbers to sort, which took SECONDS_OF_PROBE where the above were measured
 SECONDS_OF_PROBE = 0.020
 N_PROBES = 3
 
 
 def slowness() -> float:
     """How many times slower this machine currently is than the one where the seconds were measured."""
-    numbers, found = np.random.default_rng(0).random(PROBE), []
+    numbers, found = np.random.default_rng(0).random(PROBE_SIZE), []
     for _ in range(N_PROBES):  # the fastest counts, since others may have waited for other programs
         start = time.perf_counter()
         np.sort(numbers)
@@ -128,8 +128,8 @@ def slowness() -> float:
 
 def families(kind: str, n_train: int, seconds: float) -> tuple[str, ...]:
     """The families that are tried by default on this kind of data. ``seconds``: of all workers."""
-    large = n_train >= MANY and seconds >= MUCH
-    there = [name for name in FAMILIES[kind] if large or name not in ASKED_FOR[kind]]
+    large = n_train >= MANY_EXAMPLES and seconds >= MUCH_TIME
+    there = [name for name in FAMILIES[kind] if large or name not in ON_REQUEST[kind]]
     return tuple(name for name in there if name != "backbone" or pretrained())
 
 
@@ -158,15 +158,15 @@ def first_seconds(kind: str, family: str, splits: Splits, seconds: float, *, che
 
 
 def seconds_for_networks(seconds: float, n_workers: int) -> float:
-    """The seconds of which a network's training gets SHARE_OF_A_TRAINING, in a run with ``seconds`` per worker; limited
+    """The seconds of which a network's training gets MAX_SHARE, in a run with ``seconds`` per worker; limited
     as a training uses one worker and is repeated on all rows in the end."""
-    return min(seconds * n_workers, MAX_SHARE_OF_WORKER / SHARE_OF_A_TRAINING * seconds) / max(1.0, slowness())
+    return min(seconds * n_workers, MAX_SHARE_OF_WORKER / MAX_SHARE * seconds) / max(1.0, slowness())
 
 
 def epochs_within(x: Array, seconds: float) -> tuple[int, bool]:
     """The epochs of a network on training examples x, and whether there is time for a wide one."""
-    full = min(MAX_EPOCHS, max(MIN_EPOCHS, SEEN // max(1, len(x))))
-    affordable = SHARE_OF_A_TRAINING * seconds / max(1e-9, len(x) * _seconds_an_example(x))
+    full = min(MAX_EPOCHS, max(MIN_EPOCHS, EXAMPLES_SEEN // max(1, len(x))))
+    affordable = MAX_SHARE * seconds / max(1e-9, len(x) * _seconds_an_example(x))
     if affordable >= min(full, 2 * MIN_EPOCHS):
         return max(MIN_EPOCHS, int(min(full, affordable))), True
     return max(MIN_EPOCHS, int(min(full, 4 * affordable))), False
@@ -220,7 +220,7 @@ def _of_data(kind: str, family: str, facts: Facts, splits: Splits, seconds: floa
         if not ragged:
             found["pooling"] = {"choice": ["flatten", "max", "mean"], "default": "flatten"}
         if not wide:
-            found["width"] = {"ordinal": [8, SMALL, 24], "default": SMALL}
+            found["width"] = {"ordinal": [8, SMALL_WIDTH, 24], "default": SMALL_WIDTH}
     if family == "transformer":
         found["patch"] = {"constant": 1 if isinstance(splits.inputs, Tokens) else max(1, facts.length // 32)}
     if family == "backbone":

@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 SECONDS_OF_A_FOLD = 0.5  # of LightGBM on few rows, plus SECONDS_PER_NUMBER for each number in the table and class
 SECONDS_PER_NUMBER = 4e-6
-SHARE_OF_A_TRIAL = 0.5  # maximum share of the time limit for a configuration, but at least MIN_TRIAL_SECONDS,
+MAX_TRIAL_SHARE = 0.5  # of the time limit for a configuration, but at least MIN_TRIAL_SECONDS,
 MIN_TRIAL_SECONDS = 10.0  # since without any finished configuration there is no model
-SHARE_OF_A_MODEL = 0.4  # maximum share of the budget for all folds of a model
-SHARE_OF_FOLDS = 0.8  # maximum share of a configuration's seconds for its folds, whose time is an estimate
-OVERHEAD = 8.0  # seconds of a command in which nothing is trained: start, reading, processes, files
-SHORT = 20.0  # seconds of a run that begins with the cheapest family
+MAX_MODEL_SHARE = 0.4  # of the budget for all folds of a model
+MAX_FOLDS_SHARE = 0.8  # of a configuration's seconds for its folds, whose time is an estimate
+OVERHEAD_SECONDS = 8.0  # of a command, in which nothing is trained: start, reading, processes, files
+SHORT_RUN_SECONDS = 20.0  # limit below which a run begins with the cheapest family
 MIN_TIME_LIMIT = 10.0  # seconds of a run that has time for more than one model
 CHEAPEST = "linear"
-STARTING = 3.0  # seconds until a training process has loaded its libraries
-WRITING = 3.0  # seconds to score the model and write the files
-FIRST = 2.0  # multiple of its expected time after which the first configuration is aborted
-REFIT = 1.34  # times the seconds of a fit, if the validation set is added to the training set
+STARTUP_SECONDS = 3.0  # until a training process has loaded its libraries
+WRITE_SECONDS = 3.0  # to score the model and write the files
+ABORT_FACTOR = 2.0  # multiple of its expected time after which the first configuration is aborted
+REFIT_FACTOR = 1.34  # times the seconds of a fit, if the validation set is added to the training set
 
 
 def seconds_of_a_trial(time_limit: float) -> float:
     """The maximum seconds of a configuration in a run of ``time_limit`` seconds."""
-    return max(MIN_TRIAL_SECONDS, SHARE_OF_A_TRIAL * time_limit)
+    return max(MIN_TRIAL_SECONDS, MAX_TRIAL_SHARE * time_limit)
 
 
 def seconds_of_the_first(folder: Path, time_limit: float, n_workers: int, model: str | None = None) -> float:
@@ -44,11 +44,11 @@ def seconds_of_the_first(folder: Path, time_limit: float, n_workers: int, model:
     if facts.kind not in field_plans.FAMILIES:
         return 0.0
     family, splits = _first(facts, folder, model)
-    of_training = field_plans.seconds_for_networks(max(0.0, time_limit - OVERHEAD), n_workers)
+    of_training = field_plans.seconds_for_networks(max(0.0, time_limit - OVERHEAD_SECONDS), n_workers)
     has_cheaper = facts.kind == "text" or CHEAPEST in chosen_families(facts, model)
     cheaper = has_cheaper and has_no_time(facts, folder, time_limit, n_workers, model)
     first = field_plans.first_seconds(facts.kind, family, splits, of_training, cheaper=cheaper)
-    return FIRST * field_plans.slowness() * first
+    return ABORT_FACTOR * field_plans.slowness() * first
 
 
 def n_folds_within(folder: Path, time_limit: float, n_workers: int, model: str | None = None) -> int:
@@ -59,14 +59,14 @@ def n_folds_within(folder: Path, time_limit: float, n_workers: int, model: str |
     from automl.data.ingest.folds import N_FOLDS
     from automl.data.ingest.prepare import Facts
 
-    facts, seconds = Facts.read(folder), max(0.0, time_limit - OVERHEAD) * n_workers
+    facts, seconds = Facts.read(folder), max(0.0, time_limit - OVERHEAD_SECONDS) * n_workers
     family, splits = _first(facts, folder, model)
     n_trees = splits.n_classes if splits.n_classes > 2 else 1  # per round
-    most = SHARE_OF_A_MODEL * seconds
+    most = MAX_MODEL_SHARE * seconds
     if facts.kind in field_plans.FAMILIES:
         of_training = field_plans.seconds_for_networks(seconds / n_workers, n_workers)
         of_a_fold = field_plans.slowness() * field_plans.seconds_of_a_fold(facts.kind, family, splits, of_training)
-        most = min(most, SHARE_OF_FOLDS * seconds_of_a_trial(time_limit))  # one worker trains them one after the other
+        most = min(most, MAX_FOLDS_SHARE * seconds_of_a_trial(time_limit))  # one worker trains them one after the other
     else:
         of_a_fold = SECONDS_OF_A_FOLD + SECONDS_PER_NUMBER * splits.x_train.size * n_trees
     if not facts.folds:
@@ -77,9 +77,9 @@ def n_folds_within(folder: Path, time_limit: float, n_workers: int, model: str |
 def has_no_time(facts: Facts, folder: Path, time_limit: float, n_workers: int, model: str | None) -> bool:
     """Whether there is no time for the first preset on texts, images and the like and its fit to all rows."""
     family, splits = _first(facts, folder, model)
-    of_training = field_plans.seconds_for_networks(max(0.0, time_limit - OVERHEAD), n_workers)
+    of_training = field_plans.seconds_for_networks(max(0.0, time_limit - OVERHEAD_SECONDS), n_workers)
     first = field_plans.first_seconds(facts.kind, family, splits, of_training, cheaper=False)
-    return OVERHEAD + (1 + REFIT) * field_plans.slowness() * first > time_limit
+    return OVERHEAD_SECONDS + (1 + REFIT_FACTOR) * field_plans.slowness() * first > time_limit
 
 
 def least_seconds(facts: Facts, folder: Path, spent: float, first: str, *, cheaper: bool) -> float:
@@ -89,7 +89,7 @@ def least_seconds(facts: Facts, folder: Path, spent: float, first: str, *, cheap
     """
     family, splits = _first(facts, folder, first)
     seconds = field_plans.first_seconds(facts.kind, family, splits, 0.0, cheaper=cheaper)
-    return spent + STARTING + field_plans.slowness() * seconds + WRITING
+    return spent + STARTUP_SECONDS + field_plans.slowness() * seconds + WRITE_SECONDS
 
 
 def _first(facts: Facts, folder: Path, model: str | None) -> tuple[str, Splits]:

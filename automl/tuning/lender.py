@@ -20,8 +20,8 @@ from automl.tuning.jobs import Event, Job, JobEnded, event_to_json
 if TYPE_CHECKING:
     from automl.tuning.executor import Executor
 
-SECONDS_BETWEEN_SIGNS = 1.0  # of life
-SECONDS_BETWEEN_LOOKS = 0.05  # at the executor while it trains; a new job waits at most this long
+HEARTBEAT_SECONDS = 1.0
+POLL_SECONDS = 0.05  # at the executor while it trains; a new job waits at most this long
 
 
 class Lender:
@@ -59,7 +59,7 @@ class Lender:
         self.id = self._table.join(self._executor.n_workers)
         self._is_late = False  # whether it has killed its jobs, as others may count it as dead
         self._alive_until = now + job_table.LEASE_SECONDS  # as others see it
-        self._next_sign = now + SECONDS_BETWEEN_SIGNS
+        self._next_sign = now + HEARTBEAT_SECONDS
 
     def _run(self) -> None:
         try:
@@ -80,8 +80,8 @@ class Lender:
         if is_due:
             self._give_sign()
         if self._n_events:
-            self._keep(self._executor.wait(SECONDS_BETWEEN_LOOKS))
-        is_woken = self._table.woken(0.0 if self._n_events else SECONDS_BETWEEN_LOOKS)
+            self._keep(self._executor.wait(POLL_SECONDS))
+        is_woken = self._table.woken(0.0 if self._n_events else POLL_SECONDS)
         has_ended = self._write()
         if is_due or is_woken:
             self._obey()
@@ -91,7 +91,7 @@ class Lender:
     def _give_sign(self) -> None:
         now = time.monotonic()
         if not self._is_late and self._table.heartbeat(self.id):
-            self._alive_until, self._next_sign = now + job_table.LEASE_SECONDS, now + SECONDS_BETWEEN_SIGNS
+            self._alive_until, self._next_sign = now + job_table.LEASE_SECONDS, now + HEARTBEAT_SECONDS
         else:  # others train its jobs now, or will once it has left: events of both attempts must not mix
             self._kill()
             self._table.leave(self.id)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-SHARE = 0.85  # maximum sum of the expected peaks of a card's trainings, as a share of its memory
+MAX_SHARE = 0.85  # of a card's memory, for the expected peaks of its trainings
 N_ALONE = 2  # trainings measured alone before any share a card
 RIDGE = 0.1  # ridge penalty, for standardised features
 
@@ -58,7 +58,7 @@ class Admission:
         if len(self._known) < N_ALONE:
             return False
         total = self._known[-1][1].total
-        return sum(map(self.expected_peak, [*running, config])) < SHARE * total
+        return sum(map(self.expected_peak, [*running, config])) < MAX_SHARE * total
 
     def began(self, card: int, key: int, config: Mapping[str, Any]) -> None:
         """Record that a job has started."""

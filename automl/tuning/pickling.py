@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from automl.task import Task
 
 
-OF_FILE = "automl_user_"  # prefix of the names of modules created from users' files
-NAMED = (type, FunctionType, functools._lru_cache_wrapper)  # what pickle looks up by its name
+MODULE_PREFIX = "automl_user_"  # of the names of modules created from users' files
+PICKLED_BY_NAME = (type, FunctionType, functools._lru_cache_wrapper)
 
 
 class SpaceNotSent:
@@ -49,7 +49,7 @@ def pickled(task: Task) -> bytes:
         dispatch_table: ClassVar[Any] = ChainMap(own, cloudpickle.Pickler.dispatch_table)
 
         def reducer_override(self, found: Any) -> Any:
-            if isinstance(found, NAMED) and _is_of_user(found.__module__):
+            if isinstance(found, PICKLED_BY_NAME) and _is_of_user(found.__module__):
                 module, name = found.__module__, found.__qualname__
                 if getattr(sys.modules.get(module), name, None) is found:
                     defined[module][name] = found
@@ -83,7 +83,7 @@ def unpickled(content: bytes) -> tuple[Any, dict[str, dict[str, Any]]]:
 
 def _is_of_user(module: Any) -> bool:
     """Whether a module is a script, a notebook or created from a user's file, which workers cannot import."""
-    return isinstance(module, str) and (module == "__main__" or module.startswith(OF_FILE))
+    return isinstance(module, str) and (module == "__main__" or module.startswith(MODULE_PREFIX))
 
 
 def _reduced(cached: functools._lru_cache_wrapper[Any]) -> Any:

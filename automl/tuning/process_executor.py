@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MAX_DEATHS_AT_START = 3
 SECONDS_BETWEEN_TRIMS = 1.0  # of the logs
-FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # not raised by trainings themselves
+EXTERNAL_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # not raised by trainings themselves
 
 
 class ProcessExecutor(Executor):
@@ -261,7 +261,7 @@ class ProcessExecutor(Executor):
             return None
         hint = "; out of memory?" if status == -signal.SIGKILL else ""
         # An out-of-memory kill by the kernel would recur; if these are not counted, the last attempt's end is reported.
-        lost = -status in FROM_OUTSIDE and worker.n_oom_kills == n_oom_kills()
+        lost = -status in EXTERNAL_SIGNALS and worker.n_oom_kills == n_oom_kills()
         error = f"the training process died ({how}{hint})"
         return JobEnded(worker.job.key, self.now() - worker.started, error, last_lines(worker.log), lost=lost)
 

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from automl.task import Task
     from automl.tuning.jobs import Event
 
-LOOK_EVERY = 1.0  # seconds between checks of the nodes
-POLL = 20.0  # seconds that a call for events waits
+CHECK_SECONDS = 1.0  # between checks of the nodes
+POLL_SECONDS = 20.0  # that a call for events waits
 EVENTS, MESSAGES = {"concurrency_group": "events"}, {"concurrency_group": "messages"}  # a thread each, calls in order
 ACTOR = ray.remote(concurrency_groups={"events": 1, "messages": 1})(RayWorker)
-TRIES = 3  # worker failures after which a node is left out
-N_SPARE = 1  # workers beyond the limit, ready to replace a lost one, if the cluster has room
+MAX_WORKER_FAILURES = 3  # after which a node is left out
+N_SPARE_WORKERS = 1  # workers beyond the limit, ready to replace a lost one, if the cluster has room
 CONNECT_SECONDS = 10.0
 SECONDS_TO_CLOSE = 20.0
 TOKEN = Path(".ray") / "auth_token"  # in the user's home: whoever has it can run code on the cluster
@@ -177,9 +177,9 @@ class RayExecutor(RemoteExecutor[_Actor]):
         self._look()
         calls = {actor.call: actor for actor in self._workers}
         if not calls:
-            time.sleep(min(seconds, LOOK_EVERY))
+            time.sleep(min(seconds, CHECK_SECONDS))
             return
-        done, _ = ray.wait(list(calls), num_returns=1, timeout=min(seconds, LOOK_EVERY), fetch_local=False)
+        done, _ = ray.wait(list(calls), num_returns=1, timeout=min(seconds, CHECK_SECONDS), fetch_local=False)
         if done:
             done, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0, fetch_local=False)
         for call in done:
@@ -197,7 +197,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
                 return self._lost(actor, "cannot train")
             return self._lost(actor, "is gone")
         actor.ready = True
-        actor.call = actor.handle.wait.options(**EVENTS).remote(POLL)
+        actor.call = actor.handle.wait.options(**EVENTS).remote(POLL_SECONDS)
         return [mine for event in events for mine in self._received(actor, event)]
 
     def _failed(self, actor: _Actor, error: Exception) -> None:
@@ -205,7 +205,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
         cause = getattr(error, "cause", None) or error
         self._n_failures[actor.node] += 1
         if not isinstance(cause, UserError):
-            if self._n_failures[actor.node] < TRIES:  # an error of the cluster, such as a lost object
+            if self._n_failures[actor.node] < MAX_WORKER_FAILURES:  # an error of the cluster, such as a lost object
                 return
             cause = UserError(f"{type(cause).__name__}: {' '.join(str(cause).split())}")
         self._refused[actor.node] = str(cause)
@@ -215,7 +215,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
 
     def _look(self) -> None:
         """Match the actors to the room on the current nodes, evenly spread."""
-        if time.monotonic() < self._looked + LOOK_EVERY:
+        if time.monotonic() < self._looked + CHECK_SECONDS:
             return
         self._looked = time.monotonic()
         rooms = {node: n for node, n in room(self._cores, self._gpus).items() if node not in self._refused}
@@ -226,7 +226,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
                 ray.kill(actor.handle)
         there = Counter(actor.node for actor in self._workers)
         left = {node: n - there[node] for node, n in rooms.items()}
-        while len(self._workers) < self._most + N_SPARE and any(n > 0 for n in left.values()):
+        while len(self._workers) < self._most + N_SPARE_WORKERS and any(n > 0 for n in left.values()):
             node = max(left, key=lambda each: left[each])
             left[node] -= 1
             self._start(node)

@@ -15,9 +15,9 @@ DEFAULT = "auto"  # recommended unless it is expected to be worse than another b
 CURVES, TRAININGS = "curves", "trainings"  # tasks on which short trainings can be compared, instead of a kind of space
 LIKE = {TRAININGS: "real trainings", CURVES: "surrogate learning curves"}
 SPLITS = {"holdout": "held out", "development": "development"}
-LIKELY = 0.95  # P(best) from which a strategy is called best though others may be as good
-NOTABLE = 0.05  # smaller differences between probabilities are not mentioned
-AS_GOOD = 0.5  # P(best) from which a strategy that ran on a part of the tasks is named beside the recommended one
+P_BEST = 0.95  # P(best) from which a strategy is called best though others may be as good
+MIN_DIFFERENCE = 0.05  # smaller differences between probabilities are not mentioned
+ALSO_BEST = 0.5  # P(best) from which a strategy that ran on a part of the tasks is named beside the recommended one
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Advice:
         name, record = self.likelier
         what = f"the library {name}" if name in record.others else name
         ours = record.chances[self.strategy]
-        is_likelier = record.chances[name] > ours + NOTABLE
+        is_likelier = record.chances[name] > ours + MIN_DIFFERENCE
         found = f"{what} {'is likelier' if is_likelier else 'may be as good'}: {self._how_likely(name, record)}"
         return f"; {found}" if record is self.basis else f"; on {record.extent} {found}, against {probability(ours)}"
 
@@ -265,7 +265,7 @@ def likeliest(chances: Mapping[str, float], strategy: str) -> str:
     """The strategy that is notably more likely among the best than the given one; empty if none is, or if that one
     almost surely is."""
     first, ours = max(chances, key=lambda name: chances[name]), chances.get(strategy, 0.0)
-    return first if ours < LIKELY and chances[first] > ours + NOTABLE else ""
+    return first if ours < P_BEST and chances[first] > ours + MIN_DIFFERENCE else ""
 
 
 def rival_on_part(chances: Mapping[str, float], known: Container[str], strategy: str) -> str:
@@ -276,7 +276,7 @@ def rival_on_part(chances: Mapping[str, float], known: Container[str], strategy:
     if first and first not in known:
         return first
     name = max((name for name in chances if name not in known), key=lambda name: chances[name], default="")
-    return name if name and chances[name] >= AS_GOOD else ""
+    return name if name and chances[name] >= ALSO_BEST else ""
 
 
 def probability(p: float) -> str:

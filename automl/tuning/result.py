@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-SHOWN = 6  # maximum hyperparameters shown of a config
+MAX_SHOWN = 6  # hyperparameters of a config
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,8 +112,8 @@ class Result:
             parts.append("best=None")
         else:
             config = [f"{name!r}: {_literal(value)}" for name, value in self.best_config.items()]
-            more = ", ..." if len(config) > SHOWN else ""
-            parts += [f"best_value={self.best_value:.6g}", f"best_config={{{', '.join(config[:SHOWN])}{more}}}"]
+            more = ", ..." if len(config) > MAX_SHOWN else ""
+            parts += [f"best_value={self.best_value:.6g}", f"best_config={{{', '.join(config[:MAX_SHOWN])}{more}}}"]
         return f"Result({', '.join(parts)})"
 
     def _repr_html_(self) -> str:

@@ -8,8 +8,8 @@ from automl.study.run_folder import TrialFolders
 from automl.study.trial import Trial, rank
 
 KEPT_CHECKPOINTS = 10  # of the best finished trials, during the search
-KEPT_AT_THE_END = 3  # of them, after an uninterrupted search
-LOOKED_EVERY = 200  # abandoned trials are looked up again after n / 200 more outcomes
+KEPT_AFTER_SEARCH = 3  # of them, after an uninterrupted search
+RECHECK_EVERY = 200  # abandoned trials are looked up again after n / 200 more outcomes
 
 
 class Retention:
@@ -42,7 +42,7 @@ class Retention:
         if trial.state != "paused" and all(trial is not known for known in self._finished):  # not a second attempt
             self._finished.append(trial)
         self._n_told += 1
-        if LOOKED_EVERY * (self._n_told - self._n_looked) >= self._n_told:
+        if RECHECK_EVERY * (self._n_told - self._n_looked) >= self._n_told:
             self._n_looked = self._n_told
             for number in abandoned() - self._removed:
                 if best is None or number != best.number:

@@ -18,12 +18,12 @@ from automl.tuning.jobs import Event, event_from_json
 from automl.tuning.pickling import pickled
 from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, host_and_port, of_this_process, unsigned
 from automl.tuning.tcp_protocol import (
-    ALIVE_EVERY,
     AUTOML,
+    HANDSHAKE_SECONDS,
+    HEARTBEAT_SECONDS,
+    HEARTBEAT_TIMEOUT,
     MAX_EVENT_BYTES,
     MAX_UNAUTHENTICATED_BYTES,
-    SECONDS_TO_PROVE,
-    SILENCE,
     VERSION,
     line_of,
     message_of,
@@ -105,7 +105,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
                     port,
                     ssl=tls,
                     limit=MAX_UNAUTHENTICATED_BYTES,
-                    ssl_handshake_timeout=None if tls is None else SECONDS_TO_PROVE,
+                    ssl_handshake_timeout=None if tls is None else HANDSHAKE_SECONDS,
                 )
             )
         except OSError as error:
@@ -199,7 +199,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
             raise _Busy
         self._n_unproven += 1
         try:
-            async with asyncio.timeout(SECONDS_TO_PROVE):
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
                 own = new_challenge()
                 writer.write(line_of({"challenge": own}))
                 hello = message_of(await reader.readline())
@@ -243,7 +243,7 @@ async def _long_line(reader: asyncio.StreamReader) -> bytes:
     pieces, n_bytes = list[bytes](), 0
     while not (pieces and pieces[-1].endswith(b"\n")):
         try:
-            pieces.append(await asyncio.wait_for(reader.readuntil(), SILENCE))
+            pieces.append(await asyncio.wait_for(reader.readuntil(), HEARTBEAT_TIMEOUT))
         except asyncio.LimitOverrunError as error:
             pieces.append(await reader.readexactly(error.consumed))  # which the reader holds
         n_bytes += len(pieces[-1])
@@ -254,5 +254,5 @@ async def _long_line(reader: asyncio.StreamReader) -> bytes:
 
 async def _heartbeats(connection: _Connection) -> None:
     while True:
-        await asyncio.sleep(ALIVE_EVERY)
+        await asyncio.sleep(HEARTBEAT_SECONDS)
         connection.write({"alive": True})

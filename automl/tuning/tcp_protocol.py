@@ -23,8 +23,9 @@ from automl.errors import UserError
 MIN_TOKEN = 16  # characters
 MAX_UNAUTHENTICATED_BYTES = 1_048_576  # of a line before both sides have proven the token
 MAX_EVENT_BYTES = 16_777_216  # of a worker's line afterwards
-SECONDS_TO_PROVE = 10.0
-ALIVE_EVERY, SILENCE = 5.0, 60.0  # seconds between signs of life, and without any before the other side counts as gone
+HANDSHAKE_SECONDS = 10.0
+HEARTBEAT_SECONDS = 5.0
+HEARTBEAT_TIMEOUT = 60.0  # seconds without a message after which the other side counts as gone
 AUTOML = version("automl")  # the settings and jobs of another version may have other fields
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"  # of Python: code is sent as its bytecode
 

@@ -22,12 +22,12 @@ from automl.tuning.jobs import Event, JobEnded, event_to_json
 from automl.tuning.node_files import node_files
 from automl.tuning.remote import Supervisor, WorkerSettings, host_and_port, settle
 from automl.tuning.tcp_protocol import (
-    ALIVE_EVERY,
     AUTOML,
+    HANDSHAKE_SECONDS,
+    HEARTBEAT_SECONDS,
+    HEARTBEAT_TIMEOUT,
     MAX_EVENT_BYTES,
     MAX_UNAUTHENTICATED_BYTES,
-    SECONDS_TO_PROVE,
-    SILENCE,
     VERSION,
     line_of,
     message_of,
@@ -52,7 +52,7 @@ class Line:
         self._sock = sock
         self._reader: IO[bytes] = sock.makefile("rb")
         self._sending = threading.Lock()
-        sock.settimeout(SECONDS_TO_PROVE)
+        sock.settimeout(HANDSHAKE_SECONDS)
         first = self.receive(MAX_UNAUTHENTICATED_BYTES)
         if "busy" in first:
             raise CutOff("the run is busy with other connections")
@@ -65,7 +65,7 @@ class Line:
         if not proves(answer.get("proof"), token, "run", challenges):
             raise UserError("the server at this address does not know the token")
         self.welcome = self.receive()
-        sock.settimeout(SILENCE)
+        sock.settimeout(HEARTBEAT_TIMEOUT)
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a message. CutOff if the connection is lost."""
@@ -140,7 +140,7 @@ def connected(address: str, tls: ssl.SSLContext | None, token: bytes, name: str)
     Line, or if the certificate is not the expected one."""
     host, port = host_and_port(address)
     try:
-        sock = socket.create_connection((host, port), timeout=SECONDS_TO_PROVE)
+        sock = socket.create_connection((host, port), timeout=HANDSHAKE_SECONDS)
         if tls is not None:
             sock = tls.wrap_socket(sock, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
@@ -192,7 +192,7 @@ def _alive(line: Line) -> Iterator[None]:
 
     def say() -> None:
         with suppress(CutOff):
-            while not over.wait(ALIVE_EVERY):
+            while not over.wait(HEARTBEAT_SECONDS):
                 line.send({"alive": True})
 
     threading.Thread(target=say, daemon=True).start()
@@ -221,7 +221,7 @@ def _serve(line: Line, supervisor: Supervisor, leaving: threading.Event) -> bool
         while not ended.done() and not leaving.is_set():
             for event in supervisor.wait(1.0):
                 line.send(_message_of(event, supervisor))
-            if time.monotonic() > last + ALIVE_EVERY:
+            if time.monotonic() > last + HEARTBEAT_SECONDS:
                 last = time.monotonic()
                 line.send({"alive": True})
     except CutOff:

@@ -23,7 +23,7 @@ PLANLESS = "random"  # never scored by runs of its own for a budget
 MIN_UNITS, FEW = 5, 30  # units: no interval below the first, drawn ones from the second on
 N_DRAWS, SEED = 20_000, 20_261_128
 MARGIN = 0.01  # of being among the best, and of practical equivalence
-SURE, LIKELY, N_GROUP = 0.9, 0.95, 4  # of a verdict
+MIN_P, P_BEST, N_GROUP = 0.9, 0.95, 4  # of a verdict
 ENDS = {"low80": 0.1, "high80": 0.9, "low95": 0.025, "high95": 0.975}
 
 Means = dict[tuple[str, float], pd.Series]  # by strategy and budget: the regret of each (suite, unit), NaN if unknown
@@ -259,20 +259,20 @@ def signed_ranks(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
 
 def word(worse: float, equal: float) -> str:
     """The word for a pair with these probabilities."""
-    return "worse" if worse >= SURE else "practically equal" if equal >= SURE else "not known yet"
+    return "worse" if worse >= MIN_P else "practically equal" if equal >= MIN_P else "not known yet"
 
 
 def verdict(words: Mapping[str, str], likely: Mapping[str, float], first: str, group: float) -> tuple[str, list[str]]:
     """The verdict on a comparison and the strategies that it names. ``words``: of the others, compared with the first;
     ``likely``: P(best) of each; ``group``: that one of those that are not worse is among the best."""
     equal = {name for name, each in words.items() if each == "practically equal"}
-    as_good = [name for name in words if name in equal or likely[name] >= LIKELY]
-    if likely[first] >= LIKELY:
+    as_good = [name for name in words if name in equal or likely[name] >= P_BEST]
+    if likely[first] >= P_BEST:
         return "among the best, practically equal" if as_good else "best", [first, *as_good]
     maybe = [name for name, each in words.items() if each != "worse"]
-    if group >= SURE and equal.issuperset(maybe):
+    if group >= MIN_P and equal.issuperset(maybe):
         return "among the best, practically equal" if maybe else "best", [first, *maybe]
-    few = group >= SURE and len(maybe) < min(N_GROUP, len(words))
+    few = group >= MIN_P and len(maybe) < min(N_GROUP, len(words))
     return "best" if few else "not known yet", [first, *maybe]
 
 

@@ -16,7 +16,7 @@ from strategies.config_strategy import ConfigStrategy
 from strategies.genetic import GeneticAlgorithm
 from strategies.types import Value
 
-AGAIN, MAX_AGAIN = 0.12, 5  # share of the budget for repeats, and their maximum number
+REPEAT_SHARE, MAX_REPEATS = 0.12, 5  # share of the budget for repeats, and their maximum number
 
 
 class Genetic(Auto):
@@ -91,7 +91,7 @@ class Repeats(Auto):
     def _next_again(self) -> Proposal | None:
         if self.n_trials is None or not self._trained:
             return None
-        n_again = min(MAX_AGAIN, round(AGAIN * self.n_trials))
+        n_again = min(MAX_REPEATS, round(REPEAT_SHARE * self.n_trials))
         if self.n_trials * self.max_epochs - sum(self._epochs.values()) > n_again * self.max_epochs:
             return None
         repeats = {trial for trials in self._repeated.values() for trial in trials}

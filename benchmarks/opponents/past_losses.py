@@ -23,9 +23,9 @@ from strategies.gaussian_process import GP
 from strategies.portfolio import PastStudy, RelevantStudies
 
 N_SPREAD, N_BEST = 128, 128  # configs across the space and among the studies' best, to interpolate predictions
-UNTIL = 30  # trials after which past studies are ignored
-POWER = 2  # a study's weight is its rank correlation to this power
-UNSEEN = 3  # additional pairs of losses, assumed to be uncorrelated
+MAX_TRIALS = 30  # trials after which past studies are ignored
+WEIGHT_POWER = 2  # a study's weight is its rank correlation to this power
+PRIOR_PAIRS = 3  # additional pairs of losses, assumed to be uncorrelated
 SLOPE, STRENGTH = 0.7, 2.0  # prior slope of the losses on the predictions, and its weight in observations
 MIN_LOG_NOISE = -6.0  # of the interpolating process, so that it is smooth
 
@@ -70,7 +70,7 @@ class WithPastLosses(BayesianOptimization):
 
     def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
         """The process of the residuals."""
-        share = 1.0 - n_told / UNTIL
+        share = 1.0 - n_told / MAX_TRIALS
         self._mean = self._prior_mean(X, y, share) if share > 0 and self._relevant.studies else None
         if self._mean is None:
             return super()._fitted(X, y, n_told)
@@ -83,7 +83,7 @@ class WithPastLosses(BayesianOptimization):
     def _prior_mean(self, X: np.ndarray, y: np.ndarray, share: float) -> GP | None:
         """The studies' predictions on the scale of the losses; None if no study ranks these better than chance."""
         predicted = self._predictions.means(X)  # (n, s)
-        weights = np.maximum(rank_correlations(predicted, y), 0.0) ** POWER
+        weights = np.maximum(rank_correlations(predicted, y), 0.0) ** WEIGHT_POWER
         if not weights.any():
             return None
         weights /= weights.sum()
@@ -108,11 +108,11 @@ class WithPastLosses(BayesianOptimization):
 
 
 def rank_correlations(predicted: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Kendall's rank correlations of the columns (n, s) with losses (n,), shrunk by ``UNSEEN`` more pairs: (s,)."""
+    """Kendall's rank correlations of the columns (n, s) with losses (n,), shrunk by ``PRIOR_PAIRS`` pairs: (s,)."""
     first, second = np.triu_indices(len(y), 1)
     order = np.sign(y[first] - y[second])
     agreement = np.sign(predicted[first] - predicted[second]) * order[:, None]
-    return np.asarray(agreement.sum(axis=0) / (np.abs(order).sum() + UNSEEN))
+    return np.asarray(agreement.sum(axis=0) / (np.abs(order).sum() + PRIOR_PAIRS))
 
 
 def combined(gp: GP, weights: np.ndarray) -> GP:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from automl.errors import UserError
 from automl.study.run_folder import write_atomic
-from automl.tuning.recommend import LIKELY
+from automl.tuning.recommend import P_BEST
 from benchmarks.pages.efficiency import EXPLANATION as NEEDS
 from benchmarks.pages.efficiency import SHORTLY, efficiencies, full_table, notes, short_table
 from benchmarks.pages.overview import STRATEGIES, WHERE, losses, strategy_table, terms, where_how
@@ -20,7 +20,7 @@ from benchmarks.pages.sentences import AdviceRow, about_zero, advice, budgets, f
 from benchmarks.pages.situations import ADVICE, SENTENCES, advice_rows, advised, sentences
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
 from benchmarks.runner.effort import SuiteEffort
-from benchmarks.scoring.certainty import FEW, MARGIN, MIN_UNITS, SURE
+from benchmarks.scoring.certainty import FEW, MARGIN, MIN_P, MIN_UNITS
 from benchmarks.scoring.cohorts import EVERY_SUITE, titled
 from benchmarks.scoring.comparison import N_GROUP
 from benchmarks.scoring.leaderboard import Section
@@ -63,10 +63,10 @@ budget.
 **Verdicts** are for tasks like these. **P**, or P(best): the probability that the expected regret of a strategy, or of
 one of those named together, is within {MARGIN:g} of the lowest. A Bayesian signed-rank test compares the strategy with
 the lowest mean with each other one; differences below {MARGIN:g} are practically equal (Benavoli et al., JMLR 18(77),
-2017). The other is worse or practically equal if that has a probability of {SURE:g} or more, else not known yet.
-**best: a**: P is {LIKELY:g} or more, or all others are worse. **best: a or b**: all others are worse; up to {N_GROUP}
-are named. **among the best, practically equal**: those named have a P of {LIKELY:g} or more or are practically equal,
-and the others are worse or less likely. What remains is **not known yet**, as is what has a P below {SURE:g}. P is of
+2017). The other is worse or practically equal if that has a probability of {MIN_P:g} or more, else not known yet.
+**best: a**: P is {P_BEST:g} or more, or all others are worse. **best: a or b**: all others are worse; up to {N_GROUP}
+are named. **among the best, practically equal**: those named have a P of {P_BEST:g} or more or are practically equal,
+and the others are worse or less likely. What remains is **not known yet**, as is what has a P below {MIN_P:g}. P is of
 means and the test of ranks, so the two can differ where a few units decide the means. With fewer than {MIN_UNITS} units
 nothing is said of other tasks. How many would decide is estimated by repeating those seen.
 The p-values of Friedman's test, and of Wilcoxon's with Holm's correction, are in

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from automl.tuning.recommend import AS_GOOD, DEFAULT, NOTABLE, probability
+from automl.tuning.recommend import ALSO_BEST, DEFAULT, MIN_DIFFERENCE, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, Advised, chance
@@ -31,8 +31,8 @@ SUBSET = ", subset"
 Terms = list[tuple[str, str]]
 WHERE = "Where another library has a higher P(best)"
 WHERE_HOW = (
-    f"Regret (P(best)) of the library, then of the best of automl, if P(best) differs by more than {100 * NOTABLE:g} "
-    "points; of a subset if its whole suite has none."
+    f"Regret (P(best)) of the library, then of the best of automl, if P(best) differs by more than "
+    f"{100 * MIN_DIFFERENCE:g} points; of a subset if its whole suite has none."
 )
 SORTS = {  # suite -> its tasks
     "synthetic": "test functions", "tables": "discrete spaces",
@@ -69,7 +69,7 @@ def terms(found: Sequence[Advised]) -> tuple[Terms, Terms]:
         (
             "Slow strategies",
             "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset; named "
-            f"if their P(best) there is {AS_GOOD:.0%} or the highest, and no other is named.",
+            f"if their P(best) there is {ALSO_BEST:.0%} or the highest, and no other is named.",
         ),
         ("Trainings", f"the budget; strategies that do not plan by it{also} are scored at that point of longer runs."),
         (
@@ -125,7 +125,7 @@ def _loss(budget: float, comparison: Comparison) -> str:
     """For example ``after 20: nevergrad 0.131 (0.99), bo 0.150 (0.23)``; empty if ours is ahead."""
     chances, means = comparison.chances["probability"], comparison.means
     theirs, ours = chances[chances.index.isin(OPPONENTS)], chances[~chances.index.isin(OPPONENTS)]
-    if theirs.empty or theirs.max() <= ours.max() + NOTABLE:
+    if theirs.empty or theirs.max() <= ours.max() + MIN_DIFFERENCE:
         return ""
     pair = [str(theirs.idxmax()), str(ours.idxmax())]
     texts = [f"{name} {number(means[name])} ({probability(chance(comparison, name))})" for name in pair]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from automl.tuning.recommend import LIKELY
+from automl.tuning.recommend import P_BEST
 from benchmarks.pages import figures, tables
 from benchmarks.pages.efficiency import SHORT, SHORTLY, efficiencies, first_of_each, short_table
 from benchmarks.pages.markdown import BEFORE, slug
@@ -15,7 +15,7 @@ from benchmarks.pages.overview import STRATEGIES, WHERE, losses, strategy_table,
 from benchmarks.pages.sentences import about_zero, advice, budgets, findings, spent
 from benchmarks.pages.situations import ADVICE, MEANING, SENTENCES, advice_rows, advised, sentences
 from benchmarks.runner.effort import commits_of, short
-from benchmarks.scoring.certainty import FEW, MARGIN, MIN_UNITS, SURE
+from benchmarks.scoring.certainty import FEW, MARGIN, MIN_P, MIN_UNITS
 from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS, plain_suite
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.statistics import LEVEL
@@ -74,8 +74,8 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
             "margin": MARGIN,
             "fewest": MIN_UNITS,
             "few": FEW,
-            "sure": SURE,
-            "likely": LIKELY,
+            "sure": MIN_P,
+            "likely": P_BEST,
             "before": BEFORE,
         },
         figures=drawn,

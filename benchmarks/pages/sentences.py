@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from automl.tuning.recommend import probability
-from benchmarks.scoring.certainty import MARGIN, MAX_UNITS, MIN_UNITS, SURE
+from benchmarks.scoring.certainty import MARGIN, MAX_UNITS, MIN_P, MIN_UNITS
 from benchmarks.scoring.cohorts import EVERY_SUITE, Field, counted, plain_suite
 from benchmarks.scoring.comparison import AHEAD, AMONG, BEST, EQUAL, FEW, NOTHING, UNKNOWN, WORSE, Comparison
 from benchmarks.scoring.leaderboard import Section
@@ -149,7 +149,7 @@ def _answer(comparison: Comparison) -> str:
         return listed(f"{name} (P {_chance(comparison, name)})" for name in leaders)
     if comparison.verdict == UNKNOWN:
         open_ = f"{len(leaders) - 1} of the {counted(len(others), 'other')} may be as good"
-        close = f"each of the others is worse, but this probability is below {SURE:g}"
+        close = f"each of the others is worse, but this probability is below {MIN_P:g}"
         return f"{leaders[0]} leads (P {_chance(comparison, leaders[0])}); {open_ if leaders[1:] else close}"
     text = f"{listed(leaders, 'or')} (P {probability(comparison.probability)})"
     if not leaders[1:]:

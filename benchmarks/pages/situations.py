@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from automl.tuning.recommend import LIKELY, NOTABLE, likeliest, preferred, probability, rival_on_part
+from automl.tuning.recommend import MIN_DIFFERENCE, P_BEST, likeliest, preferred, probability, rival_on_part
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.scoring.certainty import MARGIN
@@ -83,9 +83,9 @@ class Advised:
         best or, if it surely is, surely among them too."""
         chances = self.first.chances["probability"].drop([*OPPONENTS], errors="ignore")
         own = chances[self.strategy]
-        same = (chances - own).abs() <= min(NOTABLE, own / 2)
-        if own >= LIKELY:
-            same |= chances >= LIKELY
+        same = (chances - own).abs() <= min(MIN_DIFFERENCE, own / 2)
+        if own >= P_BEST:
+            same |= chances >= P_BEST
         others = [str(name) for name in same.index[same].drop(self.strategy)]
         table = self.first.table
         as_one = [name for name in others if np.allclose(table[name], table[self.strategy], rtol=0, atol=ROUNDING)]

@@ -20,7 +20,7 @@ from benchmarks.suites.live_task import LiveTask
 
 SLOW_SECONDS = 0.2  # strategies that take longer for a suggestion at 50 observations are run on a subset
 N_SLOW_TASKS, N_SLOW_SEEDS, N_SLOW_TRIALS = 15, 10, 50  # with fewer tasks, a test of 15 strategies has no power
-OUT_OF_REACH = 100_000  # budget in full trainings if the budget is in seconds
+UNLIMITED_TRIALS = 100_000  # budget in full trainings if the budget is in seconds
 NEED_CURVES = (  # without curves these are different methods
     "one-epoch",
     "raw-dehb",
@@ -89,7 +89,7 @@ def planned(
     runs = []
     for name in strategies:
         factor = 2 if name == "random" else 1
-        trials, seeds, chosen = factor * n_trials if seconds is None else OUT_OF_REACH, n_seeds, list(tasks)
+        trials, seeds, chosen = factor * n_trials if seconds is None else UNLIMITED_TRIALS, n_seeds, list(tasks)
         limit = None if seconds is None else factor * seconds
         if tasks[0].looked_up and is_slow(name, unknown_is_slow):
             chosen = [tasks[i] for i in slow_places(len(tasks))]

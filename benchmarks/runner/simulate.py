@@ -24,8 +24,8 @@ from strategies.encoding import Encoding
 from strategies.types import Config
 
 N_FRESH = 3  # trainings of the returned and of the default config, scored on the test set
-LOOKED_UP = (10, 20, 50, 100, 200)  # budgets at which these are made if trainings are looked up
-TWICE = "random"  # has twice the budget of the others, so it is also scored at half of it
+LOOKUP_BUDGETS = (10, 20, 50, 100, 200)  # budgets at which these are made if trainings are looked up
+DOUBLE_BUDGET = "random"  # has twice the budget of the others, so it is also scored at half of it
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ def _charged(outcome: Outcome) -> int:
 
 def _budgets(run: Run, task: SimulatedTask) -> list[float]:
     """The budgets within a run, in full trainings, at which the config it would return is scored."""
-    half = [run.n_trials / 2] if run.strategy == TWICE else []
-    return [n for n in sorted({*half, *(LOOKED_UP if task.looked_up else ())}) if n < run.n_trials]
+    half = [run.n_trials / 2] if run.strategy == DOUBLE_BUDGET else []
+    return [n for n in sorted({*half, *(LOOKUP_BUDGETS if task.looked_up else ())}) if n < run.n_trials]
 
 
 def _facts(task: SimulatedTask) -> dict[str, str]:

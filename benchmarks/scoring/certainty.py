@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from benchmarks.scoring.statistics import N_DRAWS
 
-HIGHEST = 1.0  # in probabilities, a unit's regret above that of a median random config counts as this
+MAX_REGRET = 1.0  # in probabilities, a unit's regret above that of a median random config counts as this
 MARGIN = 0.01  # smaller differences in mean regret do not matter in practice
-SURE = 0.9  # probability from which a statement is made
+MIN_P = 0.9  # probability from which a statement is made
 MIN_UNITS, FEW = 5, 30  # with fewer than MIN_UNITS no interval, with fewer than FEW Student's t
 PRIOR = 0.5  # weight of a pseudo-observation of no difference, beside one of each unit
 N_POSTERIOR = 10_000
@@ -60,7 +60,7 @@ class Versus:
     @property
     def sure(self) -> bool:
         """Whether one of the three may be stated."""
-        return max(self.better, self.equal, self.worse) >= SURE
+        return max(self.better, self.equal, self.worse) >= MIN_P
 
 
 def versus(
@@ -112,7 +112,7 @@ def _losses(table: pd.DataFrame, seed: int) -> np.ndarray:
     in many draws, at the expense of all others.
     """
     draw = _means_of_few if len(table) < FEW else _means
-    means = draw(np.minimum(table.to_numpy(), HIGHEST), N_POSTERIOR, seed)
+    means = draw(np.minimum(table.to_numpy(), MAX_REGRET), N_POSTERIOR, seed)
     return np.asarray(means - means.min(axis=1, keepdims=True))
 
 

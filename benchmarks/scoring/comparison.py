@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from automl.tuning.recommend import LIKELY
+from automl.tuning.recommend import P_BEST
 from benchmarks.scoring.certainty import (
     MARGIN,
+    MIN_P,
     MIN_UNITS,
-    SURE,
     Versus,
     among_best,
     one_among_best,
@@ -76,14 +76,14 @@ class Comparison:
 def compare(table: pd.DataFrame, size: str = "", margin: float = MARGIN) -> Comparison:
     """Compare the strategy with the lowest mean, the first, with each of the others.
 
-    The ``word`` for another one is what the signed-rank test gives a probability of SURE or more: worse, or practically
-    equal; else not known yet. The leading group are the first and all that are not worse. The verdict is
+    The ``word`` for another one is what the signed-rank test gives a probability of MIN_P or more: worse, or
+    practically equal; else not known yet. The leading group are the first and all that are not worse. The verdict is
 
-    - *best*, of the first alone, if its P(best) is LIKELY or more, or if all others are worse;
-    - *among the best, practically equal*, of the first and others, if its P(best) is LIKELY or more and theirs too, or
+    - *best*, of the first alone, if its P(best) is P_BEST or more, or if all others are worse;
+    - *among the best, practically equal*, of the first and others, if its P(best) is P_BEST or more and theirs too, or
       they are practically equal to it; or if all of the group are practically equal to it;
     - *best*, of several, if the group has at most N_GROUP strategies: which of them is not known yet;
-    - *not known yet* otherwise, and if the probability that one of the group is among the best is below SURE.
+    - *not known yet* otherwise, and if the probability that one of the group is among the best is below MIN_P.
 
     Where 12 strategies are equal, up to 15% of simulated comparisons on 12 tasks call some of them best. ``size``: the
     number of tasks, as text.
@@ -113,11 +113,11 @@ def _verdict(
     """The verdict and its leaders, as ``compare`` says."""
     first, words = str(pairs["a"].iloc[0]), dict(zip(pairs["b"], pairs["word"], strict=True))
     equal = [name for name, word in words.items() if word == EQUAL]
-    if chances[first] >= LIKELY:
-        as_good = [name for name in words if name in equal or chances[name] >= LIKELY]
+    if chances[first] >= P_BEST:
+        as_good = [name for name in words if name in equal or chances[name] >= P_BEST]
         return AMONG if as_good else BEST, (first, *as_good)
     group = (first, *(name for name, word in words.items() if word != WORSE))
-    if one_among_best(table, group, margin) < SURE:
+    if one_among_best(table, group, margin) < MIN_P:
         return UNKNOWN, group
     if len(group) == len(equal) + 1:
         return AMONG if equal else BEST, group
@@ -141,6 +141,6 @@ def no_pairs() -> pd.DataFrame:
 
 
 def _word(found: Versus) -> str:
-    if found.worse >= SURE:
+    if found.worse >= MIN_P:
         return WORSE
-    return EQUAL if found.equal >= SURE else UNKNOWN
+    return EQUAL if found.equal >= MIN_P else UNKNOWN

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from automl.metrics import (
-    HALF,
+    DEFAULT_THRESHOLD,
     METRICS,
     best_threshold,
     decisions,
@@ -69,7 +69,7 @@ def test_no_threshold_is_better_than_the_best_one(metric):
 
 def test_a_threshold_decides_but_changes_no_metric_of_probabilities():
     y, probabilities = two_classes()
-    assert best_threshold("auc", y, probabilities) == best_threshold("f1", y, np.eye(3)[y]) == HALF
+    assert best_threshold("auc", y, probabilities) == best_threshold("f1", y, np.eye(3)[y]) == DEFAULT_THRESHOLD
     assert measure("log_loss", y, probabilities, 0.1) == measure("log_loss", y, probabilities)
     assert (decisions(probabilities, 0.2) == (probabilities[:, 1] > 0.2)).all()
     assert measure("accuracy", y, probabilities, 0.2) == np.mean((probabilities[:, 1] > 0.2) == y)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmarks.scoring.certainty import MARGIN, PRIOR, SURE, among_best, expected, units_needed, versus
+from benchmarks.scoring.certainty import MARGIN, MIN_P, PRIOR, among_best, expected, units_needed, versus
 
 
 def regrets(rng, n):
@@ -76,9 +76,9 @@ def test_units_seen_several_times_have_the_weight_of_their_number():
 def test_better_equal_and_worse():
     rng = np.random.default_rng(0)
     b = regrets(rng, 15)
-    assert versus(b - 0.05, b).better >= SURE
-    assert versus(b + 0.05, b).worse >= SURE
-    assert versus(b + rng.normal(0, 0.1 * MARGIN, 15), b).equal >= SURE
+    assert versus(b - 0.05, b).better >= MIN_P
+    assert versus(b + 0.05, b).worse >= MIN_P
+    assert versus(b + rng.normal(0, 0.1 * MARGIN, 15), b).equal >= MIN_P
     assert not versus(b + rng.choice([-0.05, 0.05], 15), b).sure
     found = versus(b - 0.05, b)
     assert found.better + found.equal + found.worse == pytest.approx(1)
@@ -87,7 +87,7 @@ def test_better_equal_and_worse():
 def test_equal_strategies_are_rarely_called_different():
     rng = np.random.default_rng(1)
     found = [versus(*(regrets(rng, 12) for _ in range(2))) for _ in range(200)]
-    assert np.mean([max(each.better, each.worse) >= SURE for each in found]) <= 2 * (1 - SURE)
+    assert np.mean([max(each.better, each.worse) >= MIN_P for each in found]) <= 2 * (1 - MIN_P)
 
 
 def test_a_weak_strategy_changes_nothing():
@@ -119,7 +119,7 @@ def test_a_leader_is_found_among_ten_equal_strategies():
         table = pd.DataFrame(regrets(rng, 12)[:, None] + 0.1 + noise, columns=[f"s{i}" for i in range(10)])
         table["leader"] = table["s0"] - 0.06
         chances = among_best(table)["probability"]
-        found += chances["leader"] >= SURE and chances.drop("leader").max() < SURE
+        found += chances["leader"] >= MIN_P and chances.drop("leader").max() < MIN_P
     assert found >= 16
 
 

@@ -16,7 +16,7 @@ from benchmarks.experiments import own
 from benchmarks.experiments.own_scores import baseline, mean_score, noise, own_data, predictions, returned, splits_of
 from benchmarks.opponents import make
 from benchmarks.run import main as run
-from benchmarks.runner.plan import OUT_OF_REACH, TaskSource, planned
+from benchmarks.runner.plan import UNLIMITED_TRIALS, TaskSource, planned
 from benchmarks.runner.results import Results, read_rows
 from benchmarks.runner.simulate import Run, simulate
 from benchmarks.suites import own_files
@@ -45,7 +45,7 @@ def steps():
 
 
 def in_seconds(strategy, seconds, n_workers=1):
-    return Run("own", "steps", strategy, 0, OUT_OF_REACH, n_workers, seconds)
+    return Run("own", "steps", strategy, 0, UNLIMITED_TRIALS, n_workers, seconds)
 
 
 # --- budgets in seconds
@@ -77,7 +77,7 @@ def test_a_budget_without_a_completed_training_is_a_crash():
 
 
 def test_no_strategy_gets_an_unreachable_number_of_trials():
-    assert make("bo", SPACE, seed=0, n_trials=OUT_OF_REACH, seconds=60.0).n_trials is None
+    assert make("bo", SPACE, seed=0, n_trials=UNLIMITED_TRIALS, seconds=60.0).n_trials is None
     assert make("bo", SPACE, seed=0, n_trials=20).n_trials == 20
 
 

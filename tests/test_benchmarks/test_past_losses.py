@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from automl.space.parse import load_space
-from benchmarks.opponents.past_losses import UNTIL, GPWithMean, WithPastLosses, combined, rank_correlations
+from benchmarks.opponents.past_losses import MAX_TRIALS, GPWithMean, WithPastLosses, combined, rank_correlations
 from strategies._acquisition import LogEI
 from strategies.base import Outcome
 from strategies.encoding import Encoding
@@ -95,6 +95,6 @@ def test_misleading_studies_are_not_used_and_after_a_while_no_studies_are():
     helped = WithPastLosses(SPACE, studies=studies(), task="new", seed=0)
     searched(helped, 9)
     assert helped._mean is not None
-    X, y = np.random.default_rng(0).random((UNTIL, 2)), np.arange(UNTIL, dtype=float)
-    helped._fitted(X, y, UNTIL)
+    X, y = np.random.default_rng(0).random((MAX_TRIALS, 2)), np.arange(MAX_TRIALS, dtype=float)
+    helped._fitted(X, y, MAX_TRIALS)
     assert helped._mean is None

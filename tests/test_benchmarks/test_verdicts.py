@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from test_leaderboard import constants, runs
 
-from automl.tuning.recommend import LIKELY
+from automl.tuning.recommend import P_BEST
 from benchmarks.pages.sentences import findings
 from benchmarks.scoring import comparison
-from benchmarks.scoring.certainty import SURE, among_best, one_among_best
+from benchmarks.scoring.certainty import MIN_P, among_best, one_among_best
 from benchmarks.scoring.comparison import AMONG, BEST, N_GROUP, UNKNOWN, WORSE, compare
 from benchmarks.scoring.leaderboard import sections
 
@@ -36,7 +36,7 @@ def test_equal_strategies_are_rarely_called_best(n_units):
     best = [each for each in found if each.verdict == BEST]
     assert len(best) <= 0.15 * len(found)  # as compare says
     assert sum(len(each.leaders) == 1 for each in best) <= 0.05 * len(found)
-    assert max(each.chances["probability"].iloc[0] for each in found) < LIKELY
+    assert max(each.chances["probability"].iloc[0] for each in found) < P_BEST
 
 
 @pytest.mark.parametrize("n_units", [12, 17])
@@ -48,7 +48,7 @@ def test_two_strategies_that_are_twice_as_good_are_isolated(n_units):
     assert len(named) == 25
     assert sum(names <= BETTER for names in named) >= 24
     assert all(names & BETTER for names in named)
-    assert min(each.probability for each in found) >= SURE
+    assert min(each.probability for each in found) >= MIN_P
 
 
 def test_one_that_is_twice_as_good_is_best_by_itself():
@@ -87,7 +87,7 @@ WIGGLE = np.array([0.06, -0.05])  # 0.005 worse on average, but by the margin on
 def test_a_likely_best_is_best_whatever_is_not_known_of_others():
     """More often worse by a little than the margin, it is not known whether ``near`` is as good."""
     found = compare(table(a=0.0, near=[0.05, 0.0, 0.0], far=0.3))
-    assert found.chances["probability"]["a"] >= LIKELY
+    assert found.chances["probability"]["a"] >= P_BEST
     assert found.pairs.set_index("b")["word"].to_dict() == {"near": UNKNOWN, "far": WORSE}
     assert (found.verdict, found.leaders) == (BEST, ("a",))
     assert found.probability == found.chances["probability"]["a"]
@@ -95,9 +95,9 @@ def test_a_likely_best_is_best_whatever_is_not_known_of_others():
 
 def test_some_may_be_best_and_the_others_are_worse():
     found = compare(table(a=0.0, b=WIGGLE, far=0.3, farther=0.4))
-    assert found.chances["probability"]["a"] < LIKELY
+    assert found.chances["probability"]["a"] < P_BEST
     assert (found.verdict, found.leaders, found.undecided) == (BEST, ("a", "b"), ("b",))
-    assert found.probability >= SURE
+    assert found.probability >= MIN_P
     assert found.probability >= found.chances["probability"].max()
 
 

@@ -7,7 +7,7 @@ from spaces import space
 
 from automl.space.parse import load_space
 from strategies import make_strategy
-from strategies._families import FLAT
+from strategies._families import PATIENCE
 from strategies._family_choice import family_choice
 from strategies.base import Outcome, Proposal, Start
 from strategies.encoding import Encoding
@@ -98,7 +98,7 @@ def test_a_converged_family_waits_for_the_others():
         return 0.2 if config["model"] == "trees" else loss_of(config)
 
     proposals = run(make_strategy("auto", MODELS, seed=0, n_trials=40), 30, loss=flat)  # later, all have converged
-    assert FLAT <= counts(proposals)["trees"] <= FLAT + 4
+    assert PATIENCE <= counts(proposals)["trees"] <= PATIENCE + 4
 
 
 def test_a_converged_leader_takes_turns_with_families_that_are_unlikely_to_catch_up():
@@ -110,7 +110,7 @@ def test_a_converged_leader_takes_turns_with_families_that_are_unlikely_to_catch
         spent += cost[proposals[-1].config["model"]]
     found = counts(proposals)
     assert 3 * found["trees"] * cost["trees"] < 2 * spent, "the best, but converged"
-    assert found["net"] > 2 * FLAT
+    assert found["net"] > 2 * PATIENCE
 
 
 def test_a_cheap_family_that_repeats_its_best_loss_gets_no_more_of_the_budget():
@@ -126,7 +126,7 @@ def test_a_cheap_family_that_repeats_its_best_loss_gets_no_more_of_the_budget():
     while spent < 90:
         proposals += run(strategy, 1, lambda config: cost[config["model"]], loss)
         spent += cost[proposals[-1].config["model"]]
-    assert FLAT < counts(proposals)["linear"] <= FLAT + 4
+    assert PATIENCE < counts(proposals)["linear"] <= PATIENCE + 4
 
 
 def test_with_a_trial_for_each_every_default_comes_first():

@@ -7,7 +7,7 @@ import automl
 from automl.space.parse import load_space
 from strategies import make_strategy
 from strategies.base import Outcome
-from strategies.stop import IN_A_ROW, MIN_COMPLETE, UNLIKELY, chances
+from strategies.stop import MIN_COMPLETE, MIN_PROBABILITY, N_CONSECUTIVE, chances
 
 SPACE = load_space({"x": {"float": [0, 1]}})
 N_EPOCHS = 20
@@ -21,8 +21,8 @@ def curves(n, rng):
 
 
 def stopped_at(known, curve):
-    below = chances(known, curve[:-1]) < UNLIKELY
-    in_a_row = [n for n in range(IN_A_ROW, N_EPOCHS) if below[n - IN_A_ROW : n].all()]
+    below = chances(known, curve[:-1]) < MIN_PROBABILITY
+    in_a_row = [n for n in range(N_CONSECUTIVE, N_EPOCHS) if below[n - N_CONSECUTIVE : n].all()]
     return min(in_a_row, default=N_EPOCHS)
 
 

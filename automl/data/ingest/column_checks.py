@@ -21,14 +21,14 @@ NUMBERED = 0.9  # least share of distinct values in a column that numbers the ro
 LABELS_OF_ROWS = re.compile(r"Unnamed: 0|__index_level_\d+__|row[._ ]?names?")  # names that pandas and R give
 IDS = re.compile(r"id|row|index|case|obs|observation|n[ro]|num|number", re.IGNORECASE)  # of rows, possibly with gaps
 TIMES = re.compile(r"(.*[^a-z])?(year|quarter|month|week|day|date|hour|time)", re.IGNORECASE)  # that may count on
-STRAIGHT = 0.9999  # correlation above which a column counts as the target in other units
+LEAKAGE_CORRELATION = 0.9999  # above which a column counts as the target in other units
 MAX_COMPARED_VALUES = 500  # different values up to which a column is compared with the labels
 MIN_ROWS, MAX_ROWS = 20, 20_000  # rows; with fewer, a column can separate the classes by chance
 WORDS_OF_SENTENCES = 4  # minimum mean number of words in a column of sentences
 LETTERS_OF_WORD = 3  # of a word that makes a short text, unless its script has no spaces
 MIN_DISTINCT = 50  # values up to which a column is not mostly distinct
-LOOKED_AT = 1_000  # of the distinct values
-SAY_NOTHING = EMPTY, CONSTANT = "it has no values", "it is constant"  # reasons for which nothing is lost
+SAMPLE = 1_000  # of the distinct values
+NO_WARNING = EMPTY, CONSTANT = "it has no values", "it is constant"  # reasons to leave out a column that lose nothing
 
 
 def useless_columns(
@@ -72,7 +72,7 @@ def text_columns(frame: pd.DataFrame, dates: Collection[str]) -> set[str]:
 def are_texts(values: Sequence[str]) -> bool:
     """Whether distinct values are texts: sentences, or words of which most values share some with a few others, as
     products or comments do and identifiers do not."""
-    chosen = np.linspace(0, len(values) - 1, min(len(values), LOOKED_AT)).astype(int)
+    chosen = np.linspace(0, len(values) - 1, min(len(values), SAMPLE)).astype(int)
     sample = [str(values[place]) for place in chosen]
     if np.mean([value.count(" ") for value in sample]) + 1 >= WORDS_OF_SENTENCES:
         return True
@@ -121,7 +121,7 @@ def determines_target(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
     x = values.to_numpy(np.float64)[both]
     if target_kind(labels[both]) == "number":
         y = labels.to_numpy(np.float64)[both]
-        return bool(np.ptp(x) > 0 and np.ptp(y) > 0 and abs(np.corrcoef(x, y)[0, 1]) > STRAIGHT)
+        return bool(np.ptp(x) > 0 and np.ptp(y) > 0 and abs(np.corrcoef(x, y)[0, 1]) > LEAKAGE_CORRELATION)
     classes = labels[both].astype("str").to_numpy()
     counts = np.unique(classes, return_counts=True)[1]
     if len(counts) < 2 or counts.min() < MIN_ROWS_PER_CLASS:

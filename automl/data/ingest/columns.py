@@ -60,7 +60,7 @@ DATE_FORMATS = (
     *TIMES_OF_DAY,
 )
 DATE_LIKE = 0.95  # share of the values that must be dates
-LOOKED_AT = 5_000  # distinct values from which a format is inferred
+SAMPLE = 5_000  # distinct values from which a format is inferred
 DATE_PARTS = ("days", "month", "day_of_week", "hour")
 RECURRING = {"month": "month", "day_of_week": "weekday", "hour": "hour"}  # and their names in seasons.PARTS
 
@@ -69,7 +69,7 @@ def date_format(values: pd.Series[Any]) -> str | None:
     """The date format of a column of categories; None if it does not hold dates."""
     # The categories are sorted: only an evenly spaced sample includes all days of a month.
     known = values.cat.categories.astype("str").difference(SIGNS)
-    sample = _without_zone(known[np.linspace(0, len(known) - 1, min(len(known), LOOKED_AT)).astype(int)].to_series())
+    sample = _without_zone(known[np.linspace(0, len(known) - 1, min(len(known), SAMPLE)).astype(int)].to_series())
     looks_so = [LIKE_A_DATE.search(value) is not None for value in sample]
     if sum(looks_so) < max(1, DATE_LIKE * len(sample)):
         return None
@@ -408,13 +408,13 @@ def _dates_of(values: Sequence[Any], places: Sequence[str], form: str) -> pd.Ser
 
 
 def recurring_parts(times: NDArray[Any]) -> tuple[str, ...]:
-    """The parts of dates that vary within their cycle, which the dates cover ``seasons.N_SEASONS`` times."""
+    """The parts of dates that vary within their cycle, which the dates cover ``seasons.MIN_SEASONS`` times."""
     import pandas as pd
 
     moments = pd.Series(np.unique(times))
     span, step = (moments.max() - moments.min()).total_seconds(), moments.diff().dt.total_seconds().median()
     cycles = {part: seasons.PARTS[name][0] for part, name in RECURRING.items()}
-    found = (part for part, cycle in cycles.items() if span >= seasons.N_SEASONS * cycle and step < cycle / 2)
+    found = (part for part, cycle in cycles.items() if span >= seasons.MIN_SEASONS * cycle and step < cycle / 2)
     return _varied(moments, found)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 QUOTED = re.compile(r'(?<![^\t]) *"[^"]*(?:""[^"]*)*"(?![^\t])')  # a value in quotes, with those in it doubled
-BEGUN = re.compile(r'(?:[^"]*\t)? *"[^"]*(?:""[^"]*)*')  # a line whose last value goes on in the next
+OPEN_QUOTE = re.compile(r'(?:[^"]*\t)? *"[^"]*(?:""[^"]*)*')  # a line whose last value goes on in the next
 
 
 def has_stray_quotes(lines: Iterator[str]) -> bool:
@@ -30,7 +30,7 @@ def has_stray_quotes(lines: Iterator[str]) -> bool:
         if '"' not in text:
             continue
         rest = QUOTED.sub("", '"' + text if goes_on else text)
-        goes_on = BEGUN.fullmatch(rest) is not None
+        goes_on = OPEN_QUOTE.fullmatch(rest) is not None
         is_written = is_written and ('"' not in rest or goes_on)
         if '"' in rest or rest.count("\t") < n:  # else each value has its own quotes
             is_stray = is_stray or any(map(_is_unpaired, text.split("\t")))

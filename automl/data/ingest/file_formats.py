@@ -16,7 +16,7 @@ import numpy as np
 
 from automl.data.ingest.csv_lines import has_spaces_before_quotes, has_stray_quotes, n_empty_at_end
 from automl.data.ingest.digit_codes import may_be_codes
-from automl.data.ingest.number_formats import WITH_COMMA, as_numbers, decimal_sign, without_units
+from automl.data.ingest.number_formats import DECIMAL_COMMA, as_numbers, decimal_sign, without_units
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class CsvSource:
         signs = set(by_column.values())
         usual = "," if "," in signs else "."
         if self.separator == ";" and not signs - {None}:
-            usual = "," if any(WITH_COMMA.fullmatch(without_units(cell)) for row in rows for cell in row) else "."
+            usual = "," if any(DECIMAL_COMMA.fullmatch(without_units(cell)) for row in rows for cell in row) else "."
         return {name: by_column.get(name) or known.get(name) or usual for name in self.names}
 
     def _check_that_one_column_is_meant(self, head: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from automl.data.splits import SPLIT_SEED
 
 N_FOLDS = 8  # folds drawn; merged in pairs, they make four
 OF_EQUAL_SIZE = [1] * N_FOLDS
-NEVER = -1  # the fold of rows that are only trained on
+TRAIN_ONLY = -1  # the fold of rows that are only trained on
 
 
 def random_folds(y: NDArray[Any]) -> NDArray[np.int8]:
@@ -62,8 +62,8 @@ def time_folds(times: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int8] | None:
     rank, n = np.searchsorted(np.sort(codes), codes), len(times)  # rank: the number of older rows
     for parts in range(N_FOLDS, 3 * N_FOLDS // 2 + 1):  # of 2 * N_FOLDS, which are only trained on
         places = (2 * N_FOLDS * rank - parts * n) * N_FOLDS // ((2 * N_FOLDS - parts) * n)
-        folds = np.maximum(places, NEVER).astype(np.int8)
-        if len(np.unique(folds)) == N_FOLDS + 1 and _varies(y[folds == NEVER]) and _varies(y[folds == 0]):
+        folds = np.maximum(places, TRAIN_ONLY).astype(np.int8)
+        if len(np.unique(folds)) == N_FOLDS + 1 and _varies(y[folds == TRAIN_ONLY]) and _varies(y[folds == 0]):
             return folds
     return None
 
@@ -85,6 +85,6 @@ def _varies(y: NDArray[Any]) -> bool:
 def merged(folds: NDArray[np.int8], n: int) -> NDArray[np.int8]:
     """The drawn folds merged to ``n``, a divisor of ``N_FOLDS``: neighbours if they are in order of time, else distant
     ones, so that the first, in which the target varies, do not become one, without a second class in the others."""
-    if (folds == NEVER).any():
-        return np.where(folds == NEVER, NEVER, folds // (N_FOLDS // n)).astype(np.int8)
+    if (folds == TRAIN_ONLY).any():
+        return np.where(folds == TRAIN_ONLY, TRAIN_ONLY, folds // (N_FOLDS // n)).astype(np.int8)
     return (folds % n).astype(np.int8)

@@ -10,7 +10,7 @@ import numpy as np
 from automl.errors import UserError
 
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
-SHOWN = 40  # characters of a value in a message
+MAX_SHOWN = 40  # characters of a value in a message
 TYPES: dict[type, str] = {list: "a list", dict: "an object"}
 
 Schema = dict[str, Any]  # a JSON Schema, as in OpenAPI 3.1
@@ -22,9 +22,9 @@ NUMBER_OR_NULL: Schema = {"type": ["number", "null"]}
 def shown(value: Any) -> str:
     """A value as shown in a message."""
     text = TYPES.get(type(value)) or (
-        "null" if value is None else repr(value[:SHOWN] if isinstance(value, str) else value)
+        "null" if value is None else repr(value[:MAX_SHOWN] if isinstance(value, str) else value)
     )
-    return text if len(text) <= SHOWN + 4 else f"{text[:SHOWN]}..."
+    return text if len(text) <= MAX_SHOWN + 4 else f"{text[:MAX_SHOWN]}..."
 
 
 def as_number(value: Any, where: str, *, nullable: bool = True) -> float:

@@ -20,15 +20,15 @@ MAX_NUMBER_LENGTH = 40  # characters of a number; longer strings are not parsed
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 MINUS_SIGNS = str.maketrans("\u2212\u2013", "--")  # the typographic minus, and the dash that often stands for it
-IN_BRACKETS = re.compile(r"[$€£¥₹]?\s*\(([^()+-]*\d[^()+-]*)\)\s*[$€£¥₹%]?")  # negative in accounts, as is 80-
-MINUS_BEHIND = re.compile(r"([^()+-]*\d[^()+-]*)-")
-MONEY_BEFORE, SIGN_BEHIND = re.compile(r"^([+-]?)\s*[$€£¥₹]\s*"), re.compile(r"\s*[$€£¥₹%]$")
+BRACKETED = re.compile(r"[$€£¥₹]?\s*\(([^()+-]*\d[^()+-]*)\)\s*[$€£¥₹%]?")  # negative in accounts, as is 80-
+TRAILING_MINUS = re.compile(r"([^()+-]*\d[^()+-]*)-")
+CURRENCY_PREFIX, UNIT_SUFFIX = re.compile(r"^([+-]?)\s*[$€£¥₹]\s*"), re.compile(r"\s*[$€£¥₹%]$")
 GROUPED = {  # by decimal sign: the same separator between all thousands
     sign: re.compile(rf"[+-]?[1-9]\d{{0,2}}([{other} '\u2019\u00a0\u202f])\d{{3}}(?:\1\d{{3}})*(?:\{sign}\d+)?")
     for sign, other in ((".", ","), (",", "."))
 }
-WITH_COMMA = re.compile(r"[+-]?[\d.]*\d,\d+")
-WITH_POINT = re.compile(r"[+-]?[\d,]*\d\.\d+")
+DECIMAL_COMMA = re.compile(r"[+-]?[\d.]*\d,\d+")
+DECIMAL_POINT = re.compile(r"[+-]?[\d,]*\d\.\d+")
 
 
 def as_numbers(values: pd.Series[Any], decimal: str = ".") -> NDArray[np.float64]:
@@ -119,16 +119,16 @@ def number_of(value: Any, decimal: str = ".") -> float:
 def without_units(text: str) -> str:
     """A written number without its currency or per cent sign, and with a plain minus in front if it is negative."""
     text = text.strip().translate(MINUS_SIGNS)
-    if negative := IN_BRACKETS.fullmatch(text) or MINUS_BEHIND.fullmatch(text):
+    if negative := BRACKETED.fullmatch(text) or TRAILING_MINUS.fullmatch(text):
         text = f"-{negative[1].strip()}"
-    return SIGN_BEHIND.sub("", MONEY_BEFORE.sub(r"\1", text))
+    return UNIT_SUFFIX.sub("", CURRENCY_PREFIX.sub(r"\1", text))
 
 
 def decimal_sign(cells: Iterable[str]) -> str | None:
     """The decimal sign of a column; None if ambiguous: three digits after a sign may be thousands."""
     points = False
     for cell in (without_units(cell) for cell in map(str.strip, cells) if len(cell) <= MAX_NUMBER_LENGTH):
-        if WITH_COMMA.fullmatch(cell) and not GROUPED["."].fullmatch(cell):
+        if DECIMAL_COMMA.fullmatch(cell) and not GROUPED["."].fullmatch(cell):
             return ","
-        points = points or (WITH_POINT.fullmatch(cell) is not None and not GROUPED[","].fullmatch(cell))
+        points = points or (DECIMAL_POINT.fullmatch(cell) is not None and not GROUPED[","].fullmatch(cell))
     return "." if points else None

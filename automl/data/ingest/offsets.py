@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FAR = 1e4  # median in units of the spread; float32 has about 1.7e7 steps up to the median
+MIN_OFFSET = 1e4  # of the median, in units of the spread; float32 has about 1.7e7 steps up to the median
 MIN_SPREAD = 1e-3  # from which on numbers need no unit
 
 
-def offset_of(numbers: NDArray[Any], far: float = FAR) -> float:
+def offset_of(numbers: NDArray[Any], far: float = MIN_OFFSET) -> float:
     """The median of numbers (n,), ignoring NaN, if float32 would lose digits of their differences; otherwise 0.
 
     ``far``: the median in units of the spread from which it would.

@@ -16,7 +16,7 @@ from automl.data.ingest.column_checks import are_texts
 from automl.data.ingest.data_report import Report, inspect, write_report
 from automl.data.ingest.encoder import Encoder, LabelledRows, Views, n_different
 from automl.data.ingest.file_formats import open_source
-from automl.data.ingest.folds import NEVER, copy_folds, first_varied, group_folds, random_folds, time_folds
+from automl.data.ingest.folds import TRAIN_ONLY, copy_folds, first_varied, group_folds, random_folds, time_folds
 from automl.data.ingest.kinds import encoder_class, kind_module
 from automl.data.ingest.number_formats import number_of
 from automl.data.ingest.read_table import plain_text
@@ -233,7 +233,7 @@ def _write_folds(rows: LabelledRows, labelled: Labelled, parts: SplitRows, copie
     np.save(folder / FOLDS, folds)
     if rows.overlaps is not None:
         every = labelled.rows[places]
-        there, fold_of = np.full(len(rows.labels), -1), np.full(len(rows.labels), NEVER, np.int8)
+        there, fold_of = np.full(len(rows.labels), -1), np.full(len(rows.labels), TRAIN_ONLY, np.int8)
         there[every], fold_of[every] = every, folds
         newest = np.maximum.accumulate(there)[rows.overlaps[every]]  # rows before a set may have been left out
         np.save(folder / OVERLAPS, fold_of[newest])

@@ -33,8 +33,8 @@ NUMBER_LIKE = 0.95  # share of the present values that must be numbers for the r
 EXACT = 2**24  # whole numbers up to here are exact in 4 bytes; larger ones take 8
 CLOSE = 1e3  # numbers whose range is a smaller share of the largest take 8 bytes too
 CODE = re.compile(r"0\d+")  # a class that looks like a number, such as 01
-LISTED = 10  # missing columns that an error names
-NUMBERS_MEANT = 0.5  # share of numbers in a categorical column from which the other values are reported
+MAX_LISTED = 10  # missing columns that an error names
+NUMERIC_SHARE = 0.5  # share of numbers in a categorical column from which the other values are reported
 
 Watch = Callable[[float, int], None]  # called with the share of a file that was read, 0 to 1, and its rows so far
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
@@ -159,7 +159,7 @@ def _strange(fact: ColumnFacts) -> Iterator[str]:
             f"column {fact.name!r} is numeric, but {fact.n - fact.n_numbers:,} of its values are not numbers, "
             f"the first {value!r} in row {row:,}: they count as missing"
         )
-    elif fact.n_numbers >= NUMBERS_MEANT * fact.n:
+    elif fact.n_numbers >= NUMERIC_SHARE * fact.n:
         yield (
             f"column {fact.name!r} is treated as categorical: {fact.n_numbers / fact.n:.0%} of its values are numbers, "
             f"but others are not, the first {value!r} in row {row:,}; fix these if it is numeric"
@@ -194,7 +194,7 @@ def check_there(names: Collection[str], wanted: Iterable[str]) -> None:
         hint = did_you_mean(missing[0], (other for other in names if other not in needed))
         if len(missing) == 1:
             raise UserError(f"the column {missing[0]!r} is missing; {hint}the model was trained with it")
-        shown = ", ".join(map(repr, missing[:LISTED])) + ", ..." * (len(missing) > LISTED)
+        shown = ", ".join(map(repr, missing[:MAX_LISTED])) + ", ..." * (len(missing) > MAX_LISTED)
         raise UserError(f"{len(missing)} columns are missing: {shown}; {hint}the model was trained with them")
     counts = Counter(names)
     if twice := [name for name in needed if counts[name] > 1]:

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 DAY = 86_400.0  # seconds
 WEEK, YEAR = 7 * DAY, 365.25 * DAY
 MONTH = YEAR / 12
-UNITS = (  # the least of a step, in seconds, and the unit in which it is told
+UNITS = (  # minimum of a step, in seconds, and the unit in which it is reported
     (350 * DAY, YEAR, "year"), (28.5 * DAY, MONTH, "month"), (DAY, DAY, "day"), (3_600.0, 3_600.0, "h"),
     (60.0, 60.0, "min"), (0.0, 1.0, "s"),
 )  # fmt: skip
-SAME = 0.05  # relative difference of equal steps, as months have 28 to 31 days
-N_SEASONS = 4  # the least length of a series, in seasons, for models that read them
-NEAR_A_STEP = 0.25  # how far a row may be from a whole step, in steps
+TOLERANCE = 0.05  # relative difference of equal steps, as months have 28 to 31 days
+MIN_SEASONS = 4  # of a series for models that read them
+GRID_TOLERANCE = 0.25  # how far a row may be from a whole step, in steps
 MIN_NEAR, MIN_GIVEN = 0.95, 0.9  # of a regular series: the share of rows near a step, and of steps with a row
 MAX_STEPS = 96  # of a season for models that read each of its rows
 PARTS = {"hour": (DAY, 24), "weekday": (WEEK, 7), "month": (YEAR, 12)}  # of a date: how often it recurs, its values
@@ -58,8 +58,8 @@ class Seasons:
         length = len(times) / times["series"].nunique()
         missing = 7 - _n_weekdays(dates) if _same(step, DAY) else 0  # 2 on working days
         rows = {cycle: cycle / step * (7 - missing) / 7 for cycle in (DAY, WEEK, YEAR)}
-        covered = [cycle for cycle, n in rows.items() if length >= max(N_SEASONS * (n + 1), n + horizon + MIN_ROWS)]
-        read = (DAY, WEEK) if step < DAY * (1 - SAME) else (WEEK,) if step < WEEK * (1 - SAME) else (YEAR,)
+        covered = [cycle for cycle, n in rows.items() if length >= max(MIN_SEASONS * (n + 1), n + horizon + MIN_ROWS)]
+        read = (DAY, WEEK) if step < DAY * (1 - TOLERANCE) else (WEEK,) if step < WEEK * (1 - TOLERANCE) else (YEAR,)
         lengths = [rows[cycle] for cycle in read if cycle in covered]
         return cls(
             step,
@@ -121,7 +121,7 @@ class Seasons:
                 f"the model reads {', '.join(self.parts)} of the time that it forecasts: the times must be dates"
             )
         dates = dates.dt.tz_localize(None)
-        if self.step < MONTH * (1 - SAME):
+        if self.step < MONTH * (1 - TOLERANCE):
             dates = dates + pd.to_timedelta(horizon * self.step, unit="s")
             months = dates.dt.month
         else:  # not by seconds, as months differ in length
@@ -191,8 +191,8 @@ def _is_regular(apart: pd.Series[float]) -> bool:
     Not if there are none at night or on Sundays: what comes after an evening then is the next morning.
     """
     whole = apart.round().clip(lower=1)
-    is_near = (apart - whole).abs() <= NEAR_A_STEP
-    of_one_step = (apart.groupby(level=0).median() - 1.0).abs() <= SAME
+    is_near = (apart - whole).abs() <= GRID_TOLERANCE
+    of_one_step = (apart.groupby(level=0).median() - 1.0).abs() <= TOLERANCE
     return bool(is_near.mean() >= MIN_NEAR and len(apart) / whole.sum() >= MIN_GIVEN and of_one_step.all())
 
 
@@ -203,4 +203,4 @@ def _n_weekdays(dates: NDArray[Any]) -> int:
 
 
 def _same(one: float, other: float) -> bool:
-    return abs(one / other - 1.0) < SAME
+    return abs(one / other - 1.0) < TOLERANCE

@@ -52,10 +52,10 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-DOUBLE = 0.1  # share of rows with a repeated time from which several series are assumed
+REPEATED_SHARE = 0.1  # share of rows with a repeated time from which several series are assumed
 MAX_LEVELS = 20  # of a column that is neither numeric nor left out
-EARLY = 0.6  # share of the rows, the oldest, by which such levels are put in order
-NEAR = 30.0  # median in units of the spread from which a channel has an offset: steps are smaller than the spread
+EARLY_SHARE = 0.6  # share of the rows, the oldest, by which such levels are put in order
+MIN_OFFSET = 30.0  # median in units of the spread, for a channel to have an offset: its steps are smaller than that
 
 
 class SeriesEncoder(encoder.Encoder):
@@ -240,7 +240,7 @@ def read(request: Request) -> encoder.LabelledRows:
     seasons = Seasons.of(times, horizon)
     window = window_length(len(frame) // times["series"].nunique(), seasons)
     n_repeated = _n_repeated(frame, request.time, request.group)
-    if n_repeated >= DOUBLE * len(frame):
+    if n_repeated >= REPEATED_SHARE * len(frame):
         wrong_group = "" if request.group is None else f", {request.group!r} does not"
         raise UserError(
             f"{n_repeated:,} of {len(frame):,} rows share their time with another row: for several series, identify "
@@ -249,7 +249,7 @@ def read(request: Request) -> encoder.LabelledRows:
     notes += about_repeated(n_repeated)
     decimals = {name: table.decimals.get(name, ".") for name in channels}
     numbers = {name: as_numbers(frame[name], decimals[name]) for name in channels if name not in levels}
-    offsets = {name: offset for name in numbers if (offset := offset_of(numbers[name], NEAR))}
+    offsets = {name: offset for name in numbers if (offset := offset_of(numbers[name], MIN_OFFSET))}
     earlier = seasons.earlier(window, horizon)
     layout = Layout(
         request.time, request.group, channels, window, horizon, form, decimals, offsets, earlier, seasons, levels
@@ -336,11 +336,11 @@ def _channels(
 
 
 def _early_targets(frame: pd.DataFrame, request: Request, form: str | None) -> pd.Series[float]:
-    """The target a horizon after each row, NaN for newer rows than the ``EARLY`` ones. ``form``: of the times."""
+    """The target a horizon after each row, NaN after the first ``EARLY_SHARE`` of the rows. ``form``: of the times."""
     assert request.time is not None
     rows = moments_of(frame, request.time, request.group, form).assign(y=as_numbers(frame[request.target]))
     later = rows.sort_values("time").groupby("series")["y"].shift(-(request.horizon or 1))
-    return later.reindex(rows.index).where(rows["time"].rank(pct=True) <= EARLY)
+    return later.reindex(rows.index).where(rows["time"].rank(pct=True) <= EARLY_SHARE)
 
 
 def _in_order(codes: NDArray[np.int64], names: list[str], y: pd.Series[float]) -> tuple[str, ...]:

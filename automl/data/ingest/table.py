@@ -12,7 +12,7 @@ import numpy as np
 
 from automl.data.ingest import encoder
 from automl.data.ingest.column_checks import (
-    SAY_NOTHING,
+    NO_WARNING,
     determines_target,
     equals_target,
     text_columns,
@@ -121,7 +121,7 @@ def read(request: Request) -> encoder.LabelledRows:
         dates.pop(name, None)
         texts.discard(name)
         left_out = f"column {name!r} is left out: {why}"
-        notes.append(left_out if why in SAY_NOTHING else Caution(left_out))
+        notes.append(left_out if why in NO_WARNING else Caution(left_out))
     if set(map(str, frame)) <= {request.time}:
         reasons = "; ".join(f"{name!r}: {why}" for name, why in list(useless.items())[:5])
         of_past = f"; to forecast {rows_of.target!r} from its own past, give --horizon too" if request.time else ""

@@ -13,7 +13,7 @@ PATIENCE_FOR_CLASSES = 150  # on eight development tables, log loss was never lo
 ROWS = 10_000
 MIN_PATIENCE = 20
 GROWTH = 0.3  # patience added per round until the last clear improvement: later ones are further apart
-CLEAR = 1e-3  # relative to the loss: smaller improvements do not extend a fit
+MIN_IMPROVEMENT = 1e-3  # relative to the loss: smaller improvements do not extend a fit
 
 
 class EarlyStopping:
@@ -38,7 +38,7 @@ class EarlyStopping:
         """Whether the fit stops after this round. TooSlow if it would be of no use when its time is up."""
         if loss < self._best:
             self._best, self.best_round = loss, round_
-        if loss < (1.0 - CLEAR) * self._clear:
+        if loss < (1.0 - MIN_IMPROVEMENT) * self._clear:
             self._clear, self._since = loss, round_
         n_done = round_ + 1
         if round_ - self._since > self._patience + GROWTH * self._since:

@@ -23,7 +23,7 @@ INITIAL_ROWS = 4_096  # on which the network is initialised
 PATIENCE = 0.15  # of all epochs, see is_settled; 1/15 lost a little on small tables
 MIN_EPOCHS = 32  # a shorter schedule is not worth its time
 PROBE_BATCHES = 8  # that tell the time of an epoch
-SPARE = 0.9  # share of the time left that the epochs are planned for
+TIME_SHARE = 0.9  # share of the time left that the epochs are planned for
 N_UNITS = 15  # of four cycles of the learning rate: 1 + 2 + 4 + 8
 
 
@@ -118,7 +118,7 @@ def epochs_affordable(
         raise TooSlow(
             f"{least} epochs would take {least * an_epoch:.3g} s, longer than the {seconds:.3g} s left for this fit"
         )
-    return max(least, min(most, int(SPARE * seconds / an_epoch)))
+    return max(least, min(most, int(TIME_SHARE * seconds / an_epoch)))
 
 
 def train_epochs(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import automl
-from automl.analysis.comparable import ENOUGH, barely_explored, chance_of_none, compared
+from automl.analysis.comparable import MIN_COMPARED, barely_explored, chance_of_none, compared
 from automl.study.study import Study
 from strategies.base import Outcome, Proposal
 from strategies.encoding import Encoding
@@ -32,12 +32,12 @@ def trials(n, n_epochs, kind="a", start=1.0, low=0.0, high=1.0, info=None):
 
 
 def test_whole_trainings_are_compared_and_shorter_ones_left_out():
-    found = compared(study_of(*trials(ENOUGH, 9), *trials(20, 3)), "loss", maximize=False)
+    found = compared(study_of(*trials(MIN_COMPARED, 9), *trials(20, 3)), "loss", maximize=False)
     assert found.whole
-    assert [trial.number for trial in found.trials] == list(range(ENOUGH))
-    assert found.values == pytest.approx(0.2 + np.linspace(0, 1, ENOUGH))  # the end of the curve
+    assert [trial.number for trial in found.trials] == list(range(MIN_COMPARED))
+    assert found.values == pytest.approx(0.2 + np.linspace(0, 1, MIN_COMPARED))  # the end of the curve
     assert found.basis == (
-        f"Only the {ENOUGH} fully trained trials are compared; 20 with shorter trainings are left out."
+        f"Only the {MIN_COMPARED} fully trained trials are compared; 20 with shorter trainings are left out."
     )
 
 
@@ -58,10 +58,10 @@ def test_a_short_training_with_a_schedule_of_its_own_is_compared_with_its_like_o
     assert (found.epochs, found.schedule, found.whole) == (3, 3, False)
     assert [trial.number for trial in found.trials] == list(range(4, 16))
     assert "trained for 3 of 9 epochs with a schedule of that length" in found.basis
-    promoted = list(trials(ENOUGH, 9, info={"promotes": 0}))
+    promoted = list(trials(MIN_COMPARED, 9, info={"promotes": 0}))
     found = compared(study_of(*short, *promoted), "loss", maximize=False)
     assert found.whole
-    assert [trial.number for trial in found.trials] == list(range(12, 12 + ENOUGH))
+    assert [trial.number for trial in found.trials] == list(range(12, 12 + MIN_COMPARED))
 
 
 def test_a_study_without_early_stopping_is_compared_without_a_word():

@@ -470,7 +470,7 @@ def test_a_trial_beyond_the_range_is_drawn_at_the_edge():
     result = tune(lambda c: 1.0e9 if c["x"] > 0.9 else c["x"], {"x": {"float": [0, 1]}}, strategy="sobol", n_trials=20)
     curve = figures.search_curve(result.study, summarised(result))
     assert curve["layout"]["yaxis"]["range"][1] < 2
-    assert any(trace["name"] == figures.BEYOND for trace in curve["data"])
+    assert any(trace["name"] == figures.OUT_OF_RANGE for trace in curve["data"])
     low, high = curve["layout"]["yaxis"]["range"]
     heights = slices.by_hyperparameter(result.study, summarised(result))["x"]["data"][0]["y"]
     assert all(low <= height <= high for height in heights)

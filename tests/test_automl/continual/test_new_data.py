@@ -74,7 +74,7 @@ def test_copies_and_rows_of_groups_that_judge_are_not_trained_on(tmp_path):
 
 @pytest.mark.parametrize(("fits_valid", "n"), [(False, 10), (True, 240)])
 def test_only_a_model_that_is_fitted_to_all_rows_is_trained_on_all_old_ones(fits_valid, n, tmp_path, monkeypatch):
-    monkeypatch.setattr("automl.continual.new_data.KEPT", 10)
+    monkeypatch.setattr("automl.continual.new_data.MAX_REPLAYED", 10)
     frame = delays(300, 0).drop(columns="counts")
     frame.to_csv(tmp_path / "old.csv", index=False)
     request = Request(str(tmp_path / "old.csv"), "delay", kind="table")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from automl.continual import paired_bootstrap
-from automl.continual.paired_bootstrap import LIKELY, SURE, Gain, Truth, allowance, gain, score
+from automl.continual.paired_bootstrap import CONFIDENCE, PROMOTION_CONFIDENCE, Gain, Truth, allowance, gain, score
 from automl.continual.promotion import Verdict, _best, _how, saw_validation
 
 
@@ -50,9 +50,9 @@ def test_a_verdict_on_a_model_that_is_right_on_120_new_and_180_old_of_200_each(
     theirs_new, theirs_old = predicted(on_new), predicted(on_old)
     ours, theirs = np.concatenate([ours_old, ours_new]), np.concatenate([theirs_old, theirs_new])
     verdict = Verdict(
-        gain("accuracy", truth, ours_new, theirs_new, LIKELY),
-        gain("accuracy", truth + truth, ours, theirs, LIKELY),
-        gain("accuracy", truth, theirs_old, ours_old, SURE),
+        gain("accuracy", truth, ours_new, theirs_new, PROMOTION_CONFIDENCE),
+        gain("accuracy", truth + truth, ours, theirs, PROMOTION_CONFIDENCE),
+        gain("accuracy", truth, theirs_old, ours_old, CONFIDENCE),
         allowance("accuracy", tolerance, score("accuracy", truth, ours_old)),
         200,
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from automl.data.ingest.folds import (
     N_FOLDS,
-    NEVER,
+    TRAIN_ONLY,
     copy_folds,
     first_varied,
     group_folds,
@@ -71,11 +71,11 @@ def test_times_go_forward_and_the_older_half_is_only_trained_on():
     rng = np.random.default_rng(0)
     times = rng.integers(0, 60, 400)
     folds = time_folds(times, rng.random(400))
-    assert set(folds) == {NEVER, *range(N_FOLDS)}
-    assert 0.45 < (folds == NEVER).mean() < 0.55
+    assert set(folds) == {TRAIN_ONLY, *range(N_FOLDS)}
+    assert 0.45 < (folds == TRAIN_ONLY).mean() < 0.55
     for n in (N_FOLDS, 4):
         found = merged(folds, n)
-        assert set(found) == {NEVER, *range(n)}
+        assert set(found) == {TRAIN_ONLY, *range(n)}
         for fold in range(n):
             assert times[found < fold].max() < times[found == fold].min()
     assert time_folds(np.arange(10), np.arange(10.0)) is None, "too few times"
@@ -86,8 +86,8 @@ def test_the_first_fold_in_time_and_the_rows_before_it_have_two_classes():
     rare = times >= 300
     y = rare & (times % 3 == 0)
     folds = time_folds(times, y.astype(int))
-    assert set(folds) == {NEVER, *range(N_FOLDS)}
-    for rows in (folds == NEVER, folds == 0):
+    assert set(folds) == {TRAIN_ONLY, *range(N_FOLDS)}
+    for rows in (folds == TRAIN_ONLY, folds == 0):
         assert len(set(y[rows])) == 2
     assert time_folds(times, (times > 400).astype(int)) is None, "only the last folds could be predicted"
 
@@ -113,13 +113,13 @@ def test_folds_whose_target_varies_keep_their_order():
 
 
 def test_folds_in_order_of_time_are_merged_with_their_neighbours():
-    assert merged(np.array([NEVER, *range(N_FOLDS)], np.int8), 4).tolist() == [NEVER, 0, 0, 1, 1, 2, 2, 3, 3]
+    assert merged(np.array([TRAIN_ONLY, *range(N_FOLDS)], np.int8), 4).tolist() == [TRAIN_ONLY, 0, 0, 1, 1, 2, 2, 3, 3]
 
 
 @pytest.mark.parametrize("n", [8, 4, 1])
 def test_merged_folds_keep_the_rows_that_are_never_predicted(n):
-    folds = np.array([NEVER, *range(N_FOLDS)], np.int8)
-    assert merged(folds, n).tolist()[0] == NEVER
+    folds = np.array([TRAIN_ONLY, *range(N_FOLDS)], np.int8)
+    assert merged(folds, n).tolist()[0] == TRAIN_ONLY
     assert sorted(set(merged(folds, n)[1:])) == list(range(n))
 
 

@@ -16,7 +16,14 @@ from automl.models.learners import learner_class, realmlp_training
 from automl.models.learners.base import Rows
 from automl.models.learners.realmlp_encoding import RealMLPEncoding
 from automl.models.learners.realmlp_network import Network, Sizes, dropout_masks
-from automl.models.learners.realmlp_training import BATCH, MIN_EPOCHS, PROBE_BATCHES, SPARE, is_settled, learning_rate
+from automl.models.learners.realmlp_training import (
+    BATCH,
+    MIN_EPOCHS,
+    PROBE_BATCHES,
+    TIME_SHARE,
+    is_settled,
+    learning_rate,
+)
 from automl.space.parse import load_space
 from automl.task import TrainingFailed
 
@@ -171,7 +178,7 @@ def test_the_time_of_an_epoch_is_that_of_its_batches_and_of_the_validation(monke
     model.most_seconds = 200.0
     model.fit(train, valid)
     probe = 3 * (PROBE_BATCHES * 0.1 + 1.0)
-    assert model.rounds[1] == int(SPARE * (200.0 - probe) / (20 * 0.1 + 1.0))
+    assert model.rounds[1] == int(TIME_SHARE * (200.0 - probe) / (20 * 0.1 + 1.0))
 
 
 @pytest.mark.parametrize("n_classes", [3, 0])

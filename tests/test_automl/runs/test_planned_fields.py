@@ -166,7 +166,7 @@ def test_presets_of_texts_lie_in_their_space(texts):
 
 def test_networks_read_their_own_arrays_though_the_families_depend_on_the_workers(texts, monkeypatch):
     """A run builds its task again without the number of workers, with the space that it has."""
-    monkeypatch.setattr(field_plans, "MANY", 10)
+    monkeypatch.setattr(field_plans, "MANY_EXAMPLES", 10)
     data = texts[0] / "run/data"
     new = cross_validated(data, 2, None, None, time_limit=300.0, n_workers=4)
     again = cross_validated(data, 2, None, None, time_limit=300.0)

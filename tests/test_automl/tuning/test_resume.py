@@ -13,7 +13,7 @@ import automl
 from automl.errors import UserError
 from automl.study.run_folder import TrialFolders
 from automl.study.trial import Asked, Told, Trial, incumbent
-from automl.tuning.retention import KEPT_AT_THE_END, KEPT_CHECKPOINTS, Retention
+from automl.tuning.retention import KEPT_AFTER_SEARCH, KEPT_CHECKPOINTS, Retention
 from strategies.base import Proposal
 
 SMALL = {
@@ -227,7 +227,7 @@ def test_only_the_checkpoints_of_the_best_trials_are_kept(tmp_path):
     )  # fmt: skip
     assert max(numbers) == KEPT_CHECKPOINTS
     kept = {int(place.name) for place in trials.iterdir()}
-    assert kept == {t.number for t in sorted(result.trials, key=lambda t: (t.loss, t.number))[:KEPT_AT_THE_END]}
+    assert kept == {t.number for t in sorted(result.trials, key=lambda t: (t.loss, t.number))[:KEPT_AFTER_SEARCH]}
 
 
 def test_a_trial_that_was_tried_again_takes_the_place_of_one_checkpoint(tmp_path):

@@ -45,7 +45,7 @@ def test_a_worker_that_is_ended_takes_the_task_with_it(worker, tmp_path, monkeyp
 
 
 def test_a_worker_that_comes_while_others_are_checked_tries_again(worker, monkeypatch):
-    monkeypatch.setattr(tcp_executor, "SECONDS_TO_PROVE", 120.0)  # a worker may take longer than ten to start
+    monkeypatch.setattr(tcp_executor, "HANDSHAKE_SECONDS", 120.0)  # a worker may take longer than ten to start
     said = []
     with executor_of(curve, said=said) as executor, ExitStack() as held:
         for _ in range(MAX_UNAUTHENTICATED):
