@@ -88,7 +88,7 @@ class LogEI:
 
 
 @dataclass(frozen=True)
-class Believed:
+class BeliefWeighted:
     """An acquisition function times the believed density to a power that decays with the number of trials."""
 
     inner: Acquisition
@@ -100,7 +100,7 @@ class Believed:
     def gp(self) -> GP:
         return self.inner.gp
 
-    def after(self, X: np.ndarray) -> Believed:
+    def after(self, X: np.ndarray) -> BeliefWeighted:
         """As in ``LogEI``."""
         return self if not isinstance(self.inner, LogEI) else replace(self, inner=self.inner.after(X))
 

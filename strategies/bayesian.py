@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from strategies import gaussian_process
-from strategies._acquisition import Acquisition, Believed, LogEI, maximise
+from strategies._acquisition import Acquisition, BeliefWeighted, LogEI, maximise
 from strategies._beliefs import power_of
 from strategies._cost import log_seconds
 from strategies._doubt import STUCK_AFTER, doubted, n_without_gain, noise_ceiling, shrinkage
@@ -114,7 +114,7 @@ class BayesianOptimization(ConfigStrategy):
         factor = 1.0 if self._features.with_epochs else self._shrinkage(seen.final)
         acquisition = self._acquisition(doubted(gp, factor, points.shape[1]), told, points, rng)
         if self.beliefs:
-            acquisition = Believed(acquisition, self.beliefs, self._features, power_of(self.n_trials, len(told)))
+            acquisition = BeliefWeighted(acquisition, self.beliefs, self._features, power_of(self.n_trials, len(told)))
         new = np.array([outcome.proposal.promotes is None for outcome in told])
         low, high = self._bounds(points[new], seen.final[new], gp)
         candidates = np.where(low == high, low, self._candidates(points, seen.final, rng, low, high))
@@ -134,7 +134,7 @@ class BayesianOptimization(ConfigStrategy):
 
     def _further(self, acquisition: Acquisition, found: np.ndarray, values: np.ndarray) -> list[Config]:
         """Further proposals among the best points (m, d), each as if the earlier ones were pending."""
-        if not isinstance(acquisition, LogEI | Believed):
+        if not isinstance(acquisition, LogEI | BeliefWeighted):
             return []
         _, places = np.unique(found, axis=0, return_index=True)
         places = np.sort(places)[:N_CONSIDERED]

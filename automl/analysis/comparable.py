@@ -23,7 +23,7 @@ SIGNIFICANCE_LEVEL = 0.05  # of patterns
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedTrials:
     """Trials of equal length, by number, and the others with a loss."""
 
     trials: list[Trial]
@@ -75,7 +75,7 @@ class Compared:
         return _reached(trial, metric, self.epochs, whole=self.whole)
 
 
-def compared(study: Study, metric: str, maximize: bool, unit: str = "epochs") -> Compared:
+def compared(study: Study, metric: str, maximize: bool, unit: str = "epochs") -> ComparedTrials:
     """The trials of a study to compare.
 
     Outliers, values far worse than the others, are clipped to the plots' range, since a few would dominate everything.
@@ -96,7 +96,7 @@ def compared(study: Study, metric: str, maximize: bool, unit: str = "epochs") ->
         values = np.clip(values, *shown_range([float(v) for v in values], maximize))
     among = {trial.number for trial in chosen}
     others = [trial for trial in known if trial.number not in among]
-    return Compared(chosen, values, epochs, schedule, of, others, unit)
+    return ComparedTrials(chosen, values, epochs, schedule, of, others, unit)
 
 
 def _levels(trials: Sequence[Trial], metric: str, max_epochs: int) -> Iterator[tuple[int, int, list[Trial]]]:
@@ -125,7 +125,7 @@ def _reached(trial: Trial, metric: str, epochs: int, *, whole: bool = True) -> f
 
 
 @dataclass(frozen=True)
-class Barely:
+class BarelyExplored:
     """A categorical value or an end of a range whose trials were stopped before they could be compared."""
 
     name: str  # of the hyperparameter
@@ -140,7 +140,7 @@ class Barely:
         return f"{self.where} ({n}, {self.n_compared or 'none'} trained {length})"
 
 
-def barely_explored(encoding: Encoding, found: Compared) -> list[Barely]:
+def barely_explored(encoding: Encoding, found: ComparedTrials) -> list[BarelyExplored]:
     """Choices and ends of ranges with at most one trial trained to the compared length.
 
     Ends of ranges are reported only if they are unlikely to be missing by chance, as in ``patterns``.
@@ -158,19 +158,19 @@ def barely_explored(encoding: Encoding, found: Compared) -> list[Barely]:
     return regions
 
 
-def _values(dim: Dimension, seen: np.ndarray, short: np.ndarray) -> Iterator[Barely]:
+def _values(dim: Dimension, seen: np.ndarray, short: np.ndarray) -> Iterator[BarelyExplored]:
     for value in dim.values:
         n_seen, n_short = (int((units == dim.to_unit(value)).sum()) for units in (seen, short))
         if n_seen < 2 and n_short > n_seen:
-            yield Barely(dim.name, "", f"{dim.name} = {setting(value)}", n_seen + n_short, n_seen)
+            yield BarelyExplored(dim.name, "", f"{dim.name} = {setting(value)}", n_seen + n_short, n_seen)
 
 
-def _ends(dim: Dimension, seen: np.ndarray, short: np.ndarray, n_looks: int) -> Iterator[Barely]:
+def _ends(dim: Dimension, seen: np.ndarray, short: np.ndarray, n_looks: int) -> Iterator[BarelyExplored]:
     low, high = float(seen.min()), float(seen.max())
     for side, end, beyond in (("below", low, short < low), ("above", high, short > high)):
         n = int(beyond.sum())
         if n and chance_of_none(n, len(seen), len(seen) + len(short)) <= SIGNIFICANCE_LEVEL / n_looks:
-            yield Barely(dim.name, side, f"{dim.name} {side} {setting(dim.from_unit(end))}", n, 0)
+            yield BarelyExplored(dim.name, side, f"{dim.name} {side} {setting(dim.from_unit(end))}", n, 0)
 
 
 def chance_of_none(n_drawn: int, n_good: int, n: int) -> float:

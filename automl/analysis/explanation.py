@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from automl.analysis import patterns
-from automl.analysis.comparable import MIN_COMPARED, Barely, Compared, barely_explored, compared
+from automl.analysis.comparable import MIN_COMPARED, BarelyExplored, ComparedTrials, barely_explored, compared
 from automl.analysis.formatting import failed_in_words, has_folds, most_common, ordered, shorten, show
 from automl.analysis.importance import MAX_TRIALS, Importance, Importances, importances
 from automl.analysis.surrogate import Background, Effect, Surrogate
@@ -40,11 +40,11 @@ class Explanation:
 
     words: list[str]  # sentences, the most important first
     reason: str | None
-    compared: Compared  # the trials used, except for the statements on failures
+    compared: ComparedTrials  # the trials used, except for the statements on failures
     importances: Importances | None = None
     effects: dict[str, Effect] = field(default_factory=dict)
     n_best: int = 0
-    best: list[patterns.Shared] = field(default_factory=list)
+    best: list[patterns.SharedValues] = field(default_factory=list)
     n_failed: int = 0
 
     @property
@@ -110,7 +110,7 @@ def verdict(importance: Importance) -> Verdict:
 
 
 def _settled(
-    importance: Importance, encoding: Encoding, comparison: Compared, barely: list[Barely], skill: float
+    importance: Importance, encoding: Encoding, comparison: ComparedTrials, barely: list[BarelyExplored], skill: float
 ) -> Importance:
     """The importance, settled if the model is good and all values are explored, contrasted if enough of them are."""
     dim = encoding.dimensions[encoding.names.index(importance.name)]
@@ -207,7 +207,11 @@ def _about_pairs(found: Importances) -> Iterator[str]:
 
 
 def _where_nothing_works(
-    encoding: Encoding, names: list[str], comparison: Compared, barely: list[Barely], summary: Mapping[str, Any]
+    encoding: Encoding,
+    names: list[str],
+    comparison: ComparedTrials,
+    barely: list[BarelyExplored],
+    summary: Mapping[str, Any],
 ) -> Iterator[str]:
     """Regions where no trial gets halfway from the worst tenth of the trials to the best.
 
@@ -230,13 +234,13 @@ def _where_nothing_works(
             yield f"{where} nothing works: none of {found.n_trials} trials {reached} from the worst tenth to the best."
 
 
-def _about_barely(barely: list[Barely], comparison: Compared) -> Iterator[str]:
+def _about_barely(barely: list[BarelyExplored], comparison: ComparedTrials) -> Iterator[str]:
     if barely:
         regions = "; ".join(region.in_words(comparison.length) for region in barely)
         yield f"Too little explored to say anything about: {regions}."
 
 
-def _about_the_best(best: list[patterns.Shared], n_best: int, comparison: Compared) -> Iterator[str]:
+def _about_the_best(best: list[patterns.SharedValues], n_best: int, comparison: ComparedTrials) -> Iterator[str]:
     telling = [f"{row.name} {row.values}" for row in best if row.telling]
     if telling:
         yield f"The best {n_best} trials{comparison.after} have in common: {_listed(telling)}."

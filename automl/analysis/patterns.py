@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automl.analysis.comparable import SIGNIFICANCE_LEVEL, Barely, chance_of_none
+from automl.analysis.comparable import SIGNIFICANCE_LEVEL, BarelyExplored, chance_of_none
 from automl.analysis.formatting import setting
 from automl.study.trial import Trial
 from strategies.encoding import Dimension, Encoding
@@ -25,7 +25,7 @@ MIN_HOPELESS = 5
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedValues:
     """A hyperparameter's values in the best trials, in words; ``telling`` if they are significantly similar."""
 
     name: str
@@ -34,7 +34,7 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Failing:
+class FailureCondition:
     """The condition that best separates failed trials, in words, and how many trials failed with it and without."""
 
     condition: str
@@ -53,7 +53,7 @@ def varying(encoding: Encoding) -> list[Dimension]:
 
 
 @dataclass(frozen=True)
-class Hopeless:
+class HopelessRegion:
     """A region without good trials, in words, and its number of trials."""
 
     where: str
@@ -61,8 +61,8 @@ class Hopeless:
 
 
 def hopeless(
-    dims: Sequence[Dimension], trials: Sequence[Trial], good: np.ndarray, barely: Sequence[Barely] = ()
-) -> Iterator[Hopeless]:
+    dims: Sequence[Dimension], trials: Sequence[Trial], good: np.ndarray, barely: Sequence[BarelyExplored] = ()
+) -> Iterator[HopelessRegion]:
     """Ends of ranges, and choices, without good trials. ``good``: whether each trial is, shape (n,).
 
     If the end of a range is ``barely`` explored, the region ends before it.
@@ -91,7 +91,7 @@ def hopeless(
                 and chance_of_none(n_inside, int(works.sum()), len(works)) <= SIGNIFICANCE_LEVEL / n_looks
             )
             if surprising and not works[inside].any():
-                yield Hopeless(where, n_inside)
+                yield HopelessRegion(where, n_inside)
 
 
 def _beyond(dim: Dimension, side: str, last: float, end: float, unknown: set[tuple[str, str]]) -> str:
@@ -112,7 +112,7 @@ def best_of(values: np.ndarray, maximize: bool) -> np.ndarray:
     return np.argsort(-values if maximize else values, kind="stable")[:n_best]
 
 
-def shared(encoding: Encoding, trials: Sequence[Trial], best: np.ndarray, seed: int) -> list[Shared]:
+def shared(encoding: Encoding, trials: Sequence[Trial], best: np.ndarray, seed: int) -> list[SharedValues]:
     """What the best trials (indices, shape (k,)) have in common, for each hyperparameter."""
     rng = np.random.default_rng(seed)
     dims = varying(encoding)
@@ -123,7 +123,8 @@ def shared(encoding: Encoding, trials: Sequence[Trial], best: np.ndarray, seed: 
             continue  # not active in all of them
         deals = rng.permuted(np.tile(units[~np.isnan(units)], (N_DEALS, 1)), axis=1)[:, : len(best)]
         as_alike = np.mean(_spread(dim, deals) <= _spread(dim, units[best][None])[0] + 1e-12)
-        rows.append(Shared(dim.name, _in_words(dim, units[best]), bool(as_alike <= SIGNIFICANCE_LEVEL / len(dims))))
+        telling = bool(as_alike <= SIGNIFICANCE_LEVEL / len(dims))
+        rows.append(SharedValues(dim.name, _in_words(dim, units[best]), telling))
     return rows
 
 
@@ -146,7 +147,7 @@ def _in_words(dim: Dimension, units: np.ndarray) -> str:
 # --- which ones fail ----------------------------------------------------------------------------------------------
 
 
-def failing(encoding: Encoding, trials: Sequence[Trial], seed: int) -> Failing | None:
+def failing(encoding: Encoding, trials: Sequence[Trial], seed: int) -> FailureCondition | None:
     """The condition on one hyperparameter that best separates failed trials; None if none is significant."""
     trials = [trial for trial in trials if trial.state not in ("running",)]
     failed = np.array([trial.state == "failed" for trial in trials])
@@ -160,7 +161,9 @@ def failing(encoding: Encoding, trials: Sequence[Trial], seed: int) -> Failing |
         dim, condition, with_it = found
         if all(dim.name in trial.config for trial, has in zip(trials, with_it, strict=True) if has):
             n_with, n_failed_with = int(with_it.sum()), int(failed[with_it].sum())
-            return Failing(condition, n_failed_with, n_with, int(failed.sum()) - n_failed_with, len(trials) - n_with)
+            return FailureCondition(
+                condition, n_failed_with, n_with, int(failed.sum()) - n_failed_with, len(trials) - n_with
+            )
         # A condition on a hyperparameter that some of these trials do not have would be false of them.
         columns = [column for column in columns if column[0].name != dim.name]
     return None

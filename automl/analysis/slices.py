@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from automl.analysis import plot_style
-from automl.analysis.comparable import Compared, compared
+from automl.analysis.comparable import ComparedTrials, compared
 from automl.analysis.formatting import (
     described,
     inert,
@@ -43,7 +43,7 @@ def by_hyperparameter(
     study: Study,
     summary: Mapping[str, Any],
     effects: Mapping[str, Effect] | None = None,
-    comparison: Compared | None = None,
+    comparison: ComparedTrials | None = None,
 ) -> dict[str, Figure]:
     """The metric against each varying hyperparameter, by name, with its estimated effect if there is one.
 

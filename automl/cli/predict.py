@@ -52,7 +52,7 @@ def predict(
 
     console = literal_console()
     model, n, n_read = load(run), 0, 0
-    without = {name: _Without(part.why_none) for name, part in _parts(model).items()}
+    without = {name: _MissingPredictions(part.why_none) for name, part in _parts(model).items()}
     copies = None if keep is None else _copies(keep, data, model)
     strange: Counter[str] = Counter()
     notes: list[str] = []
@@ -94,7 +94,7 @@ def predict(
 
 
 @dataclass
-class _Without:
+class _MissingPredictions:
     """The examples without a prediction of one target."""
 
     why: str
@@ -120,7 +120,7 @@ def _parts(model: Predictor | JointPredictor) -> dict[str, Predictor]:
     return model.parts if isinstance(model, JointPredictor) else {model.columns[0]: model}
 
 
-def _predicted(target: str, n: int, without: Mapping[str, _Without]) -> str:
+def _predicted(target: str, n: int, without: Mapping[str, _MissingPredictions]) -> str:
     """The number of predictions, of each target if they differ."""
     counts = {name: n - found.n for name, found in without.items()}
     if len(set(counts.values())) == 1:

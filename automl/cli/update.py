@@ -69,7 +69,7 @@ def update(
         if data is None and value is not None:
             raise UserError(f"{option} is about an update, which needs new data: give --data too")
     if data is not None:
-        from automl.continual.new_data import TooFewNew
+        from automl.continual.new_data import TooFewNewExamples
         from automl.continual.several_targets import update_all
         from automl.continual.update import UpdateOptions
         from automl.continual.update import update as update_one
@@ -81,7 +81,7 @@ def update(
         try:
             with writes(run):
                 bring_up_to_date(folder, data, effort, say=lambda line: show_line(console, line))
-        except TooFewNew as reason:  # not an error: most nightly updates find no new data
+        except TooFewNewExamples as reason:  # not an error: most nightly updates find no new data
             show_line(console, str(reason))
             return
     versions = Versions(folder)

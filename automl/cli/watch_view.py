@@ -15,7 +15,7 @@ from rich.text import Text
 from automl.analysis.formatting import at_resolution, duration, finite, resolution, show, shown_range, value, values
 from automl.cli.terminal import ENDED, short_config
 from automl.study.facts import GONE, RUNNING
-from automl.study.snapshot import Seen
+from automl.study.snapshot import RunSnapshot
 from automl.study.study import counts_in_words
 from automl.study.trial import Trial, incumbent
 
@@ -24,7 +24,7 @@ WIDTH, HEIGHT = 60, 6  # of the plot, in characters
 LEVELS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"  # eighths of a character's height
 
 
-def frame(seen: Seen) -> Group:
+def frame(seen: RunSnapshot) -> Group:
     """The whole frame."""
     metric, maximize = seen.objective.metric, seen.objective.maximize
     step = resolution(values(seen.study.trials.values(), metric), maximize)
@@ -38,13 +38,13 @@ def frame(seen: Seen) -> Group:
     return Group(*parts)
 
 
-def _title(seen: Seen) -> str:
+def _title(seen: RunSnapshot) -> str:
     settings = seen.settings
     what = settings.get("task") or settings.get("command") or "run"
     return f"{what} with {settings.get('strategy')}, seed {settings.get('seed')}, in {seen.where}: {_state(seen)}"
 
 
-def _state(seen: Seen) -> str:
+def _state(seen: RunSnapshot) -> str:
     if seen.stop_reason == RUNNING:
         return RUNNING
     if seen.stop_reason != GONE:
@@ -56,7 +56,7 @@ def _state(seen: Seen) -> str:
     return f"stopped without ending; continue with --resume --out {shlex.quote(seen.folder)}"
 
 
-def _progress(seen: Seen, metric: str, step: float | None) -> str:
+def _progress(seen: RunSnapshot, metric: str, step: float | None) -> str:
     study = seen.study
     counts = study.counts
     words = [counts_in_words({state: counts[state] for state in ENDED}, study.n_too_slow)]
@@ -68,7 +68,7 @@ def _progress(seen: Seen, metric: str, step: float | None) -> str:
     return "   ".join([*words[:-1], _time(seen)]) + (f"\n{words[-1]}" if best is not None else f"   {words[-1]}")
 
 
-def _time(seen: Seen) -> str:
+def _time(seen: RunSnapshot) -> str:
     """The time elapsed, and an estimate of the time left at the pace so far."""
     study = seen.study
     elapsed = study.clock
@@ -86,7 +86,7 @@ def _time(seen: Seen) -> str:
     return f"{duration(elapsed)} elapsed, about {duration(left)} left"
 
 
-def _course(seen: Seen, metric: str) -> Iterator[float]:
+def _course(seen: RunSnapshot, metric: str) -> Iterator[float]:
     """The incumbent's value after each finished trial, in order of finishing."""
     best: Trial | None = None
     ended = [trial for trial in seen.study.trials.values() if trial.at is not None]
@@ -116,11 +116,11 @@ def _plot(course: list[float], maximize: bool) -> Text:
     return Text("\n".join(lines))
 
 
-def _unit(seen: Seen) -> str:
+def _unit(seen: RunSnapshot) -> str:
     return "epoch" if seen.settings.get("folds") is None else "fold"
 
 
-def _trainings(seen: Seen) -> Table:
+def _trainings(seen: RunSnapshot) -> Table:
     table = _table("training", _unit(seen), "", "loss", "left", "config")
     for training in seen.trainings:
         trial, epochs = seen.study.trials[training.trial], len(training.losses)
@@ -143,7 +143,7 @@ def _left(asked: int, epochs: int, before: int, since: datetime | None) -> str:
     return duration(max(0.0, elapsed / epochs * (asked - epochs)))
 
 
-def _latest(seen: Seen, metric: str, step: float | None) -> Table:
+def _latest(seen: RunSnapshot, metric: str, step: float | None) -> Table:
     trials = [trial for trial in seen.study.trials.values() if trial.at is not None]
     table = _table("trial", "state", f"{_unit(seen)}s", metric, "at", "config")
     for trial in sorted(trials, key=lambda trial: trial.at or 0.0)[-MAX_LATEST:]:

@@ -52,7 +52,7 @@ MAX_NAMED = 5
 PARTS = ("train", "valid", "test")
 
 
-class TooFewNew(UserError):
+class TooFewNewExamples(UserError):
     """The run has all or nearly all of the examples already, or they were judged already."""
 
     def __init__(self, n_new: int, n_known: int, *, tried: bool = False) -> None:
@@ -96,9 +96,9 @@ def read_new(
     """Read, label, encode and split new data in the same way as the run's data in ``folder``.
 
     Leaves out examples that the run already has, and new training examples of groups in the sets that judge models
-    (``judges``). ``older``: data that the run had, of which ``folder`` may lack some. TooFewNew if there are few, if
-    the run has nearly all of them, or if an earlier update, with its merged data in ``tried``, had; UserError for
-    problems in the new data.
+    (``judges``). ``older``: data that the run had, of which ``folder`` may lack some. TooFewNewExamples if there are
+    few, if the run has nearly all of them, or if an earlier update, with its merged data in ``tried``, had; UserError
+    for problems in the new data.
     """
     written = load_encoder(folder / ENCODER_FOLDER)[1].get("formats", {})  # runs of earlier versions lack it
     codes = any(plain_text(number_of(name)) != name for name in old.names)
@@ -110,7 +110,7 @@ def read_new(
         raise UserError(needed) from None
     usable, y, target, notes = _labels(rows, old)
     if 0 < len(usable) < MIN_ROWS:
-        raise TooFewNew(len(usable), 0)
+        raise TooFewNewExamples(len(usable), 0)
     check_enough(len(usable), hints=[*rows.notes, *notes])
     frame = rows.frame.iloc[usable]
     read = encoder.places(encoder.views.usual)
@@ -203,17 +203,17 @@ def _fresh(
     y: NDArray[Any],
     times: NDArray[np.uint64] | None,
 ) -> NDArray[np.bool_]:
-    """Which labelled examples are not in the run's data, (n,). TooFewNew as in ``read_new``."""
+    """Which labelled examples are not in the run's data, (n,). TooFewNewExamples as in ``read_new``."""
     fresh = _not_in(folder, arrays, y, times)
     for place in older if times is None else ():  # ``folder`` has the times of all data
         fresh &= _not_in(place, arrays, y, times, n_old(place))
     n_fresh, n = int(fresh.sum()), len(fresh)
     if n_fresh < min(MIN_ROWS, n):
-        raise TooFewNew(n_fresh, n - n_fresh)
+        raise TooFewNewExamples(n_fresh, n - n_fresh)
     for place in tried:
         n_other = int((fresh & _not_in(place, arrays, y, times, n_old(place))).sum())
         if n_other < min(MIN_ROWS, n_fresh):
-            raise TooFewNew(n_other, n - n_other, tried=True)
+            raise TooFewNewExamples(n_other, n - n_other, tried=True)
     return fresh
 
 

@@ -31,7 +31,7 @@ from automl.continual.scores import compare, on_test
 from automl.continual.versions import MODEL, Lineage
 from automl.data.ingest.windows import LAST_VALUE
 from automl.data.splits import Splits, held_out
-from automl.deployment.model_card import Kept, write_card
+from automl.deployment.model_card import ModelDraft, write_card
 from automl.metrics import DEFAULT_THRESHOLD, METRICS, loss_of
 from automl.runs.final_model import fingerprint
 from automl.tasks.user_data import OwnData
@@ -158,14 +158,14 @@ def _choose(
 
 def _temperature(metric: str, choice: _Choice) -> float:
     """The temperature of the candidate's probabilities."""
-    from automl.deployment.calibration import Judged, temperature_that_helps
+    from automl.deployment.calibration import LabelledProbabilities, temperature_that_helps
 
     has_own_threshold = choice.candidate.model.threshold != DEFAULT_THRESHOLD
     if METRICS[metric].kind != "classes" or has_own_threshold:  # these need raw probabilities
         return 1.0
     truth = choice.truth
     return temperature_that_helps(
-        *(Judged(choice.predicted[half], truth.y[half], truth[half].weights) for half in choice.halves)
+        *(LabelledProbabilities(choice.predicted[half], truth.y[half], truth[half].weights) for half in choice.halves)
     )
 
 
@@ -180,7 +180,7 @@ def _write(
 ) -> dict[str, Any]:
     """Write the promoted model; returns its card. ``how``: how it compares with the model in use."""
     scores, shares = on_test(task, after)
-    kept = Kept(
+    kept = ModelDraft(
         "updated",
         f"{LONG[choice.candidate.what]}; compared with the previous model, it {how}",
         choice.candidate.write(writing / MODEL),

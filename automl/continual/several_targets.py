@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from automl.continual.new_data import TooFewNew
+from automl.continual.new_data import TooFewNewExamples
 from automl.continual.promotion import outcome
 from automl.continual.update import UpdateOptions, finished_run, read_update, train_and_promote
 from automl.continual.versions import MODEL, Versions
@@ -25,8 +25,8 @@ def update_all(
 ) -> dict[str, Any]:
     """Update the model of each target with new data, and return the content of update.json.
 
-    The data of all targets are read before anything is trained. TooFewNew if the run has nearly all of them; UserError
-    for a run or data that cannot be used for one of them; no model is changed before the last step.
+    The data of all targets are read before anything is trained. TooFewNewExamples if the run has nearly all of them;
+    UserError for a run or data that cannot be used for one of them; no model is changed before the last step.
     """
     from automl.deployment.model_card import CARD
     from automl.deployment.model_files import read_card, targets
@@ -48,7 +48,7 @@ def update_all(
                 updates[name] = read_update(
                     run, *finished_run(run, data, effort), load_predictor(place), lineage, heard[name]
                 )
-            except TooFewNew as error:
+            except TooFewNewExamples as error:
                 known[name] = error
         if known:
             name, reason = next(iter(known.items()))

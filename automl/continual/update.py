@@ -31,7 +31,7 @@ from automl.metrics import METRICS
 from automl.models.trained import TrainedModel
 from automl.runs.settings import Settings, build_task
 from automl.study.run_folder import RunFolder
-from automl.study.snapshot import Seen, look
+from automl.study.snapshot import RunSnapshot, look
 from automl.study.study import Study
 from automl.tasks.cross_validated import CrossValidated
 from automl.tasks.user_data import OwnData
@@ -90,8 +90,8 @@ def update(
 ) -> dict[str, Any]:
     """Update a run's model with new data, and return the content of update.json.
 
-    TooFewNew if the run has nearly all of the data, UserError for a run or data that cannot be used; the model in use
-    is not changed before the last step.
+    TooFewNewExamples if the run has nearly all of the data, UserError for a run or data that cannot be used; the model
+    in use is not changed before the last step.
     """
     from automl.deployment.predictor import load_predictor, model_folder
 
@@ -110,7 +110,7 @@ def update(
         return facts
 
 
-def finished_run(run: RunFolder, data: Path, effort: UpdateOptions) -> tuple[Seen, Request]:
+def finished_run(run: RunFolder, data: Path, effort: UpdateOptions) -> tuple[RunSnapshot, Request]:
     """A finished run, and its data options for new data.
 
     UserError if it still runs, is not on the user's data, or cannot be updated with these options.
@@ -126,7 +126,7 @@ def finished_run(run: RunFolder, data: Path, effort: UpdateOptions) -> tuple[See
 
 def read_update(
     run: RunFolder,
-    seen: Seen,
+    seen: RunSnapshot,
     request: Request,
     before: Predictor,
     lineage: Lineage,
@@ -134,7 +134,7 @@ def read_update(
 ) -> UpdateData:
     """Read new data for a model, and compare them with the old.
 
-    TooFewNew if too few are new, UserError for data that cannot be used.
+    TooFewNewExamples if too few are new, UserError for data that cannot be used.
     """
     if not isinstance(before.encoder, Encoder):
         raise UserError("translators cannot be updated; start a new run with all pairs in one file")

@@ -40,7 +40,7 @@ def log_losses(probabilities: Probabilities, labels: NDArray[np.int64]) -> NDArr
     return losses
 
 
-class Judged(NamedTuple):
+class LabelledProbabilities(NamedTuple):
     """Probabilities, and the labels to score them against."""
 
     probabilities: Probabilities
@@ -60,7 +60,7 @@ def fit_temperature(probabilities: Probabilities, labels: NDArray[np.int64], wei
     """
     from scipy.optimize import minimize_scalar  # slow to import, and not used by predictions
 
-    judged = Judged(probabilities, labels, weights)
+    judged = LabelledProbabilities(probabilities, labels, weights)
 
     def cost(log: float) -> float:
         return float(judged.losses(float(np.exp(log))).sum()) + 0.5 * (log / PRIOR_SD) ** 2
@@ -68,7 +68,7 @@ def fit_temperature(probabilities: Probabilities, labels: NDArray[np.int64], wei
     return float(np.exp(minimize_scalar(cost, bounds=RANGE, method="bounded").x))
 
 
-def temperature_that_helps(fitting: Judged, judging: Judged) -> float:
+def temperature_that_helps(fitting: LabelledProbabilities, judging: LabelledProbabilities) -> float:
     """The temperature fitted to some examples if it helps on others, else 1.
 
     It helps if the mean gain in log loss exceeds its standard error. 1 with fewer than MIN_EXAMPLES on either side.

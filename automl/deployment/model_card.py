@@ -30,7 +30,7 @@ FILES = {  # what a model's folder may have, besides the two files written here
 def write_card(
     folder: Path,
     task: Task,
-    kept: Kept,
+    kept: ModelDraft,
     data: Mapping[str, Any] | None,
     about: Mapping[str, Any],
     validation: float | None,
@@ -73,7 +73,7 @@ def without_nan(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def _compared(kept: Kept, task: Task, validation: float | None) -> dict[str, Any] | None:
+def _compared(kept: ModelDraft, task: Task, validation: float | None) -> dict[str, Any] | None:
     """The baseline with ``beaten``, whether the model is better than it; None if one of them has no score."""
     baseline = kept.baseline
     if baseline is None or "score" not in baseline:
@@ -171,7 +171,7 @@ PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
 
 @dataclass
-class Kept:
+class ModelDraft:
     """A model being written: its members with their weights, and its description."""
 
     made: str  # single, refit or ensemble

@@ -145,7 +145,7 @@ def _predictions(graph: Graph, model: TrainedModel, examples: str) -> str:
 # --- networks ---------------------------------------------------------------------------------------------------------
 
 
-class _Whole(nn.Module):
+class _WithPreprocessing(nn.Module):
     """Preprocessing and network in one module."""
 
     def __init__(self, model: TrainedNetwork) -> None:
@@ -169,7 +169,7 @@ def _traced(model: TrainedNetwork) -> onnx.ModelProto:
         file = Path(folder) / "network.onnx"
         warnings.simplefilter("ignore")  # of the tracer; largest_difference checks its result
         torch.onnx.export(
-            _Whole(model).eval(),
+            _WithPreprocessing(model).eval(),
             (example,),
             file,
             dynamo=False,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from automl.errors import UserError, install_command
 from automl.integrations.tracker import Snapshot, TrackedRun, Tracker, one_line
 from automl.study.run_folder import write_atomic
-from automl.study.trial import Asked, Told
+from automl.study.trial import AskEntry, TellEntry
 from automl.tuning.trainings import training_seed
 from strategies.errors import did_you_mean
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from automl.study.study import Study
     from automl.study.trial import Trial
     from automl.tuning.final_evaluation import Who
-    from automl.tuning.trainings import Running
+    from automl.tuning.trainings import RunningTrial
     from automl.tuning.tuner import Tuner
 
 TRACKERS = {  # name -> its module, its class
@@ -116,7 +116,7 @@ class Tracking:
             if error is not None:
                 self._warn_of(writer, error)
 
-    def _tell(self, running: Mapping[int, Running]) -> None:
+    def _tell(self, running: Mapping[int, RunningTrial]) -> None:
         if not self._writers:
             return
         entries = self._study.log[self._place :]
@@ -136,8 +136,10 @@ class Tracking:
                 writer.put_best(self._snapshot(best, None), loss, len(self._study.trials))
         self._best = new_best
 
-    def _snapshot(self, trial: Trial, running: Running | None, state: Literal["interrupted"] | None = None) -> Snapshot:
-        known: Trial | Running = running or trial
+    def _snapshot(
+        self, trial: Trial, running: RunningTrial | None, state: Literal["interrupted"] | None = None
+    ) -> Snapshot:
+        known: Trial | RunningTrial = running or trial
         return Snapshot(
             trial.number,
             trial.config,
@@ -185,8 +187,8 @@ def _run_id(folder: RunFolder) -> str:
         raise UserError(f"{str(folder.tracking)!r} is damaged; copy it back, or delete it to log to new runs") from None
 
 
-def _trial_of(entry: Asked | Told) -> int:
-    return (entry.proposal if isinstance(entry, Asked) else entry.outcome.proposal).trial
+def _trial_of(entry: AskEntry | TellEntry) -> int:
+    return (entry.proposal if isinstance(entry, AskEntry) else entry.outcome.proposal).trial
 
 
 class _Writer:

@@ -13,13 +13,13 @@ from automl.analysis.formatting import at_resolution, scored_on
 from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.calibration import below_quantiles
-from automl.deployment.model_card import Kept, write_card
+from automl.deployment.model_card import ModelDraft, write_card
 from automl.metrics import METRICS, measure_all
 from automl.runs.final_model import fingerprint
 from automl.runs.latency import fast_enough, milliseconds_per_row
 from automl.runs.member_candidates import MemberCandidate, candidates
 from automl.runs.members import Models, fitted_models, forget_models
-from automl.runs.selection import Chosen, affordable, choose, without_damaged
+from automl.runs.selection import Selection, affordable, choose, without_damaged
 from automl.study.run_folder import replace_folder
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _fitted(
     left: float,
     watch: Callable[[str], None],
     say: Callable[[str], None],
-) -> tuple[Chosen | None, dict[int, Models]]:
+) -> tuple[Selection | None, dict[int, Models]]:
     """The choice and its fitted models. If some fits fail, choose among the other members; if all do, among
     the other candidates."""
     end = time.monotonic() + left
@@ -101,11 +101,11 @@ def _fitted(
 
 def _within(
     task: CrossValidated,
-    before: Chosen,
+    before: Selection,
     models: Mapping[int, Models],
     milliseconds: float,
     say: Callable[[str], None],
-) -> Chosen:
+) -> Selection:
     """The choice, with members dropped until its predictions are fast enough."""
 
     def latency(member: MemberCandidate) -> float:
@@ -122,7 +122,7 @@ def _within(
 
 
 def write_model(
-    task: CrossValidated, chosen: Chosen, models: Mapping[int, Models], folder: RunFolder, about: Mapping[str, Any]
+    task: CrossValidated, chosen: Selection, models: Mapping[int, Models], folder: RunFolder, about: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Create ``model/`` atomically and return its card."""
     from automl.deployment.predictor import Member, Predictor
@@ -150,7 +150,7 @@ def write_model(
                 }
             )
     rules: dict[str, Any] = {"threshold": chosen.threshold, "shifts": chosen.shifts}
-    kept = Kept("ensemble", description(task, chosen), entries, **rules)
+    kept = ModelDraft("ensemble", description(task, chosen), entries, **rules)
     splits = load_data(task.data_of(""), None)
     has_test, begin = len(splits.y_test) > 0, time.perf_counter()
     part = "x_test" if has_test else "x_valid"
@@ -173,19 +173,19 @@ def write_model(
     return card
 
 
-def _cut(chosen: Chosen) -> str:
+def _cut(chosen: Selection) -> str:
     if len(chosen.members) == chosen.wanted:
         return "not the best members, as the time limit leaves no time to fit these"
     return f"{len(chosen.members)} of {chosen.wanted} members, as the time limit leaves no time to fit more"
 
 
-def description(task: CrossValidated, chosen: Chosen) -> str:
+def description(task: CrossValidated, chosen: Selection) -> str:
     """A description of the model, with the scores it was chosen by and any missing members."""
     text = _members_in_words(task, chosen) + (f"; {_cut(chosen)}" if chosen.wanted else "")
     return text if chosen.is_refitted else f"{text}; {NOT_REFITTED}"
 
 
-def _members_in_words(task: CrossValidated, chosen: Chosen) -> str:
+def _members_in_words(task: CrossValidated, chosen: Selection) -> str:
     scored = f"{task.metric} {at_resolution(chosen.score, None)} {scored_on(task.max_epochs)}"
     judge = METRICS[task.metric].stand_in or task.metric
     together, alone = (at_resolution(METRICS[judge].of_mean(loss), None) for loss in (chosen.loss, chosen.alone))

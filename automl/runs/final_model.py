@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.deployment.model_card import Kept, write_card
+from automl.deployment.model_card import ModelDraft, write_card
 from automl.errors import UserError
 from automl.study.run_folder import replace_folder
 from automl.task import Task
@@ -72,7 +72,7 @@ def keep_model(
     aside = folder.path / "model.writing"
     shutil.rmtree(aside, ignore_errors=True)
     if isinstance(task, Supervised):
-        kept = Kept("single", _description(who, len(good)))
+        kept = ModelDraft("single", _description(who, len(good)))
         _choose(kept, task, best, refitted, trials, ensemble, folder.trials, aside)
         # Of the arrays that the first family reads.
         data = fingerprint(_splits(task, task.model or task.space["model"].default_value))
@@ -84,7 +84,7 @@ def keep_model(
         else:
             return None
         scores = {} if best.test is None else {task.metric: best.test, **best.others}
-        kept, data = Kept("single", _description(who, len(good)), scores=scores), None
+        kept, data = ModelDraft("single", _description(who, len(good)), scores=scores), None
     kept.baseline = None if baseline is None else {"split": "test", **baseline}
     card = write_card(aside, task, kept, data, about, best.validation)
     replace_folder(folder.model, aside)
@@ -100,7 +100,7 @@ def _one(who: str) -> str:
 
 
 def _choose(
-    kept: Kept,
+    kept: ModelDraft,
     task: Supervised,
     best: FinalTraining,
     refitted: FinalTraining | None,
@@ -111,7 +111,7 @@ def _choose(
 ) -> None:
     """Write the model (a single training, the refit or an ensemble), and describe it in ``kept``."""
     from automl.data.splits import held_out
-    from automl.deployment.calibration import Judged, temperature_that_helps
+    from automl.deployment.calibration import LabelledProbabilities, temperature_that_helps
     from automl.deployment.predictor import Member, Predictor, predictions
     from automl.metrics import measure, measure_all
     from automl.training.base import trained_model
@@ -122,7 +122,7 @@ def _choose(
     on_valid = predictions(single, splits.x_valid)
     choosing, judging = held_out(y, len(y) // 2)
     members = [Member(single)]
-    chosen: list[_Chosen] = []
+    chosen: list[_ChosenMember] = []
 
     complete = _with_models(trials, checkpoints) if ensemble else []
     if ensemble and not complete:
@@ -146,7 +146,9 @@ def _choose(
 
     if target.names:
         # A refitted model has seen the validation set, so it keeps the temperature of the training that it repeats.
-        kept.temperature = temperature_that_helps(*(Judged(on_valid[half], y[half]) for half in (choosing, judging)))
+        kept.temperature = temperature_that_helps(
+            *(LabelledProbabilities(on_valid[half], y[half]) for half in (choosing, judging))
+        )
     whole = Predictor(members, None, {"temperature": kept.temperature})
     on_test = whole.judge(lambda family: _splits(task, family).x_test)
     kept.scores = measure_all(target.kind, splits.y_test, on_test)
@@ -163,7 +165,7 @@ def _choose(
 
 
 @dataclass(frozen=True)
-class _Chosen:
+class _ChosenMember:
     """A member of an ensemble, and its predictions on the validation set."""
 
     trial: Trial
@@ -172,7 +174,7 @@ class _Chosen:
     on_valid: NDArray[Any]
 
 
-def _mean(chosen: Sequence[_Chosen]) -> NDArray[Any]:
+def _mean(chosen: Sequence[_ChosenMember]) -> NDArray[Any]:
     mean: NDArray[Any] = np.sum([each.weight * each.on_valid for each in chosen], axis=0)
     return mean
 
@@ -184,7 +186,7 @@ def _with_models(trials: Sequence[Trial], checkpoints: Path) -> list[Trial]:
 
 def _best_together(
     task: Supervised, trials: Sequence[Trial], checkpoints: Path, most: int, choosing: NDArray[Any], y: NDArray[Any]
-) -> list[_Chosen]:
+) -> list[_ChosenMember]:
     """The members of the best ensemble on the choosing examples."""
     from automl.deployment.ensemble import greedy_ensemble
     from automl.deployment.predictor import predictions
@@ -193,7 +195,7 @@ def _best_together(
     models = [trained_model(checkpoints / f"{trial.number:04d}") for trial in trials]
     predicted = [predictions(model, _splits(task, model.preprocessing.model).x_valid) for model in models]
     weights = greedy_ensemble([each[choosing] for each in predicted], _loss(task, y[choosing]), most)
-    return [_Chosen(trials[i], weight, models[i], predicted[i]) for i, weight in weights.items()]
+    return [_ChosenMember(trials[i], weight, models[i], predicted[i]) for i, weight in weights.items()]
 
 
 def _loss(task: Supervised, y: NDArray[Any]) -> Callable[[NDArray[Any]], float]:

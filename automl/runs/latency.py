@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from automl.data.datasets.registry import load_data
 from automl.runs.member_candidates import MemberCandidate
-from automl.runs.selection import Chosen, choose
+from automl.runs.selection import Selection, choose
 
 if TYPE_CHECKING:
     from automl.models.trained import TrainedModel
@@ -35,8 +35,8 @@ def milliseconds_per_row(task: CrossValidated, models: Sequence[TrainedModel]) -
 
 
 def fast_enough(
-    task: CrossValidated, chosen: Chosen, latency: Callable[[MemberCandidate], float], most: float
-) -> tuple[Chosen, Mapping[int, float]]:
+    task: CrossValidated, chosen: Selection, latency: Callable[[MemberCandidate], float], most: float
+) -> tuple[Selection, Mapping[int, float]]:
     """Drop the members that contribute least for their latency, until the ensemble takes at most ``most``.
 
     ``most``: milliseconds per row. ``latency``: returns that of a member. At least one member remains, the fastest if
@@ -58,6 +58,6 @@ def fast_enough(
     return chosen, known
 
 
-def _price(loss: float, total: float, known: Mapping[int, float], other: Chosen) -> float:
+def _price(loss: float, total: float, known: Mapping[int, float], other: Selection) -> float:
     """The increase in loss per millisecond saved if ``other`` replaces a choice with this loss and latency."""
     return (other.loss - loss) / (total - sum(known[number] for number in other.members))

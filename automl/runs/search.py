@@ -127,7 +127,7 @@ def open_search(
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _SearchOutputs:
     """What a search writes to."""
 
     study: Study
@@ -138,13 +138,13 @@ class _Kept:
 
 
 @contextmanager
-def _without_folder(task: Task, listeners: Sequence[Listener]) -> Iterator[_Kept]:
+def _without_folder(task: Task, listeners: Sequence[Listener]) -> Iterator[_SearchOutputs]:
     study, log = Study(task.space, task.max_epochs), RunLog(None, listeners)
     if not getattr(task, "uses_folder", True):
-        yield _Kept(study, log)
+        yield _SearchOutputs(study, log)
         return
     with tempfile.TemporaryDirectory(prefix="automl-") as place:
-        yield _Kept(study, log, trials=Path(place))
+        yield _SearchOutputs(study, log, trials=Path(place))
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def _in_folder(
     resume: bool,
     data: Path | None,
     leader: LeaderConnection | None,
-) -> Iterator[_Kept]:
+) -> Iterator[_SearchOutputs]:
     """The arguments are those of ``open_search``; ``leader``: the connection of a shared run's leader."""
     written, retries = settings.to_json(), None
     before = recorded(folder, leader) if resume else {}
@@ -169,7 +169,7 @@ def _in_folder(
         log = RunLog(folder.log, listeners)
         with closing(log):
             trials = folder.trials if getattr(task, "uses_folder", True) else None
-            yield _Kept(study, log, folder.logs, trials, retries)
+            yield _SearchOutputs(study, log, folder.logs, trials, retries)
 
 
 def _executor(

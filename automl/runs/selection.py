@@ -30,7 +30,7 @@ MANY_ROWS = 20_000  # maximum size of a sample to measure a difference on
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Selection:
     """The members of a model with their weights, which sum to 1, and out-of-fold scores."""
 
     members: Mapping[int, MemberCandidate]  # by trial
@@ -50,7 +50,7 @@ class Chosen:
         return [member.refit_seconds for member in self.members.values()]
 
 
-def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | None) -> Chosen:
+def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | None) -> Selection:
     """Choose ensemble weights by the out-of-fold predictions, with at most ``most`` members.
 
     On few rows, greedy weights and even more the best candidate overfit, so the weights are means over bootstrap
@@ -87,7 +87,7 @@ def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | N
     predicted = _mean(every, weights)
     threshold = best_threshold(task.metric, y, predicted, counts)
     shifts = [] if levels is None else fit_shifts(y, predicted, levels, counts)
-    return Chosen(
+    return Selection(
         {found[i].trial.number: found[i] for i in weights},
         {found[i].trial.number: weight for i, weight in weights.items()},
         measure(task.metric, y, predicted, threshold, counts, levels),
@@ -186,8 +186,8 @@ def losses_by_row(
 
 
 def affordable(
-    task: CrossValidated, found: Sequence[MemberCandidate], chosen: Chosen, n_workers: int, left: float
-) -> Chosen:
+    task: CrossValidated, found: Sequence[MemberCandidate], chosen: Selection, n_workers: int, left: float
+) -> Selection:
     """The choice, limited to members that can be fitted to all rows within ``left`` seconds; at least one.
 
     First, candidates that alone take longer are dropped, then members until the rest fits. If all take longer, the
@@ -210,7 +210,7 @@ def affordable(
 
 def without_damaged(
     task: CrossValidated, found: Sequence[MemberCandidate], most: int | None, left: float, say: Callable[[str], None]
-) -> tuple[Sequence[MemberCandidate], Chosen]:
+) -> tuple[Sequence[MemberCandidate], Selection]:
     """The candidates and the choice among them, without members whose damaged models cannot be refitted within ``left``
     seconds; at least one remains. ``say``: called with a line about each that is left out."""
     while True:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from automl.study.contenders import contenders
-from automl.study.trial import Told, Trial
+from automl.study.trial import TellEntry, Trial
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -172,8 +172,8 @@ class TimePlan:
 def _startup(tuner: Tuner) -> float | None:
     """Seconds from the start of the search to the first epoch; None before the first outcome."""
     log = tuner.study.log
-    before = max((entry.at for entry in log[: tuner.n_restored] if isinstance(entry, Told)), default=0.0)
-    told = [entry for entry in log[tuner.n_restored :] if isinstance(entry, Told)]
+    before = max((entry.at for entry in log[: tuner.n_restored] if isinstance(entry, TellEntry)), default=0.0)
+    told = [entry for entry in log[tuner.n_restored :] if isinstance(entry, TellEntry)]
     return max(0.0, told[0].at - before - told[0].outcome.seconds) if told else None
 
 

@@ -43,7 +43,7 @@ class RunningTraining:
 
 
 @dataclass(frozen=True)
-class Seen:
+class RunSnapshot:
     """A run at one moment."""
 
     study: Study
@@ -80,7 +80,7 @@ def storage(run: RunFolder | Location) -> RDBStorage:
     return found
 
 
-def look(run: RunFolder | Location) -> Seen:
+def look(run: RunFolder | Location) -> RunSnapshot:
     """The current state of the run. UserError if there is none, or if its space has no short form."""
     at = of_folder(run) if isinstance(run, RunFolder) else run
     kept = storage(at)
@@ -94,7 +94,7 @@ def look(run: RunFolder | Location) -> Seen:
     objective = Objective(**attributes["objective"])
     stop_reason = _stop_reason(attributes, is_running)
     folder = None if at.folder is None else str(at.folder.path)
-    return Seen(study, attributes["settings"], trainings, objective, is_running, stop_reason, str(at), folder)
+    return RunSnapshot(study, attributes["settings"], trainings, objective, is_running, stop_reason, str(at), folder)
 
 
 def _is_running(at: Location, kept: RDBStorage) -> bool:

@@ -20,7 +20,7 @@ from automl.study.postgres import checked_url, open_storage, shown
 from automl.study.rows import TrialRows
 from automl.study.run_folder import REMOVED
 from automl.study.sqlite import open_sqlite
-from automl.study.trial import Asked, State, Told
+from automl.study.trial import AskEntry, State, TellEntry
 from strategies.base import Outcome, Proposal
 from strategies.encoding import Dimension, Encoding
 from strategies.quiet_optuna import quiet_optuna
@@ -111,13 +111,13 @@ class Store:
             self._storage.set_study_user_attr(self._study_id, key, value)
         self._merge_log()
 
-    def read_log(self) -> list[Asked | Told]:
+    def read_log(self) -> list[AskEntry | TellEntry]:
         """The log in order; also finds the storage entry of each trial."""
         with reading(_shown(self._storage)):
             return self._read_log()
 
-    def _read_log(self) -> list[Asked | Told]:
-        entries: dict[int, Asked | Told] = {}
+    def _read_log(self) -> list[AskEntry | TellEntry]:
+        entries: dict[int, AskEntry | TellEntry] = {}
         proposals: dict[int, Proposal] = {}
         for entry, attributes in self._rows.attributes(("trial", "traceback"), LOG).items():
             number = attributes.get("trial")
@@ -128,7 +128,7 @@ class Store:
             for (kind, place), content in sorted(steps, key=lambda step: int(step[0][1])):
                 if kind == "ask":
                     proposals[number] = Proposal(number, content["config"], content["epochs"], content["info"])
-                    entries[int(place)] = Asked(proposals[number], content["seconds"])
+                    entries[int(place)] = AskEntry(proposals[number], content["seconds"])
                 else:
                     outcome = Outcome(
                         proposals[number],
@@ -139,7 +139,7 @@ class Store:
                         {name: tuple(values) for name, values in content["metrics"].items()},
                     )
                     trace = attributes.get("traceback") if outcome.error is not None else None
-                    entries[int(place)] = Told(outcome, content["strategy_seconds"], content["at"], trace)
+                    entries[int(place)] = TellEntry(outcome, content["strategy_seconds"], content["at"], trace)
         self._running = self._rows.running()
         return [entries[place] for place in sorted(entries)]
 
@@ -148,7 +148,7 @@ class Store:
         return self._storage.get_trial(self._ids[number])
 
     @writing
-    def write_ask(self, place: int, entry: Asked) -> None:
+    def write_ask(self, place: int, entry: AskEntry) -> None:
         proposal = entry.proposal
         step = {
             "config": proposal.config,
@@ -215,7 +215,7 @@ class Store:
             self._epochs_written = time.monotonic()
 
     @writing
-    def write_tell(self, place: int, entry: Told, state: State) -> None:
+    def write_tell(self, place: int, entry: TellEntry, state: State) -> None:
         outcome = entry.outcome
         attributes: dict[str, Any] = {"seconds": round(outcome.seconds, 3)}
         if outcome.error is not None:

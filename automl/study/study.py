@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from automl.study.trial import STATES, Asked, LastEpoch, State, Told, Trial, incumbent, state_of
+from automl.study.trial import STATES, AskEntry, LastEpoch, State, TellEntry, Trial, incumbent, state_of
 from strategies.base import Outcome, Proposal
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Study:
         self.space = space
         self.max_epochs = max_epochs
         self.trials: dict[int, Trial] = {}
-        self.log: list[Asked | Told] = []
+        self.log: list[AskEntry | TellEntry] = []
         self.counts: Counter[State] = Counter()  # trials by state
         self.committed_epochs = (
             0  # requested, including those not used by failed trials, excluding those not used by stopped trials
@@ -47,7 +47,7 @@ class Study:
         """Proposals without an outcome, in the order of the asks."""
         open_: dict[int, Proposal] = {}
         for entry in self.log:
-            if isinstance(entry, Asked):
+            if isinstance(entry, AskEntry):
                 open_.pop(entry.proposal.trial, None)  # asked again: the later position counts
                 open_[entry.proposal.trial] = entry.proposal
         return [p for trial, p in open_.items() if self.trials[trial].state == "running"]
@@ -55,7 +55,7 @@ class Study:
     @property
     def clock(self) -> float:
         """The run's clock at the last outcome, in seconds of running."""
-        return max((entry.at for entry in self.log if isinstance(entry, Told)), default=0.0)
+        return max((entry.at for entry in self.log if isinstance(entry, TellEntry)), default=0.0)
 
     @property
     def best(self) -> Trial | None:
@@ -74,7 +74,7 @@ class Study:
 
     def asked(self, proposal: Proposal, seconds: float) -> None:
         """Enter a proposal in the log."""
-        entry = Asked(proposal, seconds)
+        entry = AskEntry(proposal, seconds)
         if self._store is not None:
             self._store.write_ask(len(self.log), entry)
         self._apply(entry)
@@ -96,7 +96,7 @@ class Study:
 
     def told(self, outcome: Outcome, seconds: float, at: float, traceback: str | None = None) -> None:
         """Enter an outcome in the log."""
-        entry = Told(outcome, seconds, at, traceback)
+        entry = TellEntry(outcome, seconds, at, traceback)
         if self._store is not None:
             self._store.write_tell(len(self.log), entry, state_of(outcome, self.max_epochs))
         self._apply(entry)
@@ -111,9 +111,9 @@ class Study:
         if self._store is not None:
             self._store.record(ended=reason)
 
-    def _apply(self, entry: Asked | Told) -> None:
+    def _apply(self, entry: AskEntry | TellEntry) -> None:
         self.log.append(entry)
-        if isinstance(entry, Asked):
+        if isinstance(entry, AskEntry):
             number = entry.proposal.trial
             if number not in self.trials:
                 self.trials[number] = Trial(number, entry.proposal.config)

@@ -25,7 +25,7 @@ LastEpoch = tuple[float, Mapping[str, float]]  # the last loss, and the last val
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskEntry:
     """An entry of the log: a proposal, and the seconds that the strategy took to make it."""
 
     proposal: Proposal
@@ -33,7 +33,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Told:
+class TellEntry:
     """An entry of the log: an outcome, the strategy's seconds to process it, and the run's clock at its arrival."""
 
     outcome: Outcome

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from automl.analysis.formatting import at_resolution, duration, failure, resolution, values
-from automl.study.trial import STATES, Told, Trial, state_of
+from automl.study.trial import STATES, TellEntry, Trial, state_of
 from automl.task import TOO_SLOW, epochs_are
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Values:
         return "-" if value is None else at_resolution(value, self._step)
 
 
-def trial_line(tuner: Tuner, told: Told, shown: Values) -> str:
+def trial_line(tuner: Tuner, told: TellEntry, shown: Values) -> str:
     """A line with the outcome of a trial and the best value so far."""
     trial, metric = tuner.study.trials[told.outcome.proposal.trial], tuner.task.metric
     state, n_epochs = state_of(told.outcome, tuner.study.max_epochs), len(told.outcome.losses)
@@ -251,11 +251,11 @@ class _Log:
             LOGGER.info(trial_line(tuner, told, self._shown))
 
 
-def new_outcomes(tuner: Tuner, place: int | None) -> tuple[list[Told], int]:
+def new_outcomes(tuner: Tuner, place: int | None) -> tuple[list[TellEntry], int]:
     """The outcomes in the study's log from a position on, and the position after them.
 
     ``place``: None for the first position after the entries that a resumed run has restored.
     """
     log = tuner.study.log
     start = tuner.n_restored if place is None else place
-    return [entry for entry in log[start:] if isinstance(entry, Told)], len(log)
+    return [entry for entry in log[start:] if isinstance(entry, TellEntry)], len(log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from automl.study.study import Study
-from automl.study.trial import Asked
+from automl.study.trial import AskEntry
 from automl.tuning.packs import first_of_pack
 from strategies.base import Proposal, Strategy
 
@@ -13,7 +13,7 @@ from strategies.base import Proposal, Strategy
 def replay(study: Study, strategy: Strategy, n_workers: int) -> None:
     """Restore the strategy's state after the last entry of the log."""
     for entry in study.log:
-        if isinstance(entry, Asked):
+        if isinstance(entry, AskEntry):
             strategy.restore(entry.proposal)
         else:
             strategy.tell(entry.outcome)

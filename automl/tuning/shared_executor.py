@@ -26,7 +26,7 @@ SECONDS_BETWEEN_COUNTS = 1.0  # of lenders
 
 
 @dataclass
-class _Put:
+class _QueuedJob:
     """A job in the table."""
 
     id: int
@@ -51,8 +51,8 @@ class SharedExecutor(Executor):
         ``is_leaving``: whether others should continue the run when this process ends."""
         self._table, self._study, self._root = table, study, root
         self._check, self._is_leaving = check, is_leaving
-        self._put: dict[int, _Put] = {}  # by key
-        self._found: dict[int, _Put] = {}  # of an earlier leader, by key
+        self._put: dict[int, _QueuedJob] = {}  # by key
+        self._found: dict[int, _QueuedJob] = {}  # of an earlier leader, by key
         self._ready: deque[Event] = deque()
         self._counted, self._n_workers = 0.0, 1  # monotonic time of the last count, and its result
         table.listen("leader")
@@ -70,7 +70,7 @@ class SharedExecutor(Executor):
             job = json.loads(content)
             goes_on = key in pending and (job["epochs"], job["test"]) == (pending[key].epochs, False)
             if goes_on and not job["lanes"]:
-                self._found[key] = _Put(id_, content)
+                self._found[key] = _QueuedJob(id_, content)
             else:
                 left_over.append(id_)
         self._drop(left_over)
@@ -94,7 +94,7 @@ class SharedExecutor(Executor):
         put = self._found.pop(job.key, None)
         if put is None:
             content = json.dumps(asdict(self._within_root(job)))
-            put = _Put(self._table.put(job.key, content), content)
+            put = _QueuedJob(self._table.put(job.key, content), content)
         self._put[job.key] = put
 
     def _within_root(self, job: Job) -> Job:

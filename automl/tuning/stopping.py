@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from automl.errors import UserError
-from automl.study.trial import Told
+from automl.study.trial import TellEntry
 
 if TYPE_CHECKING:
     from automl.study.study import Study
@@ -92,7 +92,7 @@ class StoppingRules:
         if counts["failed"] + counts["running"] < len(self._study.trials):
             return False
         session = self._study.log[self._n_restored :]
-        return sum(isinstance(each, Told) and each.outcome.loss is None for each in session) >= GIVE_UP_AFTER
+        return sum(isinstance(each, TellEntry) and each.outcome.loss is None for each in session) >= GIVE_UP_AFTER
 
     def _out_of_patience(self) -> bool:
         if self._patience is None or self._study.best is None:

@@ -40,22 +40,22 @@ MAX_RECONNECT_SECONDS = 30.0  # seconds between two attempts to connect
 SECONDS_TO_LISTEN = 5.0  # for the end message of a run that is gone
 
 
-class CutOff(Exception):
+class Disconnected(Exception):
     """The connection was lost; the run may be back later."""
 
 
-class Line:
+class RunConnection:
     """A connection to a run, once both sides have proved that they know the token."""
 
     def __init__(self, sock: socket.socket, token: bytes, name: str) -> None:
-        """UserError if the run refuses this worker, or does not know the token itself. CutOff if it is too busy."""
+        """UserError if the run refuses this worker or does not know the token. Disconnected if it is too busy."""
         self._sock = sock
         self._reader: IO[bytes] = sock.makefile("rb")
         self._sending = threading.Lock()
         sock.settimeout(HANDSHAKE_SECONDS)
         first = self.receive(MAX_UNAUTHENTICATED_BYTES)
         if "busy" in first:
-            raise CutOff("the run is busy with other connections")
+            raise Disconnected("the run is busy with other connections")
         challenges = (str(first.get("challenge")), new_challenge())
         shown = proof(token, "worker", challenges)
         self.send({"challenge": challenges[1], "proof": shown, "name": name, "python": VERSION, "automl": AUTOML})
@@ -68,22 +68,22 @@ class Line:
         sock.settimeout(HEARTBEAT_TIMEOUT)
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a message. CutOff if the connection is lost."""
+        """Send a message. Disconnected if the connection is lost."""
         try:
             with self._sending:
                 self._sock.sendall(line_of(message))
         except OSError as error:
-            raise CutOff(str(error)) from None
+            raise Disconnected(str(error)) from None
 
     def receive(self, most: int = -1) -> dict[str, Any]:
-        """The next message, of at most ``most`` bytes. CutOff if the connection is lost."""
+        """The next message, of at most ``most`` bytes. Disconnected if the connection is lost."""
         try:
             line = self._reader.readline(most)
             if not line.endswith(b"\n"):
-                raise CutOff("the connection was closed")
+                raise Disconnected("the connection was closed")
             return message_of(line)
         except (OSError, ValueError) as error:
-            raise CutOff(str(error)) from None
+            raise Disconnected(str(error)) from None
 
     def close(self) -> None:
         """Close the connection, even while another thread receives."""
@@ -122,7 +122,7 @@ def work(
                     say(f"worker {number}: the run has ended")
                     return
                 until = time.monotonic() + patience
-        except CutOff as error:
+        except Disconnected as error:
             reason = str(error)
         else:
             reason = "the connection was lost"
@@ -135,9 +135,9 @@ def work(
 
 
 @contextmanager
-def connected(address: str, tls: ssl.SSLContext | None, token: bytes, name: str) -> Iterator[Line]:
-    """A connection to the run at HOST:PORT. ``name``: of this worker. CutOff if nothing answers; UserError as for
-    Line, or if the certificate is not the expected one."""
+def connected(address: str, tls: ssl.SSLContext | None, token: bytes, name: str) -> Iterator[RunConnection]:
+    """A connection to the run at HOST:PORT. ``name``: of this worker. Disconnected if nothing answers; UserError as for
+    RunConnection, or if the certificate is not the expected one."""
     host, port = host_and_port(address)
     try:
         sock = socket.create_connection((host, port), timeout=HANDSHAKE_SECONDS)
@@ -146,13 +146,13 @@ def connected(address: str, tls: ssl.SSLContext | None, token: bytes, name: str)
     except ssl.SSLCertVerificationError as error:
         raise UserError(f"the certificate of {address} is not the expected one: {error.verify_message}") from None
     except OSError as error:
-        raise CutOff(error.strerror or str(error)) from None
+        raise Disconnected(error.strerror or str(error)) from None
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with closing(sock), closing(Line(sock, token, name)) as line:
+    with closing(sock), closing(RunConnection(sock, token, name)) as line:
         yield line
 
 
-def _train(line: Line, number: int, leaving: threading.Event) -> bool:
+def _train(line: RunConnection, number: int, leaving: threading.Event) -> bool:
     """Train until the run ends (True), the connection is lost or this worker leaves.
 
     UserError if this machine cannot train.
@@ -186,12 +186,12 @@ def _supervisor(welcome: Mapping[str, Any], number: int, held: ExitStack) -> Sup
 
 
 @contextmanager
-def _alive(line: Line) -> Iterator[None]:
+def _alive(line: RunConnection) -> Iterator[None]:
     """Send signs of life: on a busy machine, getting ready may take longer than a run waits for one."""
     over = threading.Event()
 
     def say() -> None:
-        with suppress(CutOff):
+        with suppress(Disconnected):
             while not over.wait(HEARTBEAT_SECONDS):
                 line.send({"alive": True})
 
@@ -202,7 +202,7 @@ def _alive(line: Line) -> Iterator[None]:
         over.set()
 
 
-def _serve(line: Line, supervisor: Supervisor, leaving: threading.Event) -> bool:
+def _serve(line: RunConnection, supervisor: Supervisor, leaving: threading.Event) -> bool:
     """Process jobs until the run ends (True), the connection is lost or this worker leaves."""
     ended: Future[bool] = Future()
 
@@ -212,7 +212,7 @@ def _serve(line: Line, supervisor: Supervisor, leaving: threading.Event) -> bool
                 if "alive" not in message:
                     supervisor.send(message)
             ended.set_result(True)
-        except CutOff:
+        except Disconnected:
             ended.set_result(False)
 
     threading.Thread(target=listen, daemon=True).start()
@@ -224,7 +224,7 @@ def _serve(line: Line, supervisor: Supervisor, leaving: threading.Event) -> bool
             if time.monotonic() > last + HEARTBEAT_SECONDS:
                 last = time.monotonic()
                 line.send({"alive": True})
-    except CutOff:
+    except Disconnected:
         wait([ended], SECONDS_TO_LISTEN)
         return ended.done() and ended.result()
     return ended.done() and ended.result()

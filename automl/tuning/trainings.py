@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Running:
+class RunningTrial:
     """A proposal in training, with the results of its trial so far."""
 
     proposal: Proposal
@@ -61,7 +61,7 @@ class OpenTrainings:
 
     def __post_init__(self) -> None:
         self.waiting: deque[list[Proposal]] = deque()  # for a worker, grouped by program
-        self.running: dict[int, Running] = {}  # by trial
+        self.running: dict[int, RunningTrial] = {}  # by trial
         self.programs: dict[int, list[int]] = {}  # trials of each program, by its job
         self.untold: dict[int, Outcome] = {}  # of ended trainings, in the order of their ends
         self.tracebacks: dict[int, str] = {}  # of untold failures, by trial
@@ -99,7 +99,7 @@ class OpenTrainings:
         continues = self.task.resumable and trial.error is None and bool(trial.losses)
         continues = continues and self.folders.has(trial.number)
         folder = self.folders.begin(trial.number, continues=continues)
-        running = Running(proposal, [], {})
+        running = RunningTrial(proposal, [], {})
         if continues:
             # A command may print one loss per step, which stands for all its epochs.
             missing = trial.proposals[-2].epochs - len(trial.losses)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from automl.study.run_folder import TrialFolders
 from automl.study.run_log import RunLog
 from automl.study.study import Study
-from automl.study.trial import Asked, Trial
+from automl.study.trial import AskEntry, Trial
 from automl.tuning.executor import Executor
 from automl.tuning.packs import first_of_pack
 from automl.tuning.result import Result
@@ -162,7 +162,7 @@ class Tuner:
         self.waiting.extend(packs.values())
         self._outstanding |= {p.trial: first for first, pack in packs.items() for p in pack}
         self.trainings.begun.update(self._outstanding)
-        if packs and isinstance(self.study.log[-1], Asked):  # killed while it asked for this pack
+        if packs and isinstance(self.study.log[-1], AskEntry):  # killed while it asked for this pack
             self._fill_up(self.waiting[-1])
         if self.retries is not None:
             for proposal in ask_again(self.study, self.strategy):

@@ -11,7 +11,7 @@ from pathlib import Path
 from automl.errors import UserError
 from benchmarks.checks import recomputed
 from benchmarks.checks.base import OF_CHANCE, OF_WIDTH, PRINTED, Check, Place
-from benchmarks.checks.tables import Found
+from benchmarks.checks.tables import FieldResults
 from benchmarks.pages.situations import ADVICE, ON_DEVELOPMENT, SITUATIONS
 from benchmarks.scoring.cohorts import DEVELOPMENT, SPLITS, suite_at
 
@@ -41,7 +41,7 @@ def advice_on(page: Path) -> list[tuple[Place, Mapping[str, str], str]]:
     return found
 
 
-def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, Found]) -> Iterator[Check]:
+def of_advice(rows: list[tuple[Mapping[str, str], str]], found: Mapping[float, FieldResults]) -> Iterator[Check]:
     """What the first table prints of the recommended strategy, with its rounding."""
     for row, split in rows:
         own, name = found.get(float(row["trainings"])), row["recommended in automl"].split("**")[1]

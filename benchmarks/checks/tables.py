@@ -15,7 +15,7 @@ from benchmarks.checks.base import CHANCES, ENDS, NEEDS, OF_CHANCE, OF_WIDTH, PA
 
 
 @dataclass(frozen=True)
-class Found:
+class FieldResults:
     """What the rows say of a field at a budget: regrets of units x strategies; of the strategies without NaN, the ends
     of their intervals, draws of their distances from the lowest mean and, by name, P(best) and expected loss."""
 
@@ -30,17 +30,17 @@ class Found:
         return self.table.dropna(axis=1)
 
 
-def found_in(part: pd.DataFrame, means: recomputed.Means) -> Iterator[tuple[float, Found]]:
+def found_in(part: pd.DataFrame, means: recomputed.Means) -> Iterator[tuple[float, FieldResults]]:
     """By budget. Without probabilities in the table there are none here."""
     for budget in sorted(part["budget"].unique()):
         rows = part[part["budget"] == budget]
         table = pd.DataFrame({name: means[name, budget] for name in rows["strategy"]})
         known = table.dropna(axis=1)
         above = recomputed.distances(known) if rows["probability"].notna().any() else pd.DataFrame()
-        yield budget, Found(table, recomputed.intervals(known), above, recomputed.chances(above))
+        yield budget, FieldResults(table, recomputed.intervals(known), above, recomputed.chances(above))
 
 
-def of_board(part: pd.DataFrame, found: Mapping[float, Found]) -> Iterator[Check]:
+def of_board(part: pd.DataFrame, found: Mapping[float, FieldResults]) -> Iterator[Check]:
     for budget, own in found.items():
         rows = part[part["budget"] == budget]
         near = _near(rows)
@@ -64,7 +64,7 @@ def _near(rows: pd.DataFrame) -> float:
     return 1e-6 + OF_WIDTH * float(np.nan_to_num((rows["high95"] - rows["low95"]).max()))
 
 
-def of_pairs(part: pd.DataFrame, tests: pd.DataFrame, found: Mapping[float, Found]) -> Iterator[Check]:
+def of_pairs(part: pd.DataFrame, tests: pd.DataFrame, found: Mapping[float, FieldResults]) -> Iterator[Check]:
     """The probabilities of each pair by the rows; the words and the verdict by the numbers in the tables."""
     for budget, own in found.items():
         pairs = tests[(tests["budget"] == budget) & tests["a"].isin(own.above.columns)]
@@ -95,7 +95,7 @@ def of_pairs(part: pd.DataFrame, tests: pd.DataFrame, found: Mapping[float, Foun
             yield PAIRS, f"probability {label}", chance, row["probability"], OF_CHANCE
 
 
-def of_records(records: list[Mapping[str, Any]], found: Mapping[float, Found]) -> Iterator[Check]:
+def of_records(records: list[Mapping[str, Any]], found: Mapping[float, FieldResults]) -> Iterator[Check]:
     for record in records:
         label = f"automl select after {record['budget']}"
         own = found.get(record["budget"])

@@ -30,7 +30,7 @@ from automl.errors import UserError
 from automl.provenance import commit
 from automl.study.run_folder import RunFolder, write_atomic
 from automl.study.snapshot import look
-from automl.study.trial import Told
+from automl.study.trial import TellEntry
 from benchmarks.command import run_command
 from benchmarks.experiments.crews import MAX_SECONDS, Crew, RunKind, Services, started
 from benchmarks.pages.markdown import put
@@ -97,7 +97,7 @@ Facts = list[Any]
 
 
 @dataclass
-class Straight:
+class UninterruptedRun:
     """The uninterrupted run of a kind."""
 
     seconds: float
@@ -130,7 +130,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="automl-kills-") as root, Services() as services:
         folder = Path(root)
         make_inputs(folder)
-        straight: dict[str, Straight] = {}
+        straight: dict[str, UninterruptedRun] = {}
         for i in itertools.count():
             if sum(tally.counts["kills"] for tally in tallies.values()) >= kills:
                 break
@@ -175,21 +175,21 @@ def make_inputs(folder: Path) -> None:
     (folder / "texts.csv").write_text("\n".join(["text,topic", *lines]) + "\n", encoding="utf-8")
 
 
-def run_straight(kind: RunKind, out: Path, services: Services) -> Straight:
+def run_straight(kind: RunKind, out: Path, services: Services) -> UninterruptedRun:
     """The run without a kill; not needed if a time limit gives its length. UserError if it fails."""
     if kind.time_limit is not None:
-        return Straight(kind.time_limit)
+        return UninterruptedRun(kind.time_limit)
     start = time.perf_counter()
     crew = Crew(kind, out, services)
     crew.has_ended(MAX_SECONDS)
     seconds, wrong = time.perf_counter() - start, crew.end()
     if wrong:
         raise UserError(f"a run fails without a kill: {' '.join(kind.arguments)}: {wrong[0]}")
-    return Straight(seconds, facts(out))
+    return UninterruptedRun(seconds, facts(out))
 
 
 def run_killed(
-    kind: RunKind, out: Path, services: Services, rng: random.Random, straight: Straight, tally: KindResults
+    kind: RunKind, out: Path, services: Services, rng: random.Random, straight: UninterruptedRun, tally: KindResults
 ) -> None:
     """Kill and resume a run until it ends by itself. Trainings that a kill does not reach end by themselves."""
     start = time.perf_counter()
@@ -243,7 +243,7 @@ def told(out: Path) -> list[tuple[int, tuple[float, ...]]]:
         log = look(RunFolder(out)).study.log
     except UserError:
         return []
-    return [(e.outcome.proposal.trial, e.outcome.losses) for e in log if isinstance(e, Told)]
+    return [(e.outcome.proposal.trial, e.outcome.losses) for e in log if isinstance(e, TellEntry)]
 
 
 def n_lost(before: Sequence[Any], now: Sequence[Any]) -> int:

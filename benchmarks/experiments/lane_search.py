@@ -27,7 +27,7 @@ from automl.provenance import commit
 from automl.space.parse import load_space
 from automl.study.run_folder import TrialFolders, write_atomic
 from automl.study.study import Study
-from automl.study.trial import Told
+from automl.study.trial import TellEntry
 from automl.task import Task, fidelity_of
 from automl.tasks.registry import load_task
 from automl.tasks.training_space import training_space
@@ -98,7 +98,7 @@ def search(task: Task, strategy: str, lanes: int, seed: int, seconds: float) -> 
             n_trials=None, seed=seed, device="cpu", lanes=lanes, folders=TrialFolders(Path(folder)), time_limit=seconds,
         )  # fmt: skip
         tuner.run()
-    told = [entry for entry in study.log if isinstance(entry, Told)]
+    told = [entry for entry in study.log if isinstance(entry, TellEntry)]
     return [
         {
             "at": entry.at,
@@ -134,7 +134,7 @@ def regrets(curves: pd.DataFrame, seconds: float) -> pd.DataFrame:
 
 
 @dataclass(order=True)
-class _Coming:
+class _PendingEvent:
     at: float
     place: int  # breaks ties in time: the event found first comes first
     event: Event
@@ -145,7 +145,7 @@ class Simulated(Executor):
 
     def __init__(self, task: Task, n_workers: int) -> None:
         self._n_workers, self._task, self._now = n_workers, task, 0.0
-        self._coming: list[_Coming] = []
+        self._coming: list[_PendingEvent] = []
         self._running = set[int]()
         self._n_events = 0
 
@@ -165,7 +165,7 @@ class Simulated(Executor):
             if isinstance(event, EpochDone):
                 share = min(1.0, used / (time.perf_counter() - began))  # of the core's time
                 event = replace(event, epoch=replace(event.epoch, seconds=event.epoch.seconds * share))
-            heapq.heappush(self._coming, _Coming(self._now + used, self._n_events, event))
+            heapq.heappush(self._coming, _PendingEvent(self._now + used, self._n_events, event))
             self._n_events += 1
 
     def wait(self, timeout: float | None = None) -> list[Event]:
@@ -183,7 +183,7 @@ class Simulated(Executor):
         assert not lane, "a lane's neighbours would have been faster without it"
         self._coming = [c for c in self._coming if c.event.key != key]
         heapq.heapify(self._coming)
-        heapq.heappush(self._coming, _Coming(self._now, self._n_events, JobEnded(key, 0.0)))
+        heapq.heappush(self._coming, _PendingEvent(self._now, self._n_events, JobEnded(key, 0.0)))
 
     def now(self) -> float:
         return self._now

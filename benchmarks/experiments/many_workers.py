@@ -29,7 +29,7 @@ from automl.provenance import commit, versions
 from automl.space.parse import load_space
 from automl.study.run_folder import write_atomic
 from automl.study.study import Study
-from automl.study.trial import Told
+from automl.study.trial import TellEntry
 from automl.tuning.jobs import Job
 from automl.tuning.tuner import Tuner
 from benchmarks.command import run_command
@@ -128,7 +128,7 @@ def measured(name: str, n_workers: int, n_trainings: int, seconds: float, seed: 
     tuner = Tuner(task, strategy, study, executor, n_trials=n_trials, seed=seed)
     tuner.run()
     memory = psutil.Process().memory_info().rss - before
-    told = [entry for entry in study.log if isinstance(entry, Told)]
+    told = [entry for entry in study.log if isinstance(entry, TellEntry)]
     marks = np.array(executor.marks)
     a_tenth = len(marks) // 10
     each = np.diff(marks[::a_tenth]) / a_tenth  # CPU seconds per training, in each tenth

@@ -45,7 +45,7 @@ METHODS = ("never", "update", "new part alone", "full search")
 
 
 @dataclass(frozen=True)
-class Way:
+class MethodRun:
     """The run folder of one method, and the cost of a part."""
 
     folder: Path
@@ -115,7 +115,7 @@ def run_stream(
     return rows
 
 
-def _row(arrivals: Arrivals, part: int, method: str, way: Way) -> dict[str, Any]:
+def _row(arrivals: Arrivals, part: int, method: str, way: MethodRun) -> dict[str, Any]:
     model = load_predictor(model_folder(way.folder))
     told = [(test.y, predictions_of(test, model)) for test in arrivals.tests[: part + 1]]
     return {
@@ -131,7 +131,7 @@ def _row(arrivals: Arrivals, part: int, method: str, way: Way) -> dict[str, Any]
     }
 
 
-def search(arrivals: Arrivals, n_parts: int, folder: Path, seed: int, trials: int) -> Way:
+def search(arrivals: Arrivals, n_parts: int, folder: Path, seed: int, trials: int) -> MethodRun:
     """A new run on the first parts together."""
     start = time.perf_counter()
     data = arrivals.together(n_parts, folder.with_name(f"{folder.name}-data"))
@@ -141,20 +141,20 @@ def search(arrivals: Arrivals, n_parts: int, folder: Path, seed: int, trials: in
         "--prior", "none", "--no-learn", "--out", str(folder), "--json",
     ]  # fmt: skip
     summary = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return Way(folder, summary["epochs_trained"], time.perf_counter() - start, "")
+    return MethodRun(folder, summary["epochs_trained"], time.perf_counter() - start, "")
 
 
-def updated(folder: Path, part: Path) -> Way:
+def updated(folder: Path, part: Path) -> MethodRun:
     """Run ``automl update`` on a new part."""
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "automl", "update", folder, "--data", part], check=True, capture_output=True)
     versions = Versions(RunFolder(folder))
     facts = versions.facts(versions.numbers[-1])
     said = ("promoted: " if facts["promoted"] else "not promoted: ") + facts["why"]
-    return Way(folder, facts["epochs"], time.perf_counter() - start, said)
+    return MethodRun(folder, facts["epochs"], time.perf_counter() - start, said)
 
 
-def fine_tuned(folder: Path, part: Path, seed: int) -> Way:
+def fine_tuned(folder: Path, part: Path, seed: int) -> MethodRun:
     """Fine-tune on the new part alone and always accept the result: the manual approach."""
     start = time.perf_counter()
     run = RunFolder(folder)
@@ -179,7 +179,7 @@ def fine_tuned(folder: Path, part: Path, seed: int) -> Way:
     n_train = len(splits_by_family(united)(model.preprocessing.model).y_train)
     versions.finish(writing, {})
     n_new = n_train - fine_tuning.n_old
-    return Way(folder, fine_tuning.max_epochs * n_new / n_train, time.perf_counter() - start, "")
+    return MethodRun(folder, fine_tuning.max_epochs * n_new / n_train, time.perf_counter() - start, "")
 
 
 def summary(table: pd.DataFrame) -> str:

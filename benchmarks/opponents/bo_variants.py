@@ -147,7 +147,7 @@ class Exact(BayesianOptimization):
 
     def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
         exact = gaussian_process.fit(gp.X, np.ascontiguousarray(gp.Y[:, 0]), gp.hyperparameter, None, max_noise=EXACT)
-        return Averaged(tuple(super(Exact, self)._acquisition(each, told, points, rng) for each in (gp, exact)))
+        return MeanEI(tuple(super(Exact, self)._acquisition(each, told, points, rng) for each in (gp, exact)))
 
 
 class BoxInTurns(BayesianOptimization):
@@ -167,7 +167,7 @@ class Thetas(BayesianOptimization):
 
     def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
         gps = [gp, *(GP.given(gp.X, gp.Y, theta, gp.hyperparameter) for theta in _draws(gp, rng))]
-        return Averaged(tuple(super(Thetas, self)._acquisition(each, told, points, rng) for each in gps))
+        return MeanEI(tuple(super(Thetas, self)._acquisition(each, told, points, rng) for each in gps))
 
 
 class GreedyEnd(BayesianOptimization):
@@ -180,7 +180,7 @@ class GreedyEnd(BayesianOptimization):
 
 
 @dataclass(frozen=True)
-class Averaged:
+class MeanEI:
     """The log of the mean of several expected improvements; ``gp`` is that of the first, most probable one."""
 
     parts: tuple[Acquisition, ...]

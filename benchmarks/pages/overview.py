@@ -9,7 +9,7 @@ import pandas as pd
 from automl.tuning.recommend import ALSO_BEST, DEFAULT, MIN_DIFFERENCE, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
-from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, Advised, chance
+from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, SituationAdvice, chance
 from benchmarks.pages.tables import duration
 from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, SPLITS, Field, suite_at
@@ -40,7 +40,7 @@ SORTS = {  # suite -> its tasks
 }  # fmt: skip
 
 
-def terms(found: Sequence[Advised]) -> tuple[Terms, Terms]:
+def terms(found: Sequence[SituationAdvice]) -> tuple[Terms, Terms]:
     """The words of the first screen, above and below the table."""
     exceptions: dict[str, dict[str, None]] = {}
     for each in found:

@@ -36,7 +36,7 @@ MEANING = {  # of a situation, in words for its sentence
 
 
 @dataclass(frozen=True)
-class Likelier:
+class Alternative:
     """A strategy or library that is more likely among the best than the recommended one. ``extent``: the part of the
     tasks on which it ran; empty if these are all."""
 
@@ -55,7 +55,7 @@ class Likelier:
 
 
 @dataclass(frozen=True)
-class Advised:
+class SituationAdvice:
     """A recommendation for a situation.
 
     ``measured``: the sections by split; the first decides on the strategy. ``part``: the part of its tasks and seeds on
@@ -93,26 +93,26 @@ class Advised:
         return " or ".join([f"**{self.strategy}**{equal}", *(f"**{name}**" for name in others if name not in as_one)])
 
     @property
-    def likelier(self) -> Likelier | None:
+    def likelier(self) -> Alternative | None:
         """The likeliest of those that are more likely among the best; without one, a slow strategy that is so, or may
         be as good, on a part of the tasks."""
         name = likeliest(_numbers(self.first.chances["probability"]), self.strategy)
         if name:
-            return Likelier(name, self.first)
+            return Alternative(name, self.first)
         comparison = None if self.part is None else self.part.standings[CLOCK].comparisons.get(self.budget)
         if self.part is None or comparison is None or not comparison.decided:
             return None
         name = rival_on_part(_numbers(comparison.chances["probability"]), self.first.means.index, self.strategy)
-        return Likelier(name, comparison, self.part.field.extent) if name else None
+        return Alternative(name, comparison, self.part.field.extent) if name else None
 
     @property
-    def likelier_in_development(self) -> Likelier | None:
+    def likelier_in_development(self) -> Alternative | None:
         """One that is more likely among the best of the development tasks, if others decide, which do not name it."""
         if DEVELOPMENT not in self.measured or next(iter(self.measured)) == DEVELOPMENT:
             return None
         comparison, known = self.comparison(DEVELOPMENT), self.likelier
         name = likeliest(_numbers(comparison.chances["probability"]), self.strategy)
-        return Likelier(name, comparison) if name and (known is None or known.name != name) else None
+        return Alternative(name, comparison) if name and (known is None or known.name != name) else None
 
     @property
     def about_development(self) -> str:
@@ -151,7 +151,7 @@ class Advised:
         return f"{number(row['regret'])} ({number(row['low80'])} to {number(row['high80'])})"
 
 
-def advised(sections: Iterable[Section]) -> list[Advised]:
+def advised(sections: Iterable[Section]) -> list[SituationAdvice]:
     """The advice for each situation and budget that was measured on enough tasks, from held-out ones if possible."""
     known = list(sections)
     places = {(each.field.suite, each.field.name, each.field.n_workers, each.field.split): each for each in known}
@@ -167,7 +167,7 @@ def advised(sections: Iterable[Section]) -> list[Advised]:
                 strategy = preferred(_numbers(ours["probability"]), _numbers(ours["loss"]), MARGIN)
                 subset = name.replace("all tasks", "subset") if suite != EVERY_SUITE else f"{name}, subset"
                 place = (suite, subset, n_workers, next(iter(measured)))
-                found.append(Advised(situation, budget, strategy, measured, places.get(place)))
+                found.append(SituationAdvice(situation, budget, strategy, measured, places.get(place)))
     return found
 
 
@@ -180,16 +180,16 @@ def _decided(section: Section, budget: float) -> bool:
     return standing is not None and budget in standing.comparisons and standing.comparisons[budget].decided
 
 
-def sentences(found: Iterable[Advised], *, extents: bool = False) -> list[str]:
+def sentences(found: Iterable[SituationAdvice], *, extents: bool = False) -> list[str]:
     """A line per situation: what is likeliest among the best after each budget, and if that is not the recommended
     strategy, also this one. ``extents``: with the tasks on which it was measured."""
-    situations: dict[str, list[Advised]] = {}
+    situations: dict[str, list[SituationAdvice]] = {}
     for each in found:
         situations.setdefault(each.situation, []).append(each)
     return [_sentence(rows, extents) for rows in situations.values()]
 
 
-def _sentence(rows: Sequence[Advised], extents: bool) -> str:
+def _sentence(rows: Sequence[SituationAdvice], extents: bool) -> str:
     split, situation = next(iter(rows[0].measured)), rows[0].situation
     measured = f"{SPLITS[split]}: {_extents(rows)}" if extents else "development tasks" * (split == DEVELOPMENT)
     about = [MEANING.get(situation, ""), measured]
@@ -218,7 +218,7 @@ def _sentence(rows: Sequence[Advised], extents: bool) -> str:
     return f"**{situation}**{in_words}: {_after(first)}{of_ours}{''.join(on_parts)}{on_others}"
 
 
-def _extents(rows: Sequence[Advised]) -> str:
+def _extents(rows: Sequence[SituationAdvice]) -> str:
     """The tasks and seeds of a situation, of each budget if they differ."""
     by_budget = {each.budget: next(iter(each.measured.values())).field for each in rows}
     first, *others = by_budget.values()
@@ -250,7 +250,7 @@ def _chance_and_mean(comparison: Comparison, name: str) -> str:
     return f"({probability(chance(comparison, name))}): {number(comparison.means[name])}"
 
 
-def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
+def advice_rows(found: Sequence[SituationAdvice]) -> list[list[str]]:
     """A row per situation and budget."""
     rows = []
     for each in found:

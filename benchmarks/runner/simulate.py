@@ -12,7 +12,7 @@ import numpy as np
 
 from automl.study.contenders import best_contender, contenders, prefers_default
 from automl.study.study import Study
-from automl.study.trial import Asked
+from automl.study.trial import AskEntry
 from automl.tuning.final_evaluation import final_seed
 from automl.tuning.trainings import training_seed
 from automl.tuning.tuner import Tuner
@@ -81,7 +81,7 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
     fresh = _Fresh(run, task)
     so_far = Study(task.space, task.max_epochs)
     for entry in study.log:
-        if isinstance(entry, Asked):
+        if isinstance(entry, AskEntry):
             so_far.asked(entry.proposal, entry.seconds)
             continue
         if rows:

@@ -50,7 +50,7 @@ def expected(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Versus:
+class PairProbabilities:
     """Probabilities that a strategy is better than another, practically equal, or worse; they sum to 1."""
 
     better: float
@@ -65,7 +65,7 @@ class Versus:
 
 def versus(
     a: np.ndarray, b: np.ndarray, margin: float = MARGIN, seed: int = 0, times: int = 1, n_draws: int = N_POSTERIOR
-) -> Versus:
+) -> PairProbabilities:
     """The Bayesian signed-rank test of paired mean regrets of units, both (n,): lower is better.
 
     The distribution of the differences is a Dirichlet process with a pseudo-observation of 0. For each draw from its
@@ -84,7 +84,7 @@ def versus(
     chances = np.stack([better, 1.0 - better - worse, worse])
     highest = np.isclose(chances, chances.max(axis=0), rtol=0, atol=1e-12)
     shares = (highest / highest.sum(axis=0)).mean(axis=1)  # ties are shared
-    return Versus(*(float(share) for share in shares))
+    return PairProbabilities(*(float(share) for share in shares))
 
 
 def among_best(table: pd.DataFrame, margin: float = MARGIN, seed: int = 0) -> pd.DataFrame:

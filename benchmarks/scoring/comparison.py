@@ -12,7 +12,7 @@ from benchmarks.scoring.certainty import (
     MARGIN,
     MIN_P,
     MIN_UNITS,
-    Versus,
+    PairProbabilities,
     among_best,
     one_among_best,
     units_needed,
@@ -140,7 +140,7 @@ def no_pairs() -> pd.DataFrame:
     return pd.DataFrame(columns=["a", "b", "difference", "p", "p_holm", "better", "equal", "worse", "word"])
 
 
-def _word(found: Versus) -> str:
+def _word(found: PairProbabilities) -> str:
     if found.worse >= MIN_P:
         return WORSE
     return EQUAL if found.equal >= MIN_P else UNKNOWN

@@ -26,7 +26,7 @@ COMPRESSED = {".bz2": "bz2", ".zip": "zip"}
 
 
 @dataclass(frozen=True)
-class Carried(Files):
+class PackagedTable(Files):
     """A table in a file of a package."""
 
     drop: tuple[str, ...] = ()  # columns
@@ -50,7 +50,7 @@ class Carried(Files):
 
 
 @dataclass(frozen=True)
-class OfModelData(Carried):
+class OfModelData(PackagedTable):
     """A table of the R package modeldata, which keeps all of them in one database."""
 
     def frame(self) -> pd.DataFrame:
@@ -101,7 +101,7 @@ class UsersFile:
     name: str
     split: Literal["development", "holdout"]
     kind: Literal["table", "texts", "pictures", "series"]
-    data: Carried | BuiltInFiles | OfScikitLearn
+    data: PackagedTable | BuiltInFiles | OfScikitLearn
     options: dict[str, Any] = field(default_factory=dict)  # of automl.data.ingest.request.Request
 
     @property
@@ -109,12 +109,14 @@ class UsersFile:
         return str(self.options.get("target", ""))
 
 
-def carried(name: str, package: Package, path: str, size: int, sha256: str, drop: tuple[str, ...] = ()) -> Carried:
+def carried(
+    name: str, package: Package, path: str, size: int, sha256: str, drop: tuple[str, ...] = ()
+) -> PackagedTable:
     """A table in one file, stored in the data folder; ``path`` is the one in the package."""
-    return Carried(name, (DataFile(f"own/{Path(path).name}", package, path, size, sha256),), drop)
+    return PackagedTable(name, (DataFile(f"own/{Path(path).name}", package, path, size, sha256),), drop)
 
 
-def of_r(name: str, package: str, file: str, size: int, sha256: str, drop: tuple[str, ...] = ()) -> Carried:
+def of_r(name: str, package: str, file: str, size: int, sha256: str, drop: tuple[str, ...] = ()) -> PackagedTable:
     """A data set of an R package, from its Debian package."""
     path = f"usr/lib/R/site-library/{package}/data/{file}.rda"
     return carried(name, Debian(f"r-cran-{package}"), path, size, sha256, drop)

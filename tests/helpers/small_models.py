@@ -9,7 +9,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
-from automl.deployment.model_card import Kept, write_card
+from automl.deployment.model_card import ModelDraft, write_card
 from automl.tasks.user_data import own_task
 
 TEMPERATURE = 1.7
@@ -31,7 +31,7 @@ def trained(run, family, epochs=2, **change):
 
 def card(model, task):
     """Classes are told at a temperature, as after calibration."""
-    kept = Kept("single", "a small one", temperature=TEMPERATURE, scores={"accuracy": 0.5})
+    kept = ModelDraft("single", "a small one", temperature=TEMPERATURE, scores={"accuracy": 0.5})
     about = {"strategy": "random", "seed": 0, "n_trials": 1, "started": "today", "versions": {"torch": "2"}}
     write_card(model, task, kept, {"sha256": "0" * 64, "train": 1, "valid": 1, "test": 1}, about, None)
 

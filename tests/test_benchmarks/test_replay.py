@@ -14,7 +14,7 @@ from ConfigSpace import Configuration
 from automl.errors import UserError
 from automl.space.parse import load_space
 from automl.study.study import Study
-from automl.study.trial import Told
+from automl.study.trial import TellEntry
 from automl.tuning.final_evaluation import final_seed
 from automl.tuning.tuner import Tuner
 from benchmarks.runner.costs import strategy_seconds
@@ -57,7 +57,7 @@ def test_one_workers_clock_is_the_sum_of_the_trainings():
 
 def test_several_workers_train_concurrently_with_events_in_time_order():
     study = run(3)
-    told = [entry for entry in study.log if isinstance(entry, Told)]
+    told = [entry for entry in study.log if isinstance(entry, TellEntry)]
     assert [entry.at for entry in told] == sorted(entry.at for entry in told)
     total = sum(4 * (1 + t.config["x"]) for t in study.trials.values())
     assert total / 3 <= study.clock < total
@@ -75,7 +75,7 @@ def test_the_strategys_own_seconds_are_charged():
 @pytest.mark.parametrize("strategy", ["tpe", "ga"])
 def test_a_replay_is_deterministic(strategy):
     def log(study):
-        return [(entry.outcome, entry.at) if isinstance(entry, Told) else entry.proposal for entry in study.log]
+        return [(entry.outcome, entry.at) if isinstance(entry, TellEntry) else entry.proposal for entry in study.log]
 
     assert log(run(4, strategy)) == log(run(4, strategy))
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from benchmarks.pages.situations import CLOCK, Advised, sentences
+from benchmarks.pages.situations import CLOCK, SituationAdvice, sentences
 
 
 def section(chances: dict[str, float], budget: float = 20.0, extent: str = "") -> SimpleNamespace:
@@ -18,8 +18,8 @@ def section(chances: dict[str, float], budget: float = 20.0, extent: str = "") -
     return SimpleNamespace(standings=standings, field=SimpleNamespace(extent=extent))
 
 
-def advised(chances: dict[str, float]) -> Advised:
-    return Advised("numeric spaces", 20.0, "auto", {"holdout": section(chances)})
+def advised(chances: dict[str, float]) -> SituationAdvice:
+    return SituationAdvice("numeric spaces", 20.0, "auto", {"holdout": section(chances)})
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,11 @@ def test_what_is_likelier_on_development_tasks_alone_is_named_too():
 
 def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier():
     usual = advised({"auto": 0.43, "raw-nevergrad": 0.87})
-    more = Advised("numeric spaces", 50.0, "auto", {"holdout": section({"auto": 0.43, "raw-nevergrad": 0.8}, 50.0)})
+    more = SituationAdvice(
+        "numeric spaces", 50.0, "auto", {"holdout": section({"auto": 0.43, "raw-nevergrad": 0.8}, 50.0)}
+    )
     sure = replace(advised({"auto": 0.999, "bo": 0.98}), situation="choices")
-    later = Advised("choices", 50.0, "bo", {"holdout": section({"auto": 0.4, "bo": 0.9}, 50.0)})
+    later = SituationAdvice("choices", 50.0, "bo", {"holdout": section({"auto": 0.4, "bo": 0.9}, 50.0)})
     assert sentences([usual, more, sure, later]) == [
         "**numeric spaces** (floats alone; BBOB test functions): `raw-nevergrad`, 87% after 20, 80% after 50; "
         "recommended in automl: `auto`, 43% after 20 and 50",

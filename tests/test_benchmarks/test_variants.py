@@ -8,7 +8,7 @@ from scipy.optimize import approx_fprime
 
 from benchmarks.experiments.ablation import N_TRIALS, planned_of, summary
 from benchmarks.opponents import make
-from benchmarks.opponents.bo_variants import Averaged, _draws, quadratic_minimum
+from benchmarks.opponents.bo_variants import MeanEI, _draws, quadratic_minimum
 from benchmarks.opponents.variants import variants_of
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from strategies._acquisition import LogEI
@@ -174,7 +174,7 @@ def test_theta_is_sampled_around_its_mode():
 def test_the_gradient_of_an_averaged_improvement_matches_finite_differences():
     gp = process()
     gps = [gp, *(GP.given(gp.X, gp.Y, theta, OWNER) for theta in _draws(gp, np.random.default_rng(1)))]
-    averaged = Averaged(tuple(LogEI(each, np.array([-0.5])) for each in gps))
+    averaged = MeanEI(tuple(LogEI(each, np.array([-0.5])) for each in gps))
     at = np.array([[0.3, 0.7], [0.9, 0.1]])
     values, gradients = averaged.gradients(at)
     alone = np.array([part(at) for part in averaged.parts])

@@ -7,7 +7,7 @@ from scipy.optimize import approx_fprime
 
 from automl.space.parse import load_space
 from strategies import make_strategy
-from strategies._acquisition import Believed, LogEI
+from strategies._acquisition import BeliefWeighted, LogEI
 from strategies._beliefs import Beliefs, power_of
 from strategies.base import Outcome
 from strategies.encoding import Encoding
@@ -43,7 +43,7 @@ def test_the_gradient_is_that_of_the_acquisition_times_the_density():
     features = Features(ENCODING)
     X = features.features(rng.random((12, 3)))
     gp = fit(X, rng.standard_normal(12), features.hyperparameter, None)
-    believed = Believed(LogEI(gp, np.array([-1.0])), Beliefs(ENCODING.dimensions), features, 0.7)
+    believed = BeliefWeighted(LogEI(gp, np.array([-1.0])), Beliefs(ENCODING.dimensions), features, 0.7)
     at = features.features(rng.random((1, 3)))
     value, gradient = believed.gradients(at)
     assert value == pytest.approx(believed(at))

@@ -25,10 +25,10 @@ KNOWN, NEW = "known", "new"
 
 
 @dataclass(frozen=True)
-class Form:
+class ExportFormat:
     """How a data set is written, and its options for ``python -m automl.run --data``."""
 
-    write: Callable[[str, Form, Path, int | None], tuple[Path, Path]]
+    write: Callable[[str, ExportFormat, Path, int | None], tuple[Path, Path]]
     options: str = ""
     columns: tuple[str, ...] = ()
 
@@ -39,11 +39,11 @@ def export(name: str, out: Path, size: int | None = None) -> tuple[Path, Path, s
     ``size``: number of known examples, from all classes; None: all. UserError if the data set cannot be exported or
     ``out`` exists.
     """
-    if name not in FORMS:
-        raise UserError(f"{name!r} cannot be exported; choose one of: {', '.join(FORMS)}")
+    if name not in FORMATS:
+        raise UserError(f"{name!r} cannot be exported; choose one of: {', '.join(FORMATS)}")
     if out.exists():
         raise UserError(f"{str(out)!r} already exists; give a new folder")
-    form = FORMS[name]
+    form = FORMATS[name]
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{out.name}-", dir=out.parent) as aside:
         written = form.write(name, form, Path(aside) / out.name, size)
@@ -94,7 +94,7 @@ def write_pictures(folder: Path, pixels: NDArray[Any], labels: NDArray[Any]) -> 
     return files
 
 
-def _pictures(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+def _pictures(name: str, form: ExportFormat, folder: Path, size: int | None) -> tuple[Path, Path]:
     splits = load_data(name, size)
     scale = 255.0 / splits.x_train.max()  # digits range up to 16
     pixels, labels = splits.x_train, splits.y_train
@@ -105,7 +105,7 @@ def _pictures(name: str, form: Form, folder: Path, size: int | None) -> tuple[Pa
     return folder / KNOWN, folder / NEW
 
 
-def _rows(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+def _rows(name: str, form: ExportFormat, folder: Path, size: int | None) -> tuple[Path, Path]:
     given: Parts[Examples[Any, Any]] = load_parts(name, size)
     known = given.train
     if size is None:
@@ -122,7 +122,7 @@ def _first(y: Any) -> Any:
     return y[0] if isinstance(y, tuple) else y
 
 
-def _series(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+def _series(name: str, form: ExportFormat, folder: Path, size: int | None) -> tuple[Path, Path]:
     import pandas as pd
 
     if size is not None:
@@ -137,7 +137,7 @@ def _series(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path
     return files
 
 
-def _sequences(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+def _sequences(name: str, form: ExportFormat, folder: Path, size: int | None) -> tuple[Path, Path]:
     if size is not None:
         raise UserError("sequences are exported in full; leave --size out")
     files = files_of(name)
@@ -148,7 +148,7 @@ def _sequences(name: str, form: Form, folder: Path, size: int | None) -> tuple[P
     return known, new
 
 
-def _signals(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+def _signals(name: str, form: ExportFormat, folder: Path, size: int | None) -> tuple[Path, Path]:
     splits = load_data(name, size)
     x, y = splits.x_train, splits.y_train
     if size is None:
@@ -173,17 +173,17 @@ def _write_csv(file: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 
 
 MEASURES = tuple(f"measure_{i}" for i in range(1, 17))
-FORMS = {
-    "mnist1d": Form(_signals),
-    "digits": Form(_pictures),
-    "fashion-mnist": Form(_pictures),
-    "newsgroups": Form(_rows, "--text text --target group", ("text", "group")),
-    "reuters52": Form(_rows, "--text text --target topic", ("text", "topic")),
-    "bible": Form(_rows, "--source english --into spanish", ("english", "spanish")),
-    "cmudict": Form(_rows, "--source word --into phones", ("word", "phones")),
-    "chembl234": Form(_rows, "--smiles smiles --target affinity", ("smiles", "affinity")),
-    "sp500": Form(_series, "--time Date --target Range --horizon 1"),
-    "osuleaf": Form(_sequences),
-    "vowels": Form(_sequences),
-    "letter": Form(_rows, "--target letter", (*MEASURES, "letter")),
+FORMATS = {
+    "mnist1d": ExportFormat(_signals),
+    "digits": ExportFormat(_pictures),
+    "fashion-mnist": ExportFormat(_pictures),
+    "newsgroups": ExportFormat(_rows, "--text text --target group", ("text", "group")),
+    "reuters52": ExportFormat(_rows, "--text text --target topic", ("text", "topic")),
+    "bible": ExportFormat(_rows, "--source english --into spanish", ("english", "spanish")),
+    "cmudict": ExportFormat(_rows, "--source word --into phones", ("word", "phones")),
+    "chembl234": ExportFormat(_rows, "--smiles smiles --target affinity", ("smiles", "affinity")),
+    "sp500": ExportFormat(_series, "--time Date --target Range --horizon 1"),
+    "osuleaf": ExportFormat(_sequences),
+    "vowels": ExportFormat(_sequences),
+    "letter": ExportFormat(_rows, "--target letter", (*MEASURES, "letter")),
 }

@@ -8,17 +8,17 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from automl.data.examples import Examples, Parts
 from automl.metrics import measure
 
-Way = Callable[[Examples[str, str], list[str]], list[str]]  # (training pairs, texts) -> translations
+Translate = Callable[[Examples[str, str], list[str]], list[str]]  # (training pairs, texts) -> translations
 
 
 def dictionary_or_memory(parts: Parts[Examples[str, str]]) -> dict[str, float]:
     """BLEU and chrF, 0 to 100, of the method with the higher BLEU on the validation set."""
-    best = max((word_by_word, from_memory), key=lambda way: score(way, parts.train, parts.valid)["bleu"])
+    best = max((word_by_word, from_memory), key=lambda translate: score(translate, parts.train, parts.valid)["bleu"])
     return score(best, parts.train, parts.test)
 
 
-def score(way: Way, train: Examples[str, str], part: Examples[str, str]) -> dict[str, float]:
-    translations = way(train, part.x)
+def score(translate: Translate, train: Examples[str, str], part: Examples[str, str]) -> dict[str, float]:
+    translations = translate(train, part.x)
     return {metric: measure(metric, part.y, translations) for metric in ("bleu", "chrf")}
 
 

@@ -8,7 +8,7 @@ import pytest
 from test_report import summarised
 
 import automl
-from automl.analysis.comparable import Barely
+from automl.analysis.comparable import BarelyExplored
 from automl.analysis.explanation import Explanation, _about_importance, explain, verdict
 from automl.analysis.importance import Importance, Importances, Share
 from automl.analysis.patterns import failing, hopeless
@@ -292,7 +292,7 @@ def test_nothing_works_ends_where_whole_trainings_end():
     good = np.array([trial.config["x"] >= 0.5 for trial in trials])
     [open_end] = hopeless(encoding.dimensions, trials, good)
     assert (open_end.where, open_end.n_trials) == ("below x = 0.5", 6)
-    [closed] = hopeless(encoding.dimensions, trials, good, [Barely("x", "below", "x below 0.2", 30, 0)])
+    [closed] = hopeless(encoding.dimensions, trials, good, [BarelyExplored("x", "below", "x below 0.2", 30, 0)])
     assert (closed.where, closed.n_trials) == ("between x = 0.2 and 0.5", 6)
 
 

@@ -21,7 +21,7 @@ from sklearn.datasets import load_diabetes, load_digits
 
 import automl
 from automl.analysis.versions import version_table
-from automl.continual.new_data import TooFewNew, n_old
+from automl.continual.new_data import TooFewNewExamples, n_old
 from automl.continual.update import UpdateOptions, update
 from automl.continual.versions import Versions
 from automl.data.ingest.prepare import Facts, weights_of
@@ -256,12 +256,12 @@ def test_known_examples_make_no_version_unless_they_were_refused_with_other_opti
     assert versions.numbers == [1]
     assert update(RunFolder(run), tmp_path / "new.csv")["promoted"]
     versions.use(1)
-    with pytest.raises(TooFewNew):
+    with pytest.raises(TooFewNewExamples):
         update(RunFolder(run), tmp_path / "new.csv")
     delays(100, 2, shift=-4).to_csv(tmp_path / "turned.csv", index=False)
     strict, generous = UpdateOptions(tolerance=0.0), UpdateOptions(tolerance=9.0)
     refused = update(RunFolder(run), tmp_path / "turned.csv", strict)
-    with pytest.raises(TooFewNew):
+    with pytest.raises(TooFewNewExamples):
         update(RunFolder(run), tmp_path / "turned.csv", strict)
     again = update(RunFolder(run), tmp_path / "turned.csv", generous)
     assert (refused["promoted"], again["promoted"], versions.numbers) == (False, True, [1, 2, 3, 4])
@@ -321,9 +321,9 @@ def test_refused_rows_are_judged_again_with_enough_others(tmp_path):
     turned = delays(140, 2, shift=-4)
     assert not updated("growing", turned[:60])["promoted"]
     same = "60 are already in the run's data, or were refused or rolled back with the same options"
-    with pytest.raises(TooFewNew, match=f"no new examples: all {same}"):
+    with pytest.raises(TooFewNewExamples, match=f"no new examples: all {same}"):
         updated("copy", turned[:60])
-    with pytest.raises(TooFewNew, match=f"needs at least 40 new examples: 60 of 90 {same[3:]}"):
+    with pytest.raises(TooFewNewExamples, match=f"needs at least 40 new examples: 60 of 90 {same[3:]}"):
         updated("growing", turned[:90])
     facts = updated("growing", turned)
     assert (sum(facts["rows"].values()), Versions(run).numbers) == (140, [1, 2, 3])
@@ -334,7 +334,7 @@ def test_an_update_after_a_rollback_builds_on_the_data_of_the_version_in_use(tmp
     rolled_back = delays(200, 1, shift=0.5)
     assert updated("february", rolled_back)["promoted"]
     Versions(run).use(1)
-    with pytest.raises(TooFewNew):
+    with pytest.raises(TooFewNewExamples):
         updated("february", rolled_back)
     facts = updated("march", pd.concat([rolled_back, delays(100, 2, shift=0.5)]))
     assert (sum(facts["rows"].values()), sum(facts["rows_in_all"].values())) == (300, 600)
@@ -359,7 +359,7 @@ def test_versions_of_earlier_releases_include_all_data_before_them(tmp_path):
     Versions(run).use(1)
     without_origin(2)
     assert not updated("turned", turned)["promoted"]  # judged once more
-    with pytest.raises(TooFewNew):
+    with pytest.raises(TooFewNewExamples):
         updated("turned", turned)
 
 

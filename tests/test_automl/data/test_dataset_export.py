@@ -9,13 +9,13 @@ from stand_ins import all_put
 from typer.testing import CliRunner
 
 from automl.cli.data import app
-from automl.data.datasets.export import FORMS, export
+from automl.data.datasets.export import FORMATS, export
 from automl.data.datasets.registry import load_data, load_parts
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
 
-HERE = [name for name in FORMS if name != "fashion-mnist"]  # that is 60,000 pictures
+HERE = [name for name in FORMATS if name != "fashion-mnist"]  # that is 60,000 pictures
 KINDS = {
     "digits": "images",
     "newsgroups": "text",

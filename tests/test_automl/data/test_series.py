@@ -9,7 +9,7 @@ import pytest
 from processes import invoke
 from user_models import trained
 
-from automl.continual.new_data import TooFewNew, read_new, unite
+from automl.continual.new_data import TooFewNewExamples, read_new, unite
 from automl.data.datasets.registry import load_data
 from automl.data.ingest.folds import N_FOLDS
 from automl.data.ingest.kinds import load_encoder
@@ -189,7 +189,7 @@ def test_a_file_that_the_run_has_is_known_although_most_of_its_windows_are_alike
     encoder, _ = load_encoder(tmp_path / "data" / "encoder")
     target = splits_of(tmp_path).target
     assert isinstance(target, Number)
-    with pytest.raises(TooFewNew, match="no new examples"):
+    with pytest.raises(TooFewNewExamples, match="no new examples"):
         read_new(encoder, request, target, tmp_path / "data")
     series(rare).to_csv(tmp_path / "grown.csv", index=False)
     grown = Request(str(tmp_path / "grown.csv"), "v", time="t", horizon=2)
@@ -211,7 +211,7 @@ def test_time_steps_that_an_update_judged_are_not_judged_again(tmp_path):
 
     unite(tmp_path / "data", new(60), tmp_path / "refused")
     tried.append(tmp_path / "refused")
-    with pytest.raises(TooFewNew, match="refused or rolled back"):
+    with pytest.raises(TooFewNewExamples, match="refused or rolled back"):
         new(90)
     assert len(new(100).y) == 100
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from automl.continual.new_data import TooFewNew, read_new
+from automl.continual.new_data import TooFewNewExamples, read_new
 from automl.data.datasets.registry import load_data
 from automl.data.ingest import images
 from automl.data.ingest.kinds import load_encoder
@@ -280,13 +280,15 @@ def test_new_data_that_the_run_has_already_are_left_out(tmp_path):
     new = read_new(encoder, Request(str(tmp_path / "all.csv"), "y"), target, tmp_path / "data")
     assert "200 examples are already in the run's data and left out" in new.notes
     assert sorted(new.arrays["columns"][:, 0]) == sorted(frame["x"][200:].astype(np.float32))
-    with pytest.raises(TooFewNew, match="no new examples: all 100 are already in the run's data"):
+    with pytest.raises(TooFewNewExamples, match="no new examples: all 100 are already in the run's data"):
         read_new(encoder, Request(str(tmp_path / "again.csv"), "y"), target, tmp_path / "data")
     frame.assign(y="a").to_csv(tmp_path / "other.csv", index=False)  # known ones with another label are new
     other = read_new(encoder, Request(str(tmp_path / "other.csv"), "y"), target, tmp_path / "data")
     assert len(other.y) == 100 + int((frame["y"][:200] != "a").sum())
     pd.concat([frame[:200], frame[200:230]]).to_csv(tmp_path / "grown.csv", index=False)
-    with pytest.raises(TooFewNew, match="needs at least 40 new examples: 200 of 230 are already in the run's data"):
+    with pytest.raises(
+        TooFewNewExamples, match="needs at least 40 new examples: 200 of 230 are already in the run's data"
+    ):
         read_new(encoder, Request(str(tmp_path / "grown.csv"), "y"), target, tmp_path / "data")
 
 

@@ -6,7 +6,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from automl.deployment.calibration import (
-    Judged,
+    LabelledProbabilities,
     below_quantiles,
     fit_shifts,
     fit_temperature,
@@ -47,16 +47,20 @@ def test_overconfidence_is_undone_and_calibrated_probabilities_are_left_alone():
     given, labels = overconfident(4_000, 0, 3.0)
     assert fit_temperature(given, labels) == pytest.approx(3.0, rel=0.1)
     other = overconfident(2_000, 1, 3.0)
-    temperature = temperature_that_helps(Judged(given, labels), Judged(*other))
+    temperature = temperature_that_helps(LabelledProbabilities(given, labels), LabelledProbabilities(*other))
     assert temperature == pytest.approx(3.0, rel=0.1)
     assert log_losses(tempered(other[0], temperature), other[1]).mean() < log_losses(*other).mean()
     kept = [
-        temperature_that_helps(*(Judged(*overconfident(60, at, 1.0)) for at in (seed, seed + 100)))
+        temperature_that_helps(*(LabelledProbabilities(*overconfident(60, at, 1.0)) for at in (seed, seed + 100)))
         for seed in range(40)
     ]
     assert np.mean([temperature == 1.0 for temperature in kept]) > 0.7  # where there is nothing to gain, most stay
-    few = Judged(*overconfident(19, 0, 3.0))
-    assert temperature_that_helps(few, Judged(*other)) == temperature_that_helps(Judged(given, labels), few) == 1.0
+    few = LabelledProbabilities(*overconfident(19, 0, 3.0))
+    assert (
+        temperature_that_helps(few, LabelledProbabilities(*other))
+        == temperature_that_helps(LabelledProbabilities(given, labels), few)
+        == 1.0
+    )
 
 
 @pytest.mark.parametrize("n", [20, 60, 500])

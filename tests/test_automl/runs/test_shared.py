@@ -16,7 +16,7 @@ from automl.space.parse import load_space
 from automl.study.location import located
 from automl.study.run_folder import write_atomic
 from automl.study.snapshot import look
-from automl.study.trial import Asked, Told
+from automl.study.trial import AskEntry, TellEntry
 from automl.task import Epoch
 from strategies import make_strategy
 
@@ -78,7 +78,7 @@ def log_with(url, n_told, n_running, processes):
             log = look(located(url)).study.log
         except UserError:
             return None  # no run yet
-        told = sum(isinstance(entry, Told) for entry in log)
+        told = sum(isinstance(entry, TellEntry) for entry in log)
         return log if told >= n_told and len(log) - told >= n_told + n_running else None
 
     return wait_for(found, processes)
@@ -93,7 +93,7 @@ def next_proposal(log):
     """Of a strategy that knows this log."""
     strategy = make_strategy("tpe", load_space(SPACE), seed=0, n_trials=20, max_epochs=3)
     for entry in log:
-        if isinstance(entry, Asked):
+        if isinstance(entry, AskEntry):
             strategy.restore(entry.proposal)
         else:
             strategy.tell(entry.outcome)
@@ -129,7 +129,7 @@ def test_leaders_are_killed_or_stand_still_and_no_told_trial_is_lost(database, t
     log = look(located(database)).study.log
     for before in (at_kill, at_stop):
         assert log[: len(before)] == before
-        i = next(i for i in range(len(before), len(log)) if isinstance(log[i], Asked))
+        i = next(i for i in range(len(before), len(log)) if isinstance(log[i], AskEntry))
         assert next_proposal(log[:i]) == log[i].proposal
     assert sorted(n_begun(tmp_path, number) for number in (6, 7, 8)) == [1, 1, 2]  # the killed one's again
 

@@ -13,7 +13,7 @@ from automl.space.parse import load_space
 from automl.study.sqlite import sqlite_url
 from automl.study.storage import Store
 from automl.study.study import Study
-from automl.study.trial import Asked, Told, incumbent
+from automl.study.trial import AskEntry, TellEntry, incumbent
 from strategies.base import Outcome, Proposal
 
 FORM = {
@@ -135,8 +135,10 @@ def test_a_kill_between_any_two_writes_loses_no_committed_entry(url):
         except EOFError:
             break
     study = reopen(url)
-    assert sum(isinstance(entry, Told) for entry in study.log) >= last + 1
-    assert sum(isinstance(entry, Asked) for entry in study.log) - sum(isinstance(e, Told) for e in study.log) in (0, 1)
+    assert sum(isinstance(entry, TellEntry) for entry in study.log) >= last + 1
+    assert sum(isinstance(entry, AskEntry) for entry in study.log) - sum(
+        isinstance(e, TellEntry) for e in study.log
+    ) in (0, 1)
     states = [t.state.name for t in optuna.load_study(study_name="automl", storage=url).trials]
     assert set(states[:-1]) == {"COMPLETE"}
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL
 import automl
 from automl.errors import UserError
 from automl.study.run_folder import TrialFolders
-from automl.study.trial import Asked, Told, Trial, incumbent
+from automl.study.trial import AskEntry, TellEntry, Trial, incumbent
 from automl.tuning.retention import KEPT_AFTER_SEARCH, KEPT_CHECKPOINTS, Retention
 from strategies.base import Proposal
 
@@ -271,6 +271,6 @@ def test_checkpoints_that_will_not_be_needed_go_and_a_raised_budget_trains_anew_
 
 def test_the_log_holds_every_ask_before_its_tell():
     log = automl.tune(loss, SPACE, strategy="random", n_trials=5).study.log
-    asked = [e.proposal.trial for e in log if isinstance(e, Asked)]
-    told = [e.outcome.proposal.trial for e in log if isinstance(e, Told)]
+    asked = [e.proposal.trial for e in log if isinstance(e, AskEntry)]
+    told = [e.outcome.proposal.trial for e in log if isinstance(e, TellEntry)]
     assert asked == told == [0, 1, 2, 3, 4]

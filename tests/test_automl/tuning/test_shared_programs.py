@@ -12,7 +12,7 @@ import pytest
 
 import automl
 from automl.space.parse import load_space
-from automl.study.trial import Asked
+from automl.study.trial import AskEntry
 from automl.task import Epoch, TrainingFailed
 from automl.tasks.registry import load_task
 from automl.tuning.tuner import Tuner
@@ -183,7 +183,7 @@ def test_a_run_killed_while_it_asks_for_a_pack_ends_as_the_uninterrupted_one(n_a
 
     def dies(self, ask, asked=Tuner._ask):
         proposal = asked(self, ask)
-        if sum(isinstance(entry, Asked) for entry in self.study.log) == n_asked:
+        if sum(isinstance(entry, AskEntry) for entry in self.study.log) == n_asked:
             raise Killed
         return proposal
 

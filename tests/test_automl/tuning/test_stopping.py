@@ -7,12 +7,12 @@ import pytest
 from searches import BOWL, SPACE, Kill, StopsBad, bowl, facts, killed_after, loss, sinking
 
 import automl
-from automl.study.trial import Told
+from automl.study.trial import TellEntry
 
 
 def since_best(result) -> int:
     """Epochs of the budget that were told after the outcome that made the best trial what it is."""
-    told = [entry.outcome for entry in result.study.log if isinstance(entry, Told)]
+    told = [entry.outcome for entry in result.study.log if isinstance(entry, TellEntry)]
     last = max(i for i, outcome in enumerate(told) if outcome.proposal.trial == result.best.number)
     reached: dict[int, int] = {}
     spent = []

@@ -25,7 +25,7 @@ from automl.tuning.tcp_protocol import (
     read_token,
     run_side,
 )
-from automl.tuning.tcp_worker import CutOff
+from automl.tuning.tcp_worker import Disconnected
 
 
 def test_workers_train_what_the_run_sends_and_end_with_it(worker):
@@ -79,7 +79,7 @@ def test_a_worker_that_sends_a_line_without_end_loses_its_job():
         line.send({"ready": True})
         until(lambda: executor.n_free == 1, executor)
         executor.submit(job(3))
-        with suppress(CutOff):
+        with suppress(Disconnected):
             line.send({"ready": "x" * MAX_EVENT_BYTES})
         [ended] = until(lambda: executor.n_workers == 0, executor)
     assert (ended.key, ended.lost) == (3, True)

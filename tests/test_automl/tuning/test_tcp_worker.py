@@ -15,7 +15,7 @@ from automl.tuning.jobs import JobEnded
 from automl.tuning.remote import WorkerSettings
 from automl.tuning.tcp_executor import MAX_UNAUTHENTICATED
 from automl.tuning.tcp_protocol import MAX_UNAUTHENTICATED_BYTES
-from automl.tuning.tcp_worker import CutOff, Line
+from automl.tuning.tcp_worker import Disconnected, RunConnection
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
@@ -81,8 +81,8 @@ def test_a_worker_reads_no_endless_line_before_the_proof():
 
         thread = threading.Thread(target=pretend)
         thread.start()
-        with pytest.raises(CutOff, match="the connection was closed"):
-            Line(theirs, TOKEN.encode(), "name")
+        with pytest.raises(Disconnected, match="the connection was closed"):
+            RunConnection(theirs, TOKEN.encode(), "name")
         theirs.close()
         thread.join()
 
