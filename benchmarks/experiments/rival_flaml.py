@@ -20,9 +20,10 @@ def main(folder: Path, seconds: float, threads: int) -> None:
     names = [f"column {place}" for place in range(rows["x"].shape[1])]
     train, test = (pd.DataFrame(rows[name], columns=names) for name in ("x", "x_test"))
     for place in rows["categories"]:
+        found = train[names[place]].astype(int)
+        categories = pd.CategoricalDtype(sorted(set(found[found > 0])))  # of both frames
         for frame in (train, test):
-            codes = frame[names[place]].astype(int)
-            frame[names[place]] = codes.where(codes > 0).astype("Int64").astype("category")
+            frame[names[place]] = frame[names[place]].astype(int).astype(categories)
     kind, metric = str(rows["kind"]), str(rows["metric"])
     model = AutoML()
     model.fit(train, rows["y"], task=kind, metric=metric, time_budget=seconds, n_jobs=threads, verbose=0, seed=0)
