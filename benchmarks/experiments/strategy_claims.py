@@ -30,15 +30,19 @@ def ahead(results: Path) -> list[str]:
 
 def parts_of_auto(results: Path) -> list[str]:
     """What happens to the regret of ``auto`` if one part is removed or replaced, as a table."""
-    cells, budgets = [], set()
-    for name in PARTS:
-        rows = pd.read_csv(results / f"{name}.csv")
-        for variant, found in rows[rows["suite"] == EVERY_SUITE].groupby("rival", sort=False):
-            budgets |= set(found["budget"])
-            shown = [f"{mean} ({interval})" for mean, interval in map(difference_of, found.to_dict("records"))]
-            source = f"[{name}.md](../../results/{name}.md)"
-            cells.append([f"`{variant}`: {described(str(variant))}", *shown, source])
-    return grid(["variant", *(f"after {budget} trainings" for budget in sorted(budgets)), "source"], cells)
+    tables = [pd.read_csv(results / f"{name}.csv").assign(source=name) for name in PARTS]
+    rows = pd.concat(tables).query("suite == @EVERY_SUITE")
+    budgets, cells = sorted(rows["budget"].unique()), []
+    for (source, variant), found in rows.groupby(["source", "rival"], sort=False):
+        shown = {row["budget"]: "{} ({})".format(*difference_of(row)) for row in found.to_dict("records")}
+        cells.append(
+            [
+                f"`{variant}`: {described(str(variant))}",
+                *(shown.get(budget, "") for budget in budgets),
+                f"[{source}.md](../../results/{source}.md)",
+            ]
+        )
+    return grid(["variant", *(f"after {budget} trainings" for budget in budgets), "source"], cells)
 
 
 def past_studies(results: Path) -> list[str]:

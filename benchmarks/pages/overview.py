@@ -15,7 +15,7 @@ from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, SPLITS, Field, suite_at
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
-from benchmarks.suites import LIVE_REFERENCES
+from benchmarks.suites import LIVE_REFERENCES, networks
 
 COLUMNS = (  # suite, field, in words
     *((EVERY_SUITE, f"{kind} spaces", kind) for kind in ("numeric", "mixed")),
@@ -64,6 +64,7 @@ def terms(found: Sequence[SituationAdvice]) -> tuple[Terms, Terms]:
     ]
     if any("=" in each.ours for each in found):
         above.append(("=", "the same results; without learning curves or a choice of models, `auto` is `bo`."))
+    epochs = [shortened.epochs for shortened in networks.TASKS.values()]
     return above, [
         ("Unit", "a task; variants, such as a function in several dimensions, count as one."),
         (
@@ -74,8 +75,8 @@ def terms(found: Sequence[SituationAdvice]) -> tuple[Terms, Terms]:
         ("Trainings", f"the budget; strategies that do not plan by it{also} are scored at that point of longer runs."),
         (
             "Real trainings",
-            "of 16 networks, 10 to 18 epochs, conditional spaces; what is returned is trained again. Regret 0: the "
-            f"best of {sum(LIVE_REFERENCES.values())} configurations.",
+            f"of {len(epochs)} networks, {min(epochs)} to {max(epochs)} epochs, conditional spaces; what is returned "
+            f"is trained again. Regret 0: the best of {sum(LIVE_REFERENCES.values())} configurations.",
         ),
     ]
 

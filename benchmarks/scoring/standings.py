@@ -210,7 +210,7 @@ def _board(
     # The mean of losses such as squared errors cannot be negative, though Student's t does not know.
     columns["low_tasks"] = low if field.normalised or (wide < 0).any(axis=None) else low.clip(lower=0.0)
     board = pd.DataFrame(columns).rename_axis(["budget", "strategy"])
-    board = board.join(_of_units(tables))
+    board = board.join(of_units(tables))
     later = [budget for budget in shown if budget > curve[0]]
     if later:
         areas = {b: regret.area_under_curve(along[[c for c in curve if c <= b]]) for b in later}
@@ -219,11 +219,14 @@ def _board(
     return board.reset_index()
 
 
-def _of_units(tables: dict[float, pd.DataFrame]) -> pd.DataFrame:
+def of_units(tables: dict[float, pd.DataFrame]) -> pd.DataFrame:
     """Intervals of each strategy's regret for tasks like these, and its mean rank with its interval."""
     found = expected(_side_by_side(tables)).drop(columns="mean")
     ranked = expected(_side_by_side({budget: regret.ranks(table) for budget, table in tables.items()}))
-    return found.assign(rank=ranked["mean"], low_rank=ranked["low95"], high_rank=ranked["high95"])
+    last = ranked.groupby("budget")["mean"].transform("count")
+    return found.assign(
+        rank=ranked["mean"], low_rank=ranked["low95"].clip(lower=1.0), high_rank=ranked["high95"].clip(upper=last)
+    )
 
 
 def _side_by_side(tables: dict[float, pd.DataFrame]) -> pd.DataFrame:

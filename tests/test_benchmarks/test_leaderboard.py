@@ -21,6 +21,7 @@ from benchmarks.runner.effort import listed_versions
 from benchmarks.scoring import comparison
 from benchmarks.scoring.cohorts import EVERY_SUITE, fields
 from benchmarks.scoring.leaderboard import Section, board, sections
+from benchmarks.scoring.standings import of_units
 from benchmarks.scoring.told import longest
 from benchmarks.suites import YOURS
 from benchmarks.suites.base import CONSTANTS
@@ -119,6 +120,14 @@ def test_a_known_best_is_found_and_its_sentence_has_the_numbers_of_the_tables():
     assert set(table.index) == {"good", "bad", "random", "random x2", "default"}
     assert table["rank"].dropna().sort_values().tolist() == [1.0, 2.0, 3.0]  # references have none
     assert "random x2" not in str(evidence([section])[["a", "b"]].to_numpy())
+
+
+def test_the_interval_of_a_mean_rank_holds_ranks():
+    regrets = pd.DataFrame({"a": [0.1, 0.1, 0.1, 0.1, 0.3], "b": [0.2] * 5})
+    found = of_units({20.0: regrets}).loc[20.0]
+    assert found["rank"].to_dict() == pytest.approx({"a": 1.2, "b": 1.8})
+    assert (found.loc["a", "low_rank"], found.loc["b", "high_rank"]) == (1.0, 2.0)  # 0.64 and 2.36 by Student's t
+    assert found.loc["a", "high_rank"] == pytest.approx(1.2 + 2.776 * 0.2, abs=1e-3)
 
 
 def test_equal_strategies_are_practically_equal():
