@@ -12,6 +12,8 @@ import zlib
 from automl.data.datasets.files import Files
 
 TESTAMENTS = ("ot", "nt")
+# Words added by the translators that end a verb of the original in Spanish, such as "le" in "enviándole".
+PRONOUNS = "<transChange[^>]*>(?:la|lo|le|las|los|les|me|te|se|nos|os)</"
 
 
 def verses(files: Files, module: str) -> list[str]:
@@ -29,6 +31,6 @@ def verses(files: Files, module: str) -> list[str]:
 def plain(verse: str) -> str:
     """OSIS markup to plain text."""
     text = re.sub(r"<note.*?</note>|<title.*?</title>|¶", "", verse, flags=re.DOTALL)
-    text = re.sub(r"</?seg[^>]*>", " ", text)  # some words have no other space around them
+    text = re.sub(rf"</?seg[^>]*>|(?<=>)(?=<\w)(?!{PRONOUNS})", " ", text)  # some words have no other space
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", text)).strip()
     return re.sub(r" (?=[,.;:?!)])", "", text)

@@ -95,6 +95,9 @@ def test_markup_is_left_out_and_words_stay_apart():
         '<w>my reward</w><seg type="x"><transChange>is</transChange></seg><w>with</w> <w>me</w> , ¶ '
     )
     assert sword.plain(verse) == "And God it was. my reward is with me,"
+    verse = "The <divineName><w>LORD</w></divineName><w>God</w>, <w>This</w><transChange type='added'>is</transChange>"
+    assert sword.plain(verse) == "The LORD God, This is"
+    assert sword.plain("<w>y enviándo</w><transChange type='added'>le</transChange><w>a</w>") == "y enviándole a"
 
 
 def test_runs_of_verses_make_the_parts_of_the_kjv(stand_in):
