@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from automl.tasks.cross_validated import CrossValidated
     from automl.tuning.tuner import Tuner
 
-NOT_REFITTED = "fitted to the training set alone, as there was no time left to add the validation set"
+NOT_REFITTED = "fitted to the training set alone, as the time limit leaves no time to add the validation set"
 MAX_ATTEMPTS = 3  # each without the last one's members, if none of them could be fitted
 
 
@@ -80,20 +80,19 @@ def _fitted(
             break
         left = max(0.0, end - time.monotonic())
         found, chosen = without_damaged(task, found, most, left, say)
-        whole, chosen = chosen, affordable(task, found, chosen, max(1, tuner.executor.n_workers), left)
-        if task.keeps_models and min(chosen.refit_seconds) > left:
-            chosen, left = replace(whole, is_refitted=False), 0.0
-        if chosen.wanted:
-            say(f"ensemble: {_cut(chosen)}")
-        if not chosen.is_refitted:
-            say(f"ensemble: {NOT_REFITTED}")
+        chosen = affordable(task, found, chosen, max(1, tuner.executor.n_workers), left)
+        for line in _for_lack_of_time(chosen):
+            say(f"ensemble: {line}")
         log = partial(tuner.log.write, stage="refit")
-        models = fitted_models(task, chosen.members, tuner.executor, tuner.device, left, watch=watch, say=say, log=log)
+        models = fitted_models(
+            task, chosen.members, tuner.executor, tuner.device, left, as_scored=chosen.as_scored, watch=watch, say=say,
+            log=log,
+        )  # fmt: skip
         if models:
             if len(models) < len(chosen.members):
                 fitted = [chosen.members[number] for number in models]
                 again = choose(task, fitted, most)
-                chosen = replace(again, wanted=chosen.wanted, is_refitted=chosen.is_refitted)
+                chosen = replace(again, wanted=chosen.wanted, as_scored=chosen.as_scored & again.members.keys())
             return chosen, models
         found = [candidate for candidate in found if candidate.trial.number not in chosen.members]
     return None, {}
@@ -118,7 +117,7 @@ def _within(
         say(f"--max-latency {milliseconds:g}: {n}, {takes:.3g} instead of {took:.3g} milliseconds per row")
     if takes > milliseconds:
         say(f"--max-latency {milliseconds:g}: the fastest member takes {takes:.3g} milliseconds per row")
-    return replace(after, wanted=before.wanted, is_refitted=before.is_refitted)
+    return replace(after, wanted=before.wanted, as_scored=before.as_scored & after.members.keys())
 
 
 def write_model(
@@ -173,16 +172,22 @@ def write_model(
     return card
 
 
-def _cut(chosen: Selection) -> str:
-    if len(chosen.members) == chosen.wanted:
-        return "not the best members, as the time limit leaves no time to fit these"
-    return f"{len(chosen.members)} of {chosen.wanted} members, as the time limit leaves no time to fit more"
+def _for_lack_of_time(chosen: Selection) -> Iterator[str]:
+    """What the model lacks since the time limit is too short."""
+    n, n_as_scored = len(chosen.members), len(chosen.as_scored)
+    if n == chosen.wanted:
+        yield "not the best members, as the time limit leaves no time to fit these"
+    elif chosen.wanted:
+        yield f"{n} of {chosen.wanted} members, as the time limit leaves no time to fit more"
+    if n_as_scored == n:
+        yield NOT_REFITTED
+    elif n_as_scored:
+        yield f"{n_as_scored} of {n} members {NOT_REFITTED}"
 
 
 def description(task: CrossValidated, chosen: Selection) -> str:
     """A description of the model, with the scores it was chosen by and any missing members."""
-    text = _members_in_words(task, chosen) + (f"; {_cut(chosen)}" if chosen.wanted else "")
-    return text if chosen.is_refitted else f"{text}; {NOT_REFITTED}"
+    return "; ".join([_members_in_words(task, chosen), *_for_lack_of_time(chosen)])
 
 
 def _members_in_words(task: CrossValidated, chosen: Selection) -> str:

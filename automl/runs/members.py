@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -33,19 +33,23 @@ def fitted_models(
     device: str,
     left: float,
     *,
+    as_scored: Collection[int] = (),
     watch: Callable[[str], None],
     say: Callable[[str], None],
     log: Write,
 ) -> dict[int, Models]:
-    """The models of the members, by trial. Those not yet fitted to all rows are fitted; without time for that, the
-    models scored on the validation set are used, if they were kept.
+    """The models of the members, by trial. Those not yet fitted to all rows are fitted, except for the members
+    ``as_scored``, which keep the models scored on the validation set.
 
     Damaged models are refitted once if ``left`` seconds allow it. Members missing from the result failed or are
     damaged, which ``say`` reports.
     """
-    if task.keeps_models and left <= 0:
-        return {number: scored for number, member in members.items() if (scored := _as_scored(task, member))}
     models: dict[int, Models] = {}
+    for number in as_scored:
+        if scored := _as_scored(task, members[number]):
+            models[number] = scored
+        else:
+            say(f"ensemble: trial {number} is left out, since the files of its model are damaged")
     end = time.monotonic() + left
 
     def has_time(member: MemberCandidate) -> bool:
@@ -54,10 +58,10 @@ def fitted_models(
         except CheckpointDamaged:  # the record of its training
             return False
 
-    for number, member in members.items():
+    waiting, is_first = {n: member for n, member in members.items() if n not in as_scored}, True
+    for number, member in waiting.items():
         for line in member.damage:
             say(f"ensemble: trial {number} is damaged and fitted again: {line}")
-    waiting, is_first = dict(members), True
     most = left + MIN_SECONDS if task.keeps_models else None
     while waiting:
         errors = _fit(task, waiting, executor, device, watch, log, most)

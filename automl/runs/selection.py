@@ -41,7 +41,7 @@ class Selection:
     threshold: float = DEFAULT_THRESHOLD  # between two classes
     shifts: Sequence[float] = ()  # of quantiles, one per level
     leader: MemberCandidate | None = None  # the best by the metric, where another one is kept alone
-    is_refitted: bool = True  # whether members are fitted to all rows, or kept as scored on the validation set
+    as_scored: frozenset[int] = frozenset()  # the members kept as scored on the validation set; others get all rows
     wanted: int = 0  # number of members before some were dropped for lack of time; 0: none were
 
     @property
@@ -190,8 +190,8 @@ def affordable(
 ) -> Selection:
     """The choice, limited to members that can be fitted to all rows within ``left`` seconds; at least one.
 
-    First, candidates that alone take longer are dropped, then members until the rest fits. If all take longer, the
-    quickest is kept.
+    If scored models are kept, these stand in for the fits that take too long. Otherwise, candidates that alone take
+    longer are dropped, then members until the rest fits. If all take longer, the quickest is kept.
     """
     n, most = len(chosen.members), max(left, MIN_SECONDS)
 
@@ -200,6 +200,11 @@ def affordable(
 
     if fits(chosen.refit_seconds):
         return chosen
+    if task.keeps_models:
+        order = sorted(chosen.members, key=lambda number: chosen.members[number].refit_seconds)
+        while order and not fits([chosen.members[number].refit_seconds for number in order]):
+            order.pop()
+        return replace(chosen, as_scored=frozenset(chosen.members.keys() - {*order}))
     quick = [candidate for candidate in found if candidate.refit_seconds <= most]
     quick = quick or [min(found, key=lambda candidate: candidate.refit_seconds)]
     best, chosen = chosen, choose(task, quick, n)

@@ -20,7 +20,7 @@ from automl.data.splits import Splits
 from automl.errors import UserError
 
 FOLDER = "prepared"
-GENERATORS = ("mnist1d", "numpy", "rdkit", "scikit-learn", "tokenizers")  # the packages whose version decides on the arrays
+GENERATORS = ("mnist1d", "numpy", "rdkit", "scikit-learn", "tokenizers")  # their versions decide on the arrays
 UNUSED = 7 * 24 * 3600.0  # seconds after which copies of other versions, and remains of killed writers, go
 
 

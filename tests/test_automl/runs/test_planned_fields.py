@@ -214,7 +214,7 @@ def test_without_time_for_fits_to_all_rows_the_models_are_those_that_were_scored
     list(task.train(config, seed=0, epochs=1, checkpoint=tmp_path / "0000", device="cpu"))
     member = MemberCandidate(Trial(0, config), tmp_path / "0000", "tfidf", np.zeros(1), 9.0)
     options = {"watch": print, "say": print, "log": lambda event, **facts: None}
-    (scored,) = fitted_models(task, {0: member}, SerialExecutor(task), "cpu", 0.0, **options)[0]
+    (scored,) = fitted_models(task, {0: member}, SerialExecutor(task), "cpu", 0.0, as_scored={0}, **options)[0]
     assert not (tmp_path / "0000/model").exists()
     (fitted,) = fitted_models(task, {0: member}, SerialExecutor(task), "cpu", 60.0, **options)[0]
     assert (tmp_path / "0000/model").exists()
@@ -231,7 +231,7 @@ def test_a_forest_scored_out_of_bag_can_be_kept_without_a_further_fit(tmp_path):
     list(task.train(config, seed=0, epochs=1, checkpoint=place, device="cpu"))
     member = MemberCandidate(Trial(0, config), place, "extra_trees", np.zeros(1), 9.0)
     options = {"watch": print, "say": print, "log": lambda event, **facts: None}
-    (scored,) = fitted_models(task, {0: member}, SerialExecutor(task), "cpu", 0.0, **options)[0]
+    (scored,) = fitted_models(task, {0: member}, SerialExecutor(task), "cpu", 0.0, as_scored={0}, **options)[0]
     splits = load_data(task.data_of("extra_trees"), None)
     assert (scored.predict(splits.x_test).argmax(1) == splits.y_test).mean() > 0.8
 

@@ -123,6 +123,11 @@ def test_as_many_members_as_there_is_time_to_fit(tmp_path):
     other = affordable(task, every, choose(task, every, 1), 2, 25.0)
     assert (len(other.members), 9 in other.members) == (1, False)
     assert description(task, other).endswith("; not the best members, as the time limit leaves no time to fit these")
+    images = replace(task, max_epochs=1, views=Views("pixels"), kind="images")
+    assert images.keeps_models
+    assert affordable(images, every, best, 2, 25.0) == replace(best, as_scored=frozenset({9}))
+    alone = affordable(images, every, choose(task, every, 1), 2, 25.0)
+    assert (set(alone.members), alone.as_scored, alone.wanted) == ({9}, {9}, 0)
     hurried = [replace(each, refit_seconds=10.0 + i) for i, each in enumerate(every)]
     assert set(affordable(task, hurried, best, 2, 0.0).members) == {1}, "one is kept in any case: the quickest"
 
