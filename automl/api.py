@@ -173,8 +173,9 @@ def tune(
         warn(f"interrupted: the result has the {len(result.trials)} trials so far")
     elif result.study.best is None:
         warn(" ".join([f"no trial succeeded ({result.stop_reason}).", *commonest_error(result.study)]))
-    elif isinstance(task, FunctionTask) and (words := about_lengths(result.study)):
-        warn(f"{words}: max_epochs must be the number of losses")
+    elif isinstance(task, FunctionTask):
+        for line in about_lengths(result.study, "max_epochs"):
+            warn(line)
     return result
 
 

@@ -123,7 +123,7 @@ def _points(
     for i, origin in enumerate(dict.fromkeys(map(_origin, inside))):
         group = [trial for trial in inside if _origin(trial) == origin]
         colour, symbol = COLOURS[i % len(COLOURS)], SYMBOLS[i % len(SYMBOLS)]
-        whole = [trial.epochs >= study.max_epochs for trial in group]
+        whole = [trial.fidelity >= study.max_epochs for trial in group]
         marker = {
             "size": 9 if len(ended) <= MANY_TRIALS else 6,
             "color": colour,

@@ -88,7 +88,7 @@ def too_short(summary: Mapping[str, Any]) -> str | None:
     if best is None or default is None:
         return None
     epochs, of = default["epochs"], summary["max_epochs"]
-    if epochs == best["epochs"]:
+    if default.get("complete") or (epochs == best["epochs"] and not best.get("complete")):
         return None
     if has_folds(summary):
         return f"the default config was scored on {epochs} of {of} folds only, too few to compare"

@@ -80,7 +80,7 @@ def write_report(
             versions=version_table(history, summary),
             summary=summary,
             figures=drawn,
-            n_open=sum(t.loss is not None and t.epochs < study.max_epochs for t in study.trials.values()),
+            n_open=sum(t.loss is not None and t.fidelity < study.max_epochs for t in study.trials.values()),
             beyond=any(trace["name"] == figures.OUT_OF_RANGE for trace in search["data"]),
             slices={name: sum(name in t.config for t in study.trials.values()) for name in sliced},
             hyperparameters=compare_configs(study, summary),

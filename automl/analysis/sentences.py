@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from automl.analysis.ensembles import not_better_than_baseline, result_in_words
@@ -92,17 +92,24 @@ def commonest_error(study: Study) -> list[str]:
     return [f"The most common reason ({_count(len(same), 'trial')}){example}: {same[0]}"]
 
 
-def about_lengths(study: Study) -> str | None:
-    """A sentence if an objective reported more or fewer losses than it was to train epochs, but not a single one."""
-    whole = [trial for trial in study.trials.values() if trial.state == "complete"]
-    odd = [trial for trial in whole if len(trial.losses) not in (1, trial.epochs)]
-    if study.max_epochs == 1 or not odd:
-        return None
-    first = odd[0]
-    return (
-        f"{_count(len(odd), 'trial')} reported more or fewer losses than epochs ({len(first.losses)} instead of "
-        f"{first.epochs} in trial {first.number}), of which the last one counts"
-    )
+def about_lengths(study: Study, option: str) -> Iterator[str]:
+    """Sentences on objectives that reported fewer or more losses than epochs, though not a single one.
+
+    ``option``: how the user gives the number of epochs.
+    """
+    whole = [trial for trial in study.trials.values() if trial.state == "complete" and study.max_epochs > 1]
+    shorter = [trial for trial in whole if trial.epochs < trial.fidelity]
+    longer = [trial for trial in whole if len(trial.losses) > trial.fidelity]
+    for odd, than, way_out in (
+        (shorter, "fewer", f"lower {option} if all trainings are that short"),
+        (longer, "more", f"raise {option} to the number of losses"),
+    ):
+        if odd:
+            first, each = odd[0], "it counts" if len(odd) == 1 else "each counts"
+            yield (
+                f"{_count(len(odd), 'trial')} reported {than} losses than epochs ({len(first.losses)} instead of "
+                f"{first.fidelity} in trial {first.number}); {each} as complete, with its last loss; {way_out}"
+            )
 
 
 def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:

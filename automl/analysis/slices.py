@@ -91,7 +91,7 @@ def _slice(
         heights = [reached[trial.number] for trial in group]
         beyond = "triangle-down" if summary["maximize"] else "triangle-up"
         shapes = [marker["symbol"] if low <= height <= high else beyond for height in heights]
-        ends = ["" if trial.epochs >= study.max_epochs else "-open" for trial in group]
+        ends = ["" if trial.fidelity >= study.max_epochs else "-open" for trial in group]
         symbols = [shape + end for shape, end in zip(shapes, ends, strict=True)]
         texts = [
             "<br>".join([f"<b>trial {t.number}</b>", *map(inert, described({dim.name: t.config[dim.name]})), what])
@@ -116,7 +116,7 @@ def _slice(
         "colorscale": EARLY_TO_LATE,
         "cmin": 0,
         "cmax": max([1, *study.trials]),
-        "size": [size if trial.epochs >= study.max_epochs else size - 3 for trial in others],
+        "size": [size if trial.fidelity >= study.max_epochs else size - 3 for trial in others],
         "line": {"width": 0.7, "color": INK},
     }
     star = {"symbol": "star", "color": COLOURS[1], "size": 14, "line": {"width": 1.2, "color": INK}}

@@ -216,8 +216,9 @@ def _show_end(
     for line in commonest_error(result.study) if summary["n_failed"] > result.study.n_without_time else ():
         failed = failed_in_words(summary["n_failed"], summary["n_too_slow"], summary["n_trials"])
         show_line(console, f"{failed}. {line}")
-    if isinstance(task, CommandTask | FunctionTask) and (words := about_lengths(result.study)):
-        show_line(console, f"{words}: --epochs must be the number of losses")
+    if isinstance(task, CommandTask | FunctionTask):
+        for line in about_lengths(result.study, "--epochs"):
+            show_line(console, line)
     if summary["best"] is not None and settings.n_final and not has_final(task, settings):
         show_line(console, f"no final comparison: {_without_seed(task)}")
     show_paths(console, folder, resume_hint=resume_hint)

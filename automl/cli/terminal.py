@@ -52,8 +52,8 @@ def show_summary(
     n = summary["epochs_trained"] if summary["budget_epochs"] is None else summary["budget_epochs"]
     what = ("fold" if folds else "epoch") + "s" * (n != 1)
     reason = summary["stop_reason"]
-    if reason == "budget spent" and counts["failed"] and summary["epochs_trained"] < n:
-        reason += "; failed trials count in full"
+    if reason == "budget spent" and summary["epochs_trained"] < n:
+        reason += f"; {'failed trials' if counts['failed'] else 'trainings that ended on their own'} count in full"
     show_line(
         console,
         f"{counts_in_words(counts, summary['n_too_slow'], ended=True)}, {summary['epochs_trained']}{budget} {what} "

@@ -74,7 +74,7 @@ def _time(seen: RunSnapshot) -> str:
     elapsed = study.clock
     if not seen.is_running:
         return f"{duration(elapsed)} in total"
-    done = sum(trial.epochs for trial in study.trials.values() if trial.state != "running")
+    done = sum(trial.fidelity for trial in study.trials.values() if trial.state != "running")
     under_way = sum(len(training.losses) for training in seen.trainings)
     n_trials, limit = seen.settings.get("n_trials"), seen.settings.get("time_limit")
     lefts = [] if limit is None else [max(0.0, limit - elapsed)]

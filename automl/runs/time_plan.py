@@ -189,4 +189,4 @@ def _final_seconds(tuner: Tuner) -> list[float]:
 
 
 def _training_seconds(trial: Trial, max_epochs: int) -> float:
-    return trial.seconds / max(1, trial.epochs) * max_epochs
+    return trial.seconds / max(1, trial.fidelity) * max_epochs

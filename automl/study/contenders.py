@@ -29,11 +29,11 @@ def contenders(study: Study, default: Mapping[str, Any]) -> list[Trial]:
     best = study.best
     if best is None:
         return []
-    if best.epochs < study.max_epochs:
+    if best.fidelity < study.max_epochs:
         return [best]
     by_config: dict[str, list[Trial]] = {}
     for trial in study.trials.values():
-        is_whole = trial.loss is not None and trial.state != "running" and trial.epochs >= study.max_epochs
+        is_whole = trial.loss is not None and trial.state != "running" and trial.fidelity >= study.max_epochs
         if is_whole and trial.config != default:
             by_config.setdefault(repr(sorted(trial.config.items())), []).append(trial)
     others = [trials for trials in by_config.values() if best not in trials]

@@ -69,5 +69,6 @@ def of_trial(trial: Trial) -> dict[str, Any]:
         "loss": trial.mean(),
         "metrics": metrics,
         "epochs": trial.epochs,
+        "complete": trial.state == "complete",
         "trainings": len(trial.trainings),
     }

@@ -81,10 +81,19 @@ class Trial:
         return arm if isinstance(arm, str) else None
 
     @property
-    def epochs(self) -> int:
-        """Epochs requested in total, or reached if the trial was stopped or failed."""
+    def fidelity(self) -> int:
+        """Epochs by which trials are compared: those requested, or those trained if it was stopped or failed.
+
+        A training that ends on its own before the requested epochs counts as a full one.
+        """
         asked = self.proposals[-1].epochs if self.proposals else 0
         return min(asked, len(self.losses)) if self.state in ("stopped", "failed", "running") else asked
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained in total. A single loss, as of a function, stands for all epochs of its step."""
+        before = self.proposals[-2].epochs if len(self.proposals) > 1 else 0
+        return self.fidelity if len(self.losses) <= before + 1 else min(self.fidelity, len(self.losses))
 
     @property
     def loss(self) -> float | None:
@@ -120,10 +129,10 @@ def incumbent(trials: Iterable[Trial]) -> Trial | None:
 
 
 def rank(trial: Trial) -> tuple[bool, int, int, float, int]:
-    """Sorts trials: by the epochs reached, then by the loss; ties go to the earlier trial, and failed ones are last.
+    """Sorts trials: by their fidelity, then by the loss; ties go to the earlier trial, and failed ones are last.
 
     A config that was trained more often takes precedence, and counts by the mean of its losses: the best of many single
     noisy losses is optimistically biased.
     """
     loss = None if trial.loss is None else trial.mean()
-    return loss is None, -trial.epochs, -len(trial.trainings), loss or 0.0, trial.number
+    return loss is None, -trial.fidelity, -len(trial.trainings), loss or 0.0, trial.number

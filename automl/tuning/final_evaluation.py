@@ -78,7 +78,7 @@ def train_final(
         Job(key, configs[number], final_seed(run_seed, i), folder=str(places[key]), **options)
         for key, (number, i) in enumerate(plan)
     ]
-    whole = [trial for trial in searched if trial.state == "complete" and trial.epochs >= task.max_epochs]
+    whole = [trial for trial in searched if trial.state == "complete" and trial.fidelity >= task.max_epochs]
 
     def later_ones(key: int, done: TrainingResult) -> set[int]:
         """The jobs made redundant by a config's first training."""

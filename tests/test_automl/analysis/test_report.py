@@ -399,14 +399,15 @@ def test_a_default_that_was_trained_short_is_not_compared_with_the_best(run):
     whole = {**summary, "best": best, "default": default}
     assert headline(study, whole)["lead"].endswith(" of the default config.")
     assert any(trace["name"].startswith("default (") for trace in figures.search_curve(study, whole)["data"])
-    short = {**summary, "best": best, "default": {**default, "epochs": 1}}
+    short = {**summary, "best": best, "default": {**default, "epochs": 1, "complete": False}}
     said = "In the search, the default config was trained for 1 of 4 epochs only, too short to compare"
     assert f"{said}." in headline(study, short)["notes"]
     assert "default" not in headline(study, short)["lead"]
     final = final_of([0.1, 0.1], [0.2, 0.2])
     assert f"{said}; the final compares both." in headline(study, {**short, "final": final})["notes"]
     assert not any(trace["name"].startswith("default (") for trace in figures.search_curve(study, short)["data"])
-    both = {**summary, "best": {**best, "epochs": 1}, "default": {**default, "epochs": 1}}
+    stopped = {"epochs": 1, "complete": False}
+    both = {**summary, "best": best | stopped, "default": default | stopped}
     assert "against" in headline(study, both)["lead"]
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 import automl
+from automl.analysis.formatting import too_short
 from automl.errors import UserError
 from strategies.base import Strategy
 
@@ -99,18 +100,36 @@ def test_a_wrong_argument_is_one_line(options, line):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("n", [3, 8])
-def test_a_number_of_losses_that_is_not_that_of_the_epochs_is_told(n):
+def test_a_generator_is_closed_after_max_epochs():
     def curve(config, epochs=5):
-        yield from [config["x"]] * n
+        yield from [config["x"]] * 8
 
-    if n > 5:  # the generator is closed after five
-        assert {len(trial.losses) for trial in tuned(curve).trials} == {5}
-        return
+    assert {len(trial.losses) for trial in tuned(curve).trials} == {5}
+
+
+def test_a_generator_that_ends_on_its_own_is_complete_with_the_epochs_that_it_trained():
+    def curve(config, epochs=5):
+        yield from [config["x"]] * (3 if config["x"] < 0.5 else 5)
+
     with pytest.warns(
-        UserWarning, match=r"3 trials reported more or fewer losses than epochs \(3 instead of 5 in trial 0"
+        UserWarning,
+        match=r"^. trials? reported fewer losses than epochs \(3 instead of 5 in trial \d\); (it|each) counts as "
+        "complete, with its last loss; lower max_epochs if all trainings are that short$",
     ):
-        tuned(curve)
+        result = tuned(curve, n_trials=8)
+    frame = result.to_frame()
+    assert list(frame["state"]) == ["complete"] * 8
+    assert {*frame["epochs"]} == {3, 5}
+    assert list(frame["epochs"]) == [len(trial.losses) for trial in result.trials]
+    assert result.best_loss == frame["loss"].min()  # a shorter one is not worse for being shorter
+    summary = result.summary()
+    assert summary["epochs_trained"] == frame["epochs"].sum() < 40
+    assert (summary["best"]["epochs"], summary["default"]["epochs"]) == (3, 5)
+    assert too_short(summary) is None
+
+
+def test_a_single_loss_stands_for_all_epochs():
+    assert {*tuned(lambda config: config["x"], max_epochs=5).to_frame()["epochs"]} == {5}
 
 
 def test_a_resumed_run_keeps_its_strategy(tmp_path):
