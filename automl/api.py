@@ -170,7 +170,8 @@ def tune(
     search = _Search(task, complete, kind, folder, own, keeps_budget, given, display, callbacks, warn)
     result = search(stored) if storage is None else share(storage, folder, task, settings, search, resume=resume)
     if result.stop_reason == "interrupted":
-        warn(f"interrupted: the result has the {len(result.trials)} trials so far")
+        n = result.study.n_ended
+        warn(f"interrupted: the result has {n} finished trial{'s' * (n != 1)}")
     elif result.study.best is None:
         warn(" ".join([f"no trial succeeded ({result.stop_reason}).", *commonest_error(result.study)]))
     elif isinstance(task, FunctionTask):

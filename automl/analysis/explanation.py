@@ -249,7 +249,7 @@ def _about_the_best(best: list[patterns.SharedValues], n_best: int, comparison: 
 def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed: int) -> Iterator[str]:
     if not failed:
         return
-    n = len(study.trials)
+    n = study.n_ended
     same = most_common(shorten(trial.error or "no reason given", 120) for trial in failed)
     reason = same[0]
     slow = sum(trial.is_too_slow for trial in failed)

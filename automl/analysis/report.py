@@ -72,6 +72,7 @@ def write_report(
     if columns is not None and columns.each:
         drawn["columns"] = column_bars(columns)
     drawn |= {f"slice-{i}": figure for i, figure in enumerate(sliced.values())}
+    ended = [trial for trial in study.trials.values() if trial.state != "running"]
     page = (
         environment()
         .get_template("report.html")
@@ -82,7 +83,7 @@ def write_report(
             figures=drawn,
             n_open=sum(t.loss is not None and t.fidelity < study.max_epochs for t in study.trials.values()),
             beyond=any(trace["name"] == figures.OUT_OF_RANGE for trace in search["data"]),
-            slices={name: sum(name in t.config for t in study.trials.values()) for name in sliced},
+            slices={name: sum(name in t.config for t in ended) for name in sliced},
             hyperparameters=compare_configs(study, summary),
             final=final_rows(summary),
             chosen=None if summary["best"] is None else chosen(summary),

@@ -129,7 +129,7 @@ def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     yield "seed", str(summary["seed"])
     if summary.get("started"):
         yield "started", str(summary["started"])
-    yield "trials", f"{summary['n_trials']}: {', '.join(counts) or 'none ended'}"
+    yield "trials", f"{len(by_state)}: {', '.join(counts) or 'none ended'}"
     used, budget = summary["epochs_trained"], summary["budget_epochs"]
     of = "" if budget is None else f" of a budget of {budget}"
     what = "folds" if has_folds(summary) else "epochs"

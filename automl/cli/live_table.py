@@ -86,7 +86,7 @@ class LiveTable:
 
     def _estimate(self, tuner: Tuner) -> None:
         """Print once how long the command will take, if it is long."""
-        done, left = len(tuner.study.trials) - tuner.study.counts["running"], seconds_left(tuner)
+        done, left = tuner.study.n_ended, seconds_left(tuner)
         if self._has_estimate or done < MIN_ENDED or left is None:
             return
         self._has_estimate = True

@@ -46,7 +46,7 @@ def show_summary(
     """
     shown = shown or Values()
     counts: dict[State, int] = {state: summary[f"n_{state}"] for state in ENDED}
-    counts["running"] = summary["n_trials"] - sum(counts.values())
+    counts["running"] = summary["n_unfinished"]
     budget = "" if summary["budget_epochs"] is None else f" of {summary['budget_epochs']}"
     folds = has_folds(summary)
     n = summary["epochs_trained"] if summary["budget_epochs"] is None else summary["budget_epochs"]

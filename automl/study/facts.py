@@ -46,7 +46,8 @@ def facts_of_search(
         "metric": objective.metric,
         "maximize": objective.maximize,
         "stop_reason": stop_reason,
-        "n_trials": len(trials),
+        "n_trials": study.n_ended,
+        "n_unfinished": study.counts["running"],
         **{f"n_{state}": study.counts[state] for state in ("complete", "paused", "stopped", "failed")},
         "n_too_slow": study.n_too_slow,  # of those that failed
         "max_epochs": study.max_epochs,

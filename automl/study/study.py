@@ -63,6 +63,11 @@ class Study:
         return self._best
 
     @property
+    def n_ended(self) -> int:
+        """The number of trials that have an outcome, not counting those in training."""
+        return len(self.trials) - self.counts["running"]
+
+    @property
     def n_without_time(self) -> int:
         """The number of trials that failed as the time limit left too little for them."""
         return sum(trial.had_no_time_left for trial in self.trials.values()) if self.counts["failed"] else 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from automl.analysis.formatting import duration, setting, shorten
-from automl.study.facts import Objective, facts_of_search
+from automl.study.facts import RUNNING, Objective, facts_of_search
 from automl.study.study import Study, counts_in_words
 from automl.study.trial import Trial
 from strategies.encoding import Encoding
@@ -35,7 +35,7 @@ class Result:
 
     @property
     def trials(self) -> list[Trial]:
-        """All trials, by number."""
+        """All trials, by number, with those that were in training when the search ended."""
         return sorted(self.study.trials.values(), key=lambda trial: trial.number)
 
     @property
@@ -107,7 +107,7 @@ class Result:
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        parts = [f"task={self.task!r}", f"strategy={self.strategy!r}", f"n_trials={len(self.study.trials)}"]
+        parts = [f"task={self.task!r}", f"strategy={self.strategy!r}", f"n_trials={self.study.n_ended}"]
         if self.study.best is None:
             parts.append("best=None")
         else:
@@ -117,7 +117,7 @@ class Result:
         return f"Result({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
-        trials = counts_in_words(self.study.counts, self.study.n_too_slow)
+        trials = counts_in_words(self.study.counts, self.study.n_too_slow, ended=self.stop_reason != RUNNING)
         head = f"{self.task} with {self.strategy}: {trials} in {duration(self.seconds)}"
         lines = [f"<b>{html.escape(head)}</b>", html.escape(f"ended: {self.stop_reason}")]
         if self.study.best is None:

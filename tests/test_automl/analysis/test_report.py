@@ -633,14 +633,15 @@ def test_trials_without_the_time_they_need_are_too_slow_or_unfinished():
     counts = "3 trials (1 complete, 1 unfinished, 1 too slow)"
     assert counts_in_words(study.counts, study.n_too_slow, ended=True) == counts
     summary = Result(study, "time limit of 60 s", 60.0, "table", "auto", "loss", False, 0).summary()
-    assert (summary["n_trials"], summary["n_failed"], summary["n_too_slow"]) == (3, 1, 1)
+    assert (summary["n_trials"], summary["n_unfinished"]) == (2, 1)
+    assert (summary["n_failed"], summary["n_too_slow"]) == (1, 1)
     summary |= {"epochs_trained": 9, "budget_epochs": None, "seconds": 60.0, "strategy_seconds": 0.0, "commit": None}
     told = dict(facts(study, summary | {"versions": {}}))
     assert told["trials"] == "3: 1 trained to the end, 1 too slow, 1 unfinished"
     (about,) = [said for said in explain(study, summary).words if "slow" in said]
     assert (
         about
-        == "1 of 3 trials was too slow, as in: 8 folds would take 73.4 s, longer than the 30 s of a configuration."
+        == "1 of 2 trials was too slow, as in: 8 folds would take 73.4 s, longer than the 30 s of a configuration."
     )
     assert failed_in_words(3, 1, 9) == "3 of 9 trials failed, 1 as too slow"
     assert "failed" not in {trace["name"] for trace in figures.search_curve(study, summary)["data"]}

@@ -20,7 +20,7 @@ def test_a_long_name_leaves_room_for_the_values():
     counts = {f"n_{state}": 0 for state in ("complete", "paused", "stopped", "failed", "too_slow")}
     best = {"trial": 3, "config": {NAME: 0.125}, "loss": 0.5, "metrics": {}, "epochs": 1, "trainings": 1}
     summary = counts | {
-        "n_trials": 1, "n_complete": 1, "budget_epochs": None, "epochs_trained": 1, "max_epochs": 1,
+        "n_trials": 1, "n_unfinished": 0, "n_complete": 1, "budget_epochs": None, "epochs_trained": 1, "max_epochs": 1,
         "stop_reason": "budget spent", "time": {"total": 1.0}, "best": best, "default": None, "metric": "loss",
         "settings": {}, "final": None, "model": None,
     }  # fmt: skip

@@ -203,7 +203,7 @@ def test_a_run_is_resumed_without_lanes(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("automl.runs.search.Tuner", lambda *a, **kw: Tuner(*a, **kw | {"watch": interrupts}))
-        with pytest.warns(UserWarning, match="interrupted: the result has the .* trials so far"):
+        with pytest.warns(UserWarning, match="interrupted: the result has .* finished trial"):
             first = automl.tune(Lined(), study=tmp_path / "run", **OPTIONS)
     assert first.stop_reason == "interrupted"
     rest = automl.tune(Lined(), study=tmp_path / "run", resume=True, **OPTIONS | {"lanes": 1})

@@ -15,8 +15,10 @@ from searches import BOWL, FINITE, SPACE, Halving, StopsBad, bowl, curve, facts,
 
 import automl
 from automl.analysis.formatting import failure
+from automl.analysis.sentences import headline
 from automl.errors import UserError
 from automl.runs.settings import load_from_file
+from automl.study.snapshot import read_run
 from automl.study.sqlite import sqlite_url
 from automl.tasks.function import as_task
 from automl.tuning.stopping import GIVE_UP_AFTER
@@ -364,9 +366,27 @@ def test_a_callback_ends_the_search_like_ctrl_c():
     def enough(result, trial):
         raise KeyboardInterrupt
 
-    with pytest.warns(UserWarning, match="interrupted: the result has the 1 trials so far"):
+    with pytest.warns(UserWarning, match="^interrupted: the result has 1 finished trial$"):
         result = automl.tune(loss, SPACE, strategy="random", n_trials=6, callbacks=[enough])
     assert (result.stop_reason, len(result.trials)) == ("interrupted", 1)
+
+
+def test_a_trial_that_ctrl_c_leaves_unfinished_is_not_counted(tmp_path):
+    calls = []
+
+    def train(config):
+        calls.append(config)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return config["x"]
+
+    with pytest.warns(UserWarning, match="^interrupted: the result has 3 finished trials$"):
+        result = automl.tune(train, SPACE, strategy="random", n_trials=6, study=tmp_path / "run")
+    assert "n_trials=3, " in repr(result)
+    assert "4 trials (3 complete, 1 unfinished)" in result._repr_html_()
+    study, summary = read_run(tmp_path / "run")
+    assert (summary["n_trials"], summary["n_complete"], summary["n_unfinished"]) == (3, 3, 1)
+    assert headline(study, summary)["title"] == "train, 3 trials with random"
 
 
 def test_outside_of_a_terminal_progress_goes_to_the_log_and_nowhere_else(caplog, capfd):
