@@ -72,7 +72,7 @@ def dispatch(
     ) -> tuple[RunFolder, int]:
         check_known(asked.model)
         studies = past_studies(which_prior(new.prior, asked.strategy), lambda line: show_line(console, line))
-        with prepared_for(request, out, console) as prepared:
+        with prepared_for(request, out, console, asked.metric) as prepared:
             wanted = asked if prepared is None else planned(asked, prepared)
             settings = new_settings(wanted, new.space, new.fixed, new.start, studies, prepared)
             return run_session(

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def prepared_for(request: Request | None, out: Path | None, console: Console) -> Iterator[Path | None]:
+def prepared_for(
+    request: Request | None, out: Path | None, console: Console, metric: str | None = None
+) -> Iterator[Path | None]:
     """The folder of the prepared data of a new run, next to the run's folder, into which it may be moved.
 
     Shows the report on the data, and finally removes the folder if it is still there. None without a ``request``.
+    ``metric``: the one to optimise, if it is given.
     """
     if request is None:
         yield None
@@ -40,14 +43,14 @@ def prepared_for(request: Request | None, out: Path | None, console: Console) ->
     try:
         with writes(place):
             scratch.mkdir(mode=0o700)
-            report = _prepare_watched(request, folder, console)
+            report = _prepare_watched(request, folder, metric, console)
         show_report(console, report)
         yield folder
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _prepare_watched(request: Request, folder: Path, console: Console) -> Report:
+def _prepare_watched(request: Request, folder: Path, metric: str | None, console: Console) -> Report:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn()]
@@ -60,4 +63,4 @@ def _prepare_watched(request: Request, folder: Path, console: Console) -> Report
             progress.update(bar, completed=share, total=1.0 if share < 1 else None, description=what)
 
         with reading_watched(watch):
-            return prepare(request, folder)
+            return prepare(request, folder, metric)

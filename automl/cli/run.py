@@ -98,10 +98,12 @@ def tune(
         if context.params[name]:
             raise UserError(f"--{name.replace('_', '-')} is for your own data, given by --data FILE")
     built_in = task if data is None and model is not None and task is not None and ".py:" not in task else None
-    if resume_if_exists and out is not None:
+    if out is not None and not resume:
         from automl.study.run_folder import RunFolder
 
-        resume = resume or RunFolder(out).can_continue
+        resume = resume_if_exists and RunFolder(out).can_continue
+        if not resume and storage is None:  # before anything is read
+            RunFolder(out).check_is_free()
     if data is not None:
         request = Request(
             str(data),
@@ -166,8 +168,8 @@ def tune(
     if built_in is not None:
         from automl.tasks.as_own_data import as_own_data
 
-        request, own_metric = context.with_resource(as_own_data(built_in))
-        asked = replace(asked, metric=metric or own_metric, data=asdict(request) | {"data": built_in})
+        request, fitting = context.with_resource(as_own_data(built_in, metric))
+        asked = replace(asked, metric=fitting, data=asdict(request) | {"data": built_in})
     from automl.cli.dispatch import NewRun, dispatch
     from automl.cli.observers import observers
     from automl.runs.time_plan import Clock

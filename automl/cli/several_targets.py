@@ -14,6 +14,7 @@ from automl.cli.terminal import show_line
 from automl.cli.which_run import rewrite_overview
 from automl.deployment.model_card import CARD
 from automl.errors import UserError
+from automl.metrics import check_metric
 from automl.runs.run_files import write_summary
 from automl.runs.settings import BEYOND_DEFAULT_PLAN, DEFAULT_SECONDS, Settings
 from automl.study.run_folder import RunFolder
@@ -64,6 +65,8 @@ def run_each(
         given.append("--kind classification")
     if given:
         raise UserError(f"several targets are predicted as numbers, by the default plan: leave {', '.join(given)} out")
+    if asked.metric is not None:
+        check_metric(asked.metric, "number")
     folder = RunFolder(out or new_folder("-".join([request.path.stem, *names])))
     folder.check_is_free()
     _check_are_numbers(names, request.path)

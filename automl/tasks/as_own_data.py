@@ -17,12 +17,12 @@ GENERATED = ("bible", "cmudict", "kjv")  # data sets whose targets are texts
 
 
 @contextmanager
-def as_own_data(name: str) -> Iterator[tuple[Request, str]]:
-    """The request for a built-in task's data, whose files exist within the context, and the task's metric.
+def as_own_data(name: str, metric: str | None = None) -> Iterator[tuple[Request, str]]:
+    """The request for a built-in task's data, whose files exist within the context, and ``metric`` or the task's.
 
-    UserError for an unknown task, and for one that generates text.
+    UserError for an unknown task, one that generates text, and a metric that does not fit the task.
     """
-    task = load_task(name)
+    task = load_task(name).with_metric(metric)
     data = ORIGINALS.get(task.data, task.data)
     if data in GENERATED:
         raise UserError(f"--model is for tasks that predict classes or numbers, {name!r} generates text: leave it out")

@@ -91,8 +91,11 @@ class Facts:
         return names_of(self.target_kind)[0] if asked is None else check_metric(asked, self.target_kind)
 
 
-def prepare(request: Request, folder: Path) -> Report:
-    """Read, split, encode and write the data. UserError for problems in the data."""
+def prepare(request: Request, folder: Path, metric: str | None = None) -> Report:
+    """Read, split, encode and write the data. UserError for problems in the data.
+
+    ``metric``: the one to optimise, if it is given; UserError if it does not fit the target.
+    """
     request = request.checked()
     kind = request.data_kind
     if kind is None:
@@ -105,6 +108,9 @@ def prepare(request: Request, folder: Path) -> Report:
     else:
         usual = "number" if kind == "series" else None
         labelled = label(rows.labels, rows.target, request.target_kind or usual, rows.offset)
+    goal = "quantiles" if request.quantiles else labelled.kind
+    if metric is not None:
+        check_metric(metric, goal)
     n, hints = len(labelled.rows), list(labelled.notes)
     if not request.no_test and kind not in ("series", "pairs"):
         hints.append(f"with --no-test, which leaves no rows for a test, {MIN_ROWS_WITHOUT_TEST} are enough")
@@ -150,7 +156,6 @@ def prepare(request: Request, folder: Path) -> Report:
             np.save(folder / GROUPS.format(part), group_hashes(rows.groups[labelled.rows[chosen]]))
     if "moments" in rows.details:
         np.save(folder / MOMENTS, rows.details["moments"])
-    goal = "quantiles" if request.quantiles else labelled.kind
     facts = Facts(kind, goal, len(parts.train), encoder.views, report.imbalanced, length, ragged, name, how)
     (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
     write_report(report, folder)

@@ -444,8 +444,10 @@ def test_an_out_folder_that_is_not_empty_is_refused(mine, tmp_path):
     out = tmp_path / "precious"
     out.mkdir()
     (out / "thesis.txt").write_text("years of work")
-    _, err = run(*mine, "--out", out, code=2)
-    assert re.fullmatch("automl: .*is not empty; choose another with --out, or continue it with --resume.*\n", err)
+    for what in (mine, ("--data", tmp_path / "missing.csv")):  # before anything else is read
+        said, err = run(*what, "--out", out, code=2)
+        assert re.fullmatch("automl: .*is not empty; choose another with --out, or continue it with --resume.*\n", err)
+        assert said == ""
     assert [p.name for p in out.iterdir()] == ["thesis.txt"]
 
 

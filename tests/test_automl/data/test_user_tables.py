@@ -672,6 +672,14 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_pa
     assert [path.name for path in tmp_path.rglob("*")] == ["a.csv"]
 
 
+@pytest.mark.parametrize("target", ["y", "y,z"])
+def test_a_metric_that_does_not_fit_is_refused_before_the_report_on_the_data(target, tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("x,y,z\n" + "".join(f"{i / 8},{i * i},{i}\n" for i in range(100)))
+    with pytest.raises(UserError, match=r"^'auc' is not a metric for regression; choose one of: rmse, mae, r2$"):
+        invoke("run", "--data", tmp_path / "a.csv", "--target", target, "--metric", "auc", "--out", tmp_path / "run")
+    assert capsys.readouterr().out in ("", f"reading {tmp_path / 'a.csv'}\n")
+
+
 def test_an_error_lists_the_last_of_many_columns_and_says_how_many_it_leaves_out(tmp_path):
     names = [f"x{i}" for i in range(40)] + ["price"]
     (tmp_path / "wide.csv").write_text(",".join(names) + "\n" + ",".join("1" * 41) + "\n")

@@ -52,6 +52,14 @@ def test_a_task_that_generates_text_has_no_such_run():
         pass
 
 
+def test_a_metric_that_does_not_fit_the_task_is_refused_before_its_data_are_read():
+    with (
+        pytest.raises(UserError, match=r"^'rmse' is not a metric for classification; choose one of: accuracy"),
+        as_own_data("letter-mlp", "rmse"),
+    ):
+        pass
+
+
 def test_pictures_of_a_task_from_the_command_line(tmp_path):
     command("run", "--task", "digits-cnn", "--model", "linear", "--time-limit", 12, "--out", tmp_path / "run")
     _, error = command("run", "--task", "digits-cnn", "--model", "tfidf", "--out", tmp_path / "other", code=2)
