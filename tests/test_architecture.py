@@ -18,7 +18,7 @@ LAYERS = (
     "automl.runs",
     "automl.tasks", "automl.training", "automl.deployment", "automl.integrations", "automl.models", "automl.tuning",
     "automl.analysis", "automl.data", "automl.study", "automl.space", "automl.metrics", "automl.task",
-    "automl.devices", "automl.errors", "automl.provenance",
+    "automl.devices", "automl.errors", "automl.wording", "automl.provenance",
     "strategies",
 )  # fmt: skip
 FILES = {

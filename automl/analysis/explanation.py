@@ -17,6 +17,7 @@ from automl.analysis.surrogate import Background, Effect, Surrogate
 from automl.study.study import Study
 from automl.study.trial import Trial
 from automl.task import TOO_SLOW
+from automl.wording import counted
 from strategies.encoding import Encoding, plain
 from strategies.features import Features
 from strategies.threads import one_thread
@@ -193,7 +194,8 @@ def _about_importance(found: Importances) -> Iterator[str]:
         yield f"{_listed(hardly)} hardly {_verb('matter', len(hardly))}."
     unsure = [importance.name for importance in groups["uncertain"] if importance.n_trials >= MIN_TRIALS]
     if unsure:
-        yield f"Whether {_listed(_cut(unsure), 'or')} {_verb('matter', len(unsure))} is uncertain."
+        shown = _cut(unsure)  # the verb agrees with the last of them, such as 3 more
+        yield f"Whether {_listed(shown, 'or')} {'matters' if shown == unsure else 'matter'} is uncertain."
 
 
 def _about_pairs(found: Importances) -> Iterator[str]:
@@ -255,13 +257,14 @@ def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed:
     slow = sum(trial.is_too_slow for trial in failed)
     failures = failed_in_words(len(failed), slow, n)
     if all(trial.had_no_time_left for trial in failed):
-        yield f"{len(failed)} of {n} trials had no time left."
+        yield f"{len(failed)} of {counted(n, 'trial')} had no time left."
         return
     if slow == len(failed):
         yield f"{failures}, as in: {reason.removeprefix(f'{TOO_SLOW}: ')}."
         return
     example = ", for example" if len({*same}) > 1 else ""
-    yield f"{failures}, {'all' if len(same) == len(failed) else len(same)} of them with{example}: {reason}."
+    of = f", {'all' if len(same) == len(failed) else len(same)} of them" if len(failed) > 1 else ""
+    yield f"{failures}{of} with{example}: {reason}."
     common = patterns.failing(encoding, ordered(study), seed)
     if common is not None:
         yield (

@@ -16,6 +16,7 @@ from automl.metrics import METRICS
 from automl.study.contenders import paired
 from automl.study.study import Study
 from automl.study.trial import Trial
+from automl.wording import counted
 from strategies.base import LARGEST_LOSS
 from strategies.types import Config
 
@@ -242,7 +243,7 @@ def failure(trial: Trial) -> str:
 
 def failed_in_words(n_failed: int, n_too_slow: int, n_trials: int) -> str:
     """How many trials failed, and how many of these were too slow for their time limit."""
-    of = f"{n_failed} of {n_trials} trial{'s' * (n_trials != 1)}"
+    of = f"{n_failed} of {counted(n_trials, 'trial')}"
     if n_failed == n_too_slow:
         return f"{of} {'was' if n_failed == 1 else 'were'} too slow"
     return f"{of} failed{f', {n_too_slow} as too slow' if n_too_slow else ''}"

@@ -30,6 +30,7 @@ from automl.study.contenders import paired
 from automl.study.facts import RUNNING
 from automl.study.study import Study
 from automl.task import TOO_SLOW
+from automl.wording import counted
 from strategies.encoding import Encoding
 
 
@@ -52,7 +53,7 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
     elif not _is_complete(summary):
         notes.append(f"The run ended early: {summary['stop_reason']}.")
     notes += [note for note in (contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary)) if note]
-    title = f"{summary['task']}, {_count(n, 'trial')} with {summary['strategy']}"
+    title = f"{summary['task']}, {counted(n, 'trial')} with {summary['strategy']}"
     return {"title": title, "lead": lead, "verdict": judged, "notes": notes}
 
 
@@ -65,6 +66,8 @@ def _is_complete(summary: Mapping[str, Any]) -> bool:
 def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
     n, failed, best, default = summary["n_trials"], summary["n_failed"], summary["best"], summary["default"]
     if best is None:
+        if failed == n == 1:
+            return "The only trial failed."
         which = "all" if failed == n else str(failed)
         return f"No trial succeeded: {which} of {n} failed." if failed else "No trial was finished."
     metric = str(summary["metric"])
@@ -89,7 +92,7 @@ def commonest_error(study: Study) -> list[str]:
     if not same:
         return []
     example = ", for example" if len({*same}) > 1 else ""
-    return [f"The most common reason ({_count(len(same), 'trial')}){example}: {same[0]}"]
+    return [f"The most common reason ({counted(len(same), 'trial')}){example}: {same[0]}"]
 
 
 def about_lengths(study: Study, option: str) -> Iterator[str]:
@@ -107,7 +110,7 @@ def about_lengths(study: Study, option: str) -> Iterator[str]:
         if odd:
             first, each = odd[0], "it counts" if len(odd) == 1 else "each counts"
             yield (
-                f"{_count(len(odd), 'trial')} reported {than} losses than epochs ({len(first.losses)} instead of "
+                f"{counted(len(odd), 'trial')} reported {than} losses than epochs ({len(first.losses)} instead of "
                 f"{first.fidelity} in trial {first.number}); {each} as complete, with its last loss; {way_out}"
             )
 
@@ -171,7 +174,7 @@ def contenders_in_words(summary: Mapping[str, Any]) -> str | None:
     means = dict(zip((entry["trial"] for entry in entries), _apart([e["validation"] for e in entries]), strict=True))
     others = ", ".join(f"{mean} of trial {trial}" for trial, mean in means.items() if trial != final["trial"])
     once = [str(entry["trial"]) for entry in entries if entry["any_seed"]]
-    same = f" Trained once, as the seed has no effect: trial {', '.join(once)}." if once else ""
+    same = f" Trained once, as the seed has no effect: trial{'s' * (len(once) > 1)} {', '.join(once)}." if once else ""
     return (
         f"The chosen config, of trial {final['trial']}, was the best of {len(entries)} contenders by mean "
         f"{final['metric']} on validation with fresh seeds ({means[final['trial']]}; {others}).{same}"
@@ -246,7 +249,3 @@ def _apart(scores: Sequence[Sequence[float | None]]) -> list[str]:
         return shown
     step = resolution(numbers(means), maximize=False)
     return ["-" if mean is None else at_resolution(mean, step) for mean in means]
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"

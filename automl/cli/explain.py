@@ -98,6 +98,7 @@ def _show_columns(console: Console, found: ColumnImportances, report: Path) -> N
     from rich.text import Text
 
     from automl.cli.terminal import show_line
+    from automl.wording import counted
 
     for sentence in found.words:
         show_line(console, sentence)
@@ -112,7 +113,8 @@ def _show_columns(console: Console, found: ColumnImportances, report: Path) -> N
         table.add_row(name, bar, found.shown(column.worse), found.shown(column.deviation), column.verdict)
     console.print(table)
     if len(found.each) > MAX_COLUMNS:
-        show_line(console, f"{len(found.each) - MAX_COLUMNS} more columns: {report}, section 'which columns matter'")
+        more = counted(len(found.each) - MAX_COLUMNS, "more column")
+        show_line(console, f"{more}: {report}, section 'which columns matter'")
     console.print()
 
 

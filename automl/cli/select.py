@@ -41,6 +41,7 @@ def main(
     from automl.cli.console import literal_console
     from automl.cli.terminal import show_line
     from automl.tuning.recommend import recommend, standing
+    from automl.wording import counted
     from strategies import make_strategy
     from strategies.auto import trains_short
     from strategies.encoding import Encoding
@@ -52,7 +53,7 @@ def main(
     n, conditional = len(encoding.dimensions), bool(found.conditions)
     curves = trains_short(encoding, fidelity, length)
     parts = [f"{n} hyperparameter{'s' * (n != 1)}, a {encoding.kind} space{' with conditions' * conditional}"]
-    parts.append(f"{trials} full trainings{of}{', with learning curves' * curves}")
+    parts.append(f"{counted(trials, 'full training')}{of}{', with learning curves' * curves}")
     parts += [f"{workers} workers"] if workers > 1 else []
     show_line(console, f"{name}: {'; '.join(parts)}")
     recommendation = recommend(

@@ -18,6 +18,7 @@ from automl.tasks.user_data import OwnData
 from automl.tuning.final_evaluation import train_once
 from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.tuner import Tuner
+from automl.wording import counted
 from strategies import make_strategy
 from strategies.base import Outcome, Proposal, Strategy
 from strategies.types import JSON
@@ -65,12 +66,12 @@ class Trainer:
     def retrain(self, config: Mapping[str, Any]) -> None:
         """Train a config from scratch."""
         n_epochs = self.task.max_epochs
-        self.say(f"retraining its config from scratch on all examples: {n_epochs} epochs")
+        self.say(f"retraining its config from scratch on all examples: {counted(n_epochs, 'epoch')}")
         self._train(self.task, "retrained", config, n_epochs, "retraining")
 
     def search(self, study: Study, settings: Settings, n_trials: int, n_workers: int) -> None:
         """Train new configs, proposed by the run's strategy after the trials of its study."""
-        self.say(f"searching new configs, starting from the old trials: {n_trials} full trainings")
+        self.say(f"searching new configs, starting from the old trials: {counted(n_trials, 'full training')}")
         strategy = _strategy_after(study, self.task, settings, n_trials)
         trials, logs = self.folder / "searched" / "trials", self.folder / "searched" / "logs"
         trials.mkdir(parents=True)

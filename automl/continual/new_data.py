@@ -126,7 +126,7 @@ def read_new(
     fresh = _fresh(folder, older, tried, arrays, y, times)
     n_known = int((~fresh).sum())
     if n_known:
-        notes.append(f"{n_known:,} examples are already in the run's data and left out")
+        notes.append(left_out(n_known, "that the run's data already have", "example"))
         usable, y, arrays = usable[fresh], y[fresh], {view: array[fresh] for view, array in arrays.items()}
         if rows.parts is not None and not all(np.isin(part, usable).any() for part in rows.parts):
             rows = replace(rows, parts=None)  # e.g. if only the training set has grown
@@ -136,7 +136,7 @@ def read_new(
     if copies is not None:
         parts, n_removed = without_duplicates(parts, copies)
         if n_removed:
-            notes.append(f"{n_removed:,} examples that the new validation or test set has too are left out")
+            notes.append(left_out(n_removed, "that the new validation or test set has too", "example"))
     groups, judged = None, groups_of(folder, *judges)
     if rows.groups is not None:
         groups = group_hashes(rows.groups[usable])
@@ -184,7 +184,9 @@ def _by_groups(
         )
     if not is_free.all():
         parts = replace(parts, train=parts.train[is_free])
-        notes.append(f"{np.count_nonzero(~is_free):,} examples of groups in the run's {sets} set are not trained on")
+        n = np.count_nonzero(~is_free)
+        are = "example of a group" if n == 1 else "examples of groups"
+        notes.append(f"{n:,} {are} in the run's {sets} set {'is' if n == 1 else 'are'} not trained on")
     return parts
 
 

@@ -193,7 +193,10 @@ def train_and_promote(
         "seconds": round(update_data.seconds + time.perf_counter() - clock, 1),
         "rows": {name: len(part) for name, part in _parts(new).items()},
         "new_classes": list(new.new_classes),
-        "notes": [*new.notes, *([f"{n_doubles:,} rows were already known"] if n_doubles else [])],
+        "notes": [
+            *new.notes,
+            *([f"{n_doubles:,} {'row was' if n_doubles == 1 else 'rows were'} already known"] if n_doubles else []),
+        ],
         "candidates": [{"what": c.what, "config": dict(c.config), "epochs": _rounded(c.epochs)} for c in candidates],
         "epochs": _rounded(spent),
         **judged,

@@ -65,7 +65,9 @@ def candidates(
     for line in left_out[:MAX_MESSAGES]:
         say(line)
     if len(left_out) > MAX_MESSAGES:
-        say(f"ensemble: {len(left_out) - MAX_MESSAGES} more trials are left out, as their files are damaged too")
+        n = len(left_out) - MAX_MESSAGES
+        more = "trial is left out, as its" if n == 1 else "trials are left out, as their"
+        say(f"ensemble: {n} more {more} files are damaged too")
     return found
 
 

@@ -15,6 +15,7 @@ from automl.training.fold_files import check_model, model_places, places_to_fit,
 from automl.training.fold_learners import learner_class, trained_in
 from automl.tuning.jobs import Job
 from automl.tuning.packs import Write, train_jobs
+from automl.wording import counted
 
 if TYPE_CHECKING:
     from automl.models.trained import TrainedModel
@@ -125,7 +126,7 @@ def _fit(
     jobs.sort(key=lambda job: -members[job.key].refit_seconds)  # the longest first
 
     def done(n: int, of: int) -> None:
-        watch(f"refit: {n} of {of} members fitted to all rows")
+        watch(f"refit: {n} of {counted(of, 'member')} fitted to all rows")
 
     ended = train_jobs(jobs, executor, done, log=log, most_seconds=most_seconds)
     return errors | {number: each.ended.error for number, each in ended.items() if each.ended.error is not None}

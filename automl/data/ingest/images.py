@@ -220,8 +220,9 @@ def _listed(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]
         return own, test
     n_above = sum(file.suffix.lower() in SUFFIXES for file in folder.iterdir())
     if n_above:
+        are = "image is" if n_above == 1 else "images are"
         raise UserError(
-            f"{n_above:,} images are in {str(folder)!r} itself; put those of each class into a subfolder, "
+            f"{n_above:,} {are} in {str(folder)!r} itself; put those of each class into a subfolder, "
             "or give the parent folder"
         )
     raise UserError(f"{str(folder)!r} must contain one folder of images ({', '.join(SUFFIXES)}) per class; it has none")
@@ -236,7 +237,8 @@ def _that_can_be_read(
     if len(found) == len(files):
         raise UserError(f"none of the {len(files):,} images in {str(folder)!r} can be read; the first: {found[0]}")
     good = np.array([error is None for error in errors], bool)
-    return good, [f"{len(found):,} of {len(files):,} images are left out; the first: {found[0]}"] if found else []
+    are = "is left out" if len(found) == 1 else "are left out; the first"
+    return good, [f"{len(found):,} of {len(files):,} images {are}: {found[0]}"] if found else []
 
 
 @contextmanager

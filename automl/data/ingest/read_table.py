@@ -155,9 +155,11 @@ def _strange(fact: ColumnFacts) -> Iterator[str]:
         return
     row, value = fact.stray
     if fact.is_number:
+        n = fact.n - fact.n_numbers
+        are = "is not a number," if n == 1 else "are not numbers, the first"
         yield (
-            f"column {fact.name!r} is numeric, but {fact.n - fact.n_numbers:,} of its values are not numbers, "
-            f"the first {value!r} in row {row:,}: they count as missing"
+            f"column {fact.name!r} is numeric, but {n:,} of its values {are} {value!r} in row {row:,}: "
+            f"{'it counts' if n == 1 else 'they count'} as missing"
         )
     elif fact.n_numbers >= NUMERIC_SHARE * fact.n:
         yield (

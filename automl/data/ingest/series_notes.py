@@ -39,10 +39,11 @@ def about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame, counts:
     target = layout.channels[0]
     n_missing = int(frame[target].isna().sum())
     if n_missing:
-        yield (
-            f"{n_missing:,} values of {target!r} are missing: they are not used as targets, and in windows they are "
-            "replaced by the previous value"
-        )
+        if n_missing == 1:
+            are, them = f"value of {target!r} is", "it is not used as a target, and in windows it is"
+        else:
+            are, them = f"values of {target!r} are", "they are not used as targets, and in windows they are"
+        yield f"{n_missing:,} {are} missing: {them} replaced by the previous value"
     yield from about_steps(found, layout, counts)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.ingest.notes import left_out
 from automl.data.splits import SPLIT_SEED, Indices, held_out
 from automl.errors import UserError
 
@@ -115,7 +116,7 @@ def without_overlaps(parts: SplitRows, newest: NDArray[np.int64]) -> SplitRows:
             f"too few rows for this --horizon: {n:,} before the validation and the test set cannot be used, as what "
             "they predict is known only later; give more rows or a smaller --horizon"
         )
-    how = f"{parts.how}; {n:,} rows before the sets are left out, as what they predict is known only later"
+    how = f"{parts.how}; {left_out(n, 'before the sets')}, as what is predicted is known only later"
     return SplitRows(train, valid, parts.test, how)
 
 

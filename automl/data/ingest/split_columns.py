@@ -110,7 +110,8 @@ def about_dates(frame: pd.DataFrame, dates: Mapping[str, str | None]) -> Iterato
             continue
         n_lost = int((as_dates(frame[name], form).isna() & frame[name].notna() & ~frame[name].isin(SIGNS)).sum())
         if n_lost:
-            yield f"column {name!r} holds dates as {form}, but {n_lost:,} of its values are not: they count as missing"
+            are = "is not one: it counts" if n_lost == 1 else "are not: they count"
+            yield f"column {name!r} holds dates as {form}, but {n_lost:,} of its values {are} as missing"
         if other_reading(frame[name], form) is not None:
             first = "month" if form.index("%m") < form.index("%d") else "day"
             yield f"the dates in column {name!r} are read with the {first} first; if that is wrong, write 2020-12-31"

@@ -17,6 +17,7 @@ from automl.data.ingest.read_table import plain_text, spelled_text
 from automl.data.ingest.request import MAX_CLASSES, MAX_WHOLE_CLASSES
 from automl.data.targets import Classes, Number, Target
 from automl.errors import UserError
+from automl.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,11 +127,11 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
     names = np.array([spelled_text(value) for value in different[places[first]]])
     rare = counts < MIN_ROWS_PER_CLASS
     if rare.any() and not rare.all():
-        shown = ", ".join(names[rare][:5])
+        shown, n = ", ".join(names[rare][:5]), int(counts[rare].sum())
         notes.append(
             Caution(
                 f"classes with fewer than {MIN_ROWS_PER_CLASS} rows are left out: {shown}"
-                f"{', ...' if rare.sum() > 5 else ''} ({rare.sum()}, with {counts[rare].sum():,} rows in all)"
+                f"{', ...' if rare.sum() > 5 else ''} ({rare.sum()}, with {counted(n, 'row')} in all)"
             )
         )
     kept = names[~rare]

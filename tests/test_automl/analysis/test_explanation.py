@@ -163,6 +163,13 @@ def test_what_too_few_trials_have_is_named_without_a_share():
     assert told.not_judged == "in fewer than 10 of the compared trials, too few for a verdict: rare"
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_verb_after_or_is_singular(n):
+    each = [Importance(f"x{i}", Share(0.1, 0.0, 0.3), None, None, 20) for i in range(n)]
+    *_, said = _about_importance(Importances(each, [], 0.5))
+    assert said == f"Whether {' or '.join(row.name for row in each)} matters is uncertain."
+
+
 def test_many_uncertain_names_are_counted():
     each = [Importance(f"x{i}", Share(0.1, 0.0, 0.3), None, None, 20) for i in range(9)]
     each.append(Importance("rare", Share(0.1, 0.0, 0.3), None, None, 5))  # which has no verdict

@@ -298,6 +298,17 @@ def test_all_trials_failed(tmp_path):
     assert "No config was chosen" in words
 
 
+def test_a_single_failed_trial_is_singular(tmp_path):
+    def train(config):
+        raise RuntimeError("no luck")
+
+    with pytest.warns(UserWarning, match="no trial succeeded"):
+        result = tune(train, {"x": {"float": [0, 1]}}, strategy="random", n_trials=1)
+    words = words_of(tmp_path, result)
+    assert "The only trial failed." in words
+    assert "1 of 1 trial failed with: RuntimeError: no luck." in words
+
+
 def test_a_score_to_be_maximised(tmp_path):
     result = tune(lambda c: 2 - c["x"] ** 2, {"x": {"float": [-1, 1], "default": 1.0}}, n_trials=12, maximize=True)
     summary = summarised(result, metric="value", maximize=True)

@@ -278,7 +278,7 @@ def test_new_data_that_the_run_has_already_are_left_out(tmp_path):
     encoder = load_encoder(tmp_path / "data" / "encoder")[0]
     target = load_data(str(tmp_path / "data" / "columns"), None).target
     new = read_new(encoder, Request(str(tmp_path / "all.csv"), "y"), target, tmp_path / "data")
-    assert "200 examples are already in the run's data and left out" in new.notes
+    assert "200 examples that the run's data already have are left out" in new.notes
     assert sorted(new.arrays["columns"][:, 0]) == sorted(frame["x"][200:].astype(np.float32))
     with pytest.raises(TooFewNewExamples, match="no new examples: all 100 are already in the run's data"):
         read_new(encoder, Request(str(tmp_path / "again.csv"), "y"), target, tmp_path / "data")

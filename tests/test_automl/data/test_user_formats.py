@@ -354,7 +354,7 @@ def test_dates_that_could_be_meant_otherwise_and_those_that_are_none_are_reporte
     frame.to_csv(tmp_path / "a.csv", index=False)
     notes = prepare(Request(str(tmp_path / "a.csv"), "y"), tmp_path / "data").notes
     assert "the dates in column 'day' are read with the month first; if that is wrong, write 2020-12-31" in notes
-    assert "column 'day' holds dates as %m/%d/%Y, but 1 of its values are not: they count as missing" in notes
+    assert "column 'day' holds dates as %m/%d/%Y, but 1 of its values is not one: it counts as missing" in notes
 
 
 # --- headers and options ----------------------------------------------------------------------------------------------

@@ -140,8 +140,7 @@ def test_a_few_words_in_a_column_of_numbers_are_reported(tmp_path):
     table = read_table(tmp_path / "a.csv")
     assert table.frame["x"].isna().sum() == 1
     assert table.notes == [
-        "column 'x' is numeric, but 1 of its values are not numbers, "
-        "the first '12 EUR' in row 41: they count as missing"
+        "column 'x' is numeric, but 1 of its values is not a number, '12 EUR' in row 41: it counts as missing"
     ]
 
 
