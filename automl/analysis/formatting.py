@@ -16,7 +16,7 @@ from automl.metrics import METRICS
 from automl.study.contenders import paired
 from automl.study.study import Study
 from automl.study.trial import Trial
-from automl.wording import counted
+from automl.wording import counted, grouped, significant
 from strategies.base import LARGEST_LOSS
 from strategies.types import Config
 
@@ -166,7 +166,7 @@ def at_resolution(value: float, step: float | None) -> str:
     digits = 4 if step is None else min(12, max(4, exponent - round(math.log10(step)) + 1))
     if value and not 1e-4 <= abs(value) < 1e9:
         return f"{value:.{digits - 1}e}"
-    return f"{value:.{max(0, digits - 1 - exponent)}f}"
+    return grouped(value, max(0, digits - 1 - exponent))
 
 
 def seed_gains(final: Mapping[str, Any], maximize: bool) -> list[float | None]:
@@ -188,12 +188,12 @@ def show_deviation(scores: Sequence[float]) -> str:
     if len(scores) < 2:
         return "-"
     deviation = statistics.stdev(scores)
-    return f"{deviation:.3f}" if 0.001 <= deviation < 10 else f"{deviation:.2g}"
+    return f"{deviation:.3f}" if 0.001 <= deviation < 10 else significant(deviation, 2)
 
 
 def setting(value: Any) -> str:
     """A formatted hyperparameter value: numbers without trailing zeros."""
-    return f"{value:.4g}" if isinstance(value, float) else show(value)
+    return significant(value) if isinstance(value, float) else show(value)
 
 
 def duration(seconds: float) -> str:

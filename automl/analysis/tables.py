@@ -20,6 +20,7 @@ from automl.analysis.formatting import (
 )
 from automl.study.contenders import paired
 from automl.study.study import Study
+from automl.wording import significant
 from strategies.encoding import Dimension, Encoding
 
 TIMES = {"search": "the search, without the strategy", "rest": "everything else"}
@@ -111,7 +112,9 @@ def _difference(score: float | None, default: float | None) -> str:
     if finite(score) is None or finite(default) is None or score is None or default is None:
         return "-"
     difference = score - default + 0.0  # no -0.000
-    return f"{difference:+.3f}" if 0.001 <= abs(difference) < 10 or difference == 0 else f"{difference:+.2g}"
+    if 0.001 <= abs(difference) < 10 or difference == 0:
+        return f"{difference:+.3f}"
+    return f"{'+' if difference > 0 else ''}{significant(difference, 2)}"
 
 
 def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from rich.table import Table
 from automl.cli.console import literal_console
 from automl.errors import UserError
 from automl.tasks.baselines import BASELINES, run_baseline
+from automl.wording import significant
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -27,5 +28,5 @@ def baseline(names: Annotated[list[str], typer.Argument(metavar="NAME...", help=
         scores, seconds = run_baseline(name)
         for i, (metric, score) in enumerate(scores.items()):
             first = (name, BASELINES[name].description) if i == 0 else ("", "")
-            table.add_row(*first, metric, f"{score:.4g}", f"{seconds:.2g}" if i == 0 else "")
+            table.add_row(*first, metric, significant(score), significant(seconds, 2) if i == 0 else "")
     literal_console().print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from automl.cli.console import literal_console
 from automl.study.study import counts_in_words
 from automl.study.trial import State
 from automl.tuning.progress import Values
+from automl.wording import grouped, significant
 
 if TYPE_CHECKING:
     from automl.study.run_folder import RunFolder
@@ -34,7 +36,7 @@ def format_value(value: Any) -> str:
     """A hyperparameter's value; a dash for an inactive one."""
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return significant(value) if isinstance(value, float) else str(value)
 
 
 def show_summary(
@@ -120,7 +122,7 @@ def _show_time(console: Console, stages: Mapping[str, float]) -> None:
 def _show_final(console: Console, final: Mapping[str, Any], shown: Values) -> None:
     n = len(final["seeds"])
     split = final["split"] if final["split"] == "test" else "validation (there is no test set)"
-    trainings = f"{n} training{'s' * (n != 1)} with fresh seeds"
+    trainings = "1 training with a fresh seed" if n == 1 else f"{n} trainings with fresh seeds"
     console.print(f"{final['metric']} on {split}, {trainings}", style="bold", soft_wrap=True)
     table = Table()
     table.add_column("config", no_wrap=True)
@@ -138,7 +140,7 @@ def _show_final(console: Console, final: Mapping[str, Any], shown: Values) -> No
         if final["split"] == "test":
             gaps = zip(scores, final[f"{who}_validation"], strict=True)
             gap = _mean([None if t is None or v is None else t - v for t, v in gaps])
-            row.append("-" if gap is None else f"{gap:+.{_n_decimals(row[-1])}f}")
+            row.append("-" if gap is None else f"{'+' if gap >= 0 else ''}{grouped(gap, _n_decimals(row[-1]))}")
         table.add_row(*row)
     console.print(table)
     baseline = final["baseline"]
@@ -170,7 +172,7 @@ def _show_members(console: Console, card: Mapping[str, Any], n_folds: int, shown
 
 def _n_decimals(shown: str) -> int:
     """The decimals of a formatted number; 4 if it is not a number."""
-    return len(shown.partition(".")[2]) if shown.replace(".", "").replace("-", "").isdigit() else 4
+    return len(shown.partition(".")[2]) if re.fullmatch(r"-?[\d,.]+", shown) else 4
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -13,6 +13,7 @@ from automl.analysis.multiple_testing import holm
 from automl.data.ingest.encoder import Feature
 from automl.data.inputs import Array, Columns, Inputs, Padded, Texts, Tokens, Windows
 from automl.data.tokens import UNKNOWN
+from automl.wording import significant
 
 MAX_EXAMPLES = 5_000  # examples compared on each side
 SIGNIFICANCE_LEVEL = 0.05  # probability of a false alarm in any property
@@ -37,7 +38,7 @@ class Drift:
 
     def __str__(self) -> str:
         if not self.category:
-            return f"{self.name} ({self.old:.4g} to {self.new:.4g})"
+            return f"{self.name} ({significant(self.old)} to {significant(self.new)})"
         category = self.category if self.category == NO_CATEGORY else repr(self.category)
         return f"{self.name} ({category}: {self.old:.1%} to {self.new:.1%} of the rows)"
 

@@ -35,6 +35,7 @@ from automl.deployment.model_card import ModelDraft, write_card
 from automl.metrics import DEFAULT_THRESHOLD, METRICS, loss_of
 from automl.runs.final_model import fingerprint
 from automl.tasks.user_data import OwnData
+from automl.wording import significant
 
 if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
@@ -305,16 +306,15 @@ LONG = {
 def _how(metric: str, verdict: Verdict) -> str:
     """How a candidate compares with the model in use."""
     found, both, lost = verdict.new, verdict.both, verdict.lost
+    by = f"{metric} by {significant(abs(found.value))} on new validation data"
     if found.low > 0:
-        new = f"is better in {metric} by {found.value:.4g} on new validation data (likely by {found.low:.4g})"
+        new = f"is better in {by} (likely by {significant(found.low)})"
     elif found.value > 0 and both.low > 0:
-        new = (
-            f"is better in {metric} by {found.value:.4g} on new validation data, on all data likely by {both.low:.4g},"
-        )
+        new = f"is better in {by}, on all data likely by {significant(both.low)},"
     elif found.value > 0:
-        new = f"is better in {metric} by {found.value:.4g} on new validation data, which may be chance,"
+        new = f"is better in {by}, which may be chance,"
     elif found.value < 0:
-        new = f"is worse in {metric} by {-found.value:.4g} on new validation data"
+        new = f"is worse in {by}"
     else:
         new = f"is equal in {metric} on new validation data"
     if not verdict.n_old:
@@ -322,7 +322,7 @@ def _how(metric: str, verdict: Verdict) -> str:
     if lost.value <= 0:
         old = "no worse on old"
     elif lost.low > 0:
-        old = f"worse by {lost.value:.4g} on old ({verdict.allowed:.4g} is allowed)"
+        old = f"worse by {significant(lost.value)} on old ({significant(verdict.allowed)} is allowed)"
     else:
-        old = f"worse by {lost.value:.4g} on old, which may be chance"
+        old = f"worse by {significant(lost.value)} on old, which may be chance"
     return f"{new} and {old}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.analysis.formatting import shares_below_quantiles
 from automl.metrics import DEFAULT_THRESHOLD
+from automl.wording import significant
 
 if TYPE_CHECKING:
     from automl.task import Task
@@ -128,7 +129,7 @@ def about_baseline(card: Mapping[str, Any]) -> str:
     than = "" if baseline["beaten"] else ", and the model is not better"
     on = "on the test set" if baseline["split"] == "test" else baseline["split"]
     rows = f" {baseline['rows']}" if "rows" in baseline else ""  # of an update
-    return f"The baseline, {baseline['name']}, has {card['metric']} {baseline['score']:.4g} {on}{than}.{rows}"
+    return f"The baseline, {baseline['name']}, has {card['metric']} {significant(baseline['score'])} {on}{than}.{rows}"
 
 
 def usage(examples: str) -> list[str]:

@@ -19,6 +19,7 @@ from automl.deployment.predictor import Predictor, load_predictor, model_folder
 from automl.errors import UserError
 from automl.metrics import METRICS
 from automl.study.run_folder import replace_folder
+from automl.wording import significant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +151,7 @@ def _readme(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> 
     lines += [f"| target | {metric} on validation |" + "".join(f" {name} on test |" for name in scores)]
     lines += ["|---|---|" + "---|" * len(scores)]
     for name, values in score_rows(card, cards):
-        lines += [f"| {name} | {' | '.join('-' if value is None else f'{value:.4g}' for value in values)} |"]
+        lines += [f"| {name} | {' | '.join('-' if value is None else significant(value) for value in values)} |"]
     lines += [""]
     for name, each in cards.items():
         lines += [f"- {name}, in `{card['targets'][name]}/`: {each['said']}. {about_baseline(each)}".rstrip()]

@@ -21,6 +21,7 @@ from automl.runs.member_candidates import MemberCandidate, candidates
 from automl.runs.members import Models, fitted_models, forget_models
 from automl.runs.selection import Selection, affordable, choose, without_damaged
 from automl.study.run_folder import replace_folder
+from automl.wording import significant
 
 if TYPE_CHECKING:
     from automl.study.run_folder import RunFolder
@@ -114,9 +115,10 @@ def _within(
     took, takes = (sum(known[number] for number in each.members) for each in (before, after))
     if len(after.members) < len(before.members):
         n = f"{len(after.members)} of {len(before.members)} members"
-        say(f"--max-latency {milliseconds:g}: {n}, {takes:.3g} instead of {took:.3g} milliseconds per row")
+        instead = f"{significant(takes, 3)} instead of {significant(took, 3)}"
+        say(f"--max-latency {milliseconds:g}: {n}, {instead} milliseconds per row")
     if takes > milliseconds:
-        say(f"--max-latency {milliseconds:g}: the fastest member takes {takes:.3g} milliseconds per row")
+        say(f"--max-latency {milliseconds:g}: the fastest member takes {significant(takes, 3)} milliseconds per row")
     return replace(after, wanted=before.wanted, as_scored=before.as_scored & after.members.keys())
 
 

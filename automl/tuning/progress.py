@@ -81,7 +81,7 @@ class Values:
             self._step = step if self._step is None else min(step, self._step)
 
     def show(self, value: float | None) -> str:
-        """A value, such as ``0.9512`` or ``21743.10``."""
+        """A value, such as ``0.9512`` or ``21,743.10``."""
         return "-" if value is None else at_resolution(value, self._step)
 
 

@@ -10,6 +10,7 @@ from automl.analysis.formatting import duration, setting, shorten
 from automl.study.facts import RUNNING, Objective, facts_of_search
 from automl.study.study import Study, counts_in_words
 from automl.study.trial import Trial
+from automl.wording import significant
 from strategies.encoding import Encoding
 from strategies.types import Config
 
@@ -123,7 +124,7 @@ class Result:
         if self.study.best is None:
             lines.append("no trial has succeeded")
             return f"<div>{'<br>'.join(lines)}</div>"
-        lines.append(html.escape(f"best {self.metric}: {self.best_value:.6g} (trial {self.best.number})"))
+        lines.append(html.escape(f"best {self.metric}: {significant(self.best_value, 6)} (trial {self.best.number})"))
         default = Encoding(self.study.space).default
         rows = [
             f"<tr><th>{html.escape(shorten(name, 60))}</th><td>{_cell(self.best_config.get(name))}</td>"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from automl.data.ingest.encoder import LabelledRows, n_different
 from automl.data.ingest.split import SplitRows
 from automl.data.ingest.target import Labelled
+from automl.wording import significant
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,7 +63,10 @@ def inspect(kind: str, rows: LabelledRows, labelled: Labelled, parts: SplitRows,
             )
     elif not labelled.sentences:
         y = labelled.y + np.float64(labelled.offset)
-        facts[rows.target] = f"{y.min():.4g} to {y.max():.4g}, mean {y.mean():.4g}, standard deviation {y.std():.4g}"
+        facts[rows.target] = (
+            f"{significant(y.min())} to {significant(y.max())}, mean {significant(y.mean())}, "
+            f"standard deviation {significant(y.std())}"
+        )
         _extremes(y, rows.target, notes)
     duplicates = len(rows.keys) - n_different(rows.keys)
     facts["duplicates"] = f"{duplicates:,}" if duplicates else "none"
@@ -94,8 +98,9 @@ def _extremes(y: NDArray[Any], target: str, notes: list[str]) -> None:
     if low < high and 0 < far.sum() <= MAX_EXTREME_SHARE * len(y):
         worst = y[np.abs(y - median).argmax()]
         notes.append(
-            f"{target!r} has extreme values ({far.sum():,}, up to {worst:.4g}; half of all lie within {low:.4g} and "
-            f"{high:.4g}), which decide a squared error; correct or remove wrong ones, or give --metric mae"
+            f"{target!r} has extreme values ({far.sum():,}, up to {significant(worst)}; half of all lie within "
+            f"{significant(low)} and {significant(high)}), which decide a squared error; correct or remove wrong ones, "
+            "or give --metric mae"
         )
 
 

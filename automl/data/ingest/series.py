@@ -48,6 +48,7 @@ from automl.data.ingest.split_columns import about_dates, check_split, has_zone
 from automl.data.ingest.windows import Layout, moments_of, window_length, windows, with_targets
 from automl.data.inputs import Array, Columns, Inputs, Windows
 from automl.errors import UserError
+from automl.wording import significant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,7 +270,7 @@ def read(request: Request) -> encoder.LabelledRows:
         values = np.stack([each[0] for each in used["window"]]) + offsets.get(channels[0], 0.0)
         place = layout.without_model(values[parts.train], labels.to_numpy()[parts.train])
         naive = float(np.sqrt(((labels - values[:, place])[parts.test] ** 2).mean()))
-        notes.append(f"a baseline, the {layout.name_of(place)} as forecast, has a test rmse of {naive:.4g}")
+        notes.append(f"a baseline, the {layout.name_of(place)} as forecast, has a test rmse of {significant(naive)}")
     return _rows(used, labels, when, notes, layout)
 
 
