@@ -78,8 +78,8 @@ class Reader(ABC):
 
     kind: ClassVar[str]
     views: ClassVar[Views] = Views()
-    id_columns: ClassVar[tuple[str, ...]] = ()  # columns that identify an example in a frame; empty: the row number
-    prediction_id_columns: ClassVar[tuple[str, ...]] = ()  # those that identify a prediction, if not one per record
+    id_columns: tuple[str, ...] = ()  # columns that identify an example in a frame; empty: the row number
+    prediction_id_columns: tuple[str, ...] = ()  # those that identify a prediction, if not one per record
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]: ...

@@ -68,12 +68,12 @@ class SeriesEncoder(encoder.Encoder):
     """
 
     kind = "series"
-    id_columns = prediction_id_columns = ("series", "time")
     views = encoder.Views("rows", dict.fromkeys(("mlp", "cnn", "rnn", "transformer"), "windows"))
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.time, self.group, self.channels, self.reach = layout.time, layout.group, layout.channels, layout.reach
+        self.id_columns = self.prediction_id_columns = ("time",) if self.group is None else ("series", "time")
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:

@@ -119,6 +119,19 @@ def test_steps_without_a_forecast_are_counted_for_each_target(tmp_path, monkeypa
     assert "1 example without a value of 'v' has no prediction of 'v': time 399 3 examples" in said()
 
 
+@pytest.mark.parametrize(("group", "named"), [(None, ["time", "v"]), ("shop", ["series", "time", "v"])])
+def test_only_one_of_several_series_has_a_name_in_the_predictions(group, named, tmp_path):
+    both = pd.concat([series(np.sin(np.arange(N)).round(4)).assign(shop=shop) for shop in ("a", "b")])
+    frame = both if group else both[:N].drop(columns="shop")
+    prepared(frame, tmp_path, group=group)
+    _, predictor = trained(tmp_path / "data", "linear", tmp_path, 1)
+    [found] = predictor.stream(tmp_path / "series.csv")
+    assert list(found) == named
+    told = JsonPredictions(predictor)
+    (origin,) = {tuple(each) for each in told.response(json.loads(frame.to_json(orient="records")))["of"]}
+    assert list(origin) == told.response_schema["properties"]["of"]["items"]["required"] == named[:-1]
+
+
 @pytest.mark.parametrize(
     ("times", "first"),
     [
@@ -139,7 +152,7 @@ def test_times_with_a_zone_are_written_with_one(times, first, tmp_path):
     window = splits_of(tmp_path).shape[-1]
     ahead = pd.Timedelta(window - 1, "h")
     chunk = next(predictor.stream(tmp_path / "series.csv"))
-    assert chunk.to_csv(index=False).splitlines()[1].split(",")[1] == str(pd.Timestamp(first) + ahead)
+    assert chunk.to_csv(index=False).splitlines()[1].split(",")[0] == str(pd.Timestamp(first) + ahead)
     records = json.loads(frame[: window + 1].to_json(orient="records", date_format="iso"))
     told = JsonPredictions(predictor).response(records)["of"][0]["time"]
     assert told.endswith("Z") == first.endswith("+00:00")

@@ -449,7 +449,7 @@ def test_a_target_named_time_does_not_replace_the_times_of_its_forecasts(sales, 
     prepare(Request(str(tmp_path / "times.csv"), "time", time="date", horizon=1), tmp_path / "data")
     _, predictor = trained(tmp_path / "data", "linear", tmp_path, 1)
     [found] = predictor.stream(tmp_path / "times.csv")
-    assert list(found) == ["series", "time of the example", "time"]
+    assert list(found) == ["time of the example", "time"]
     assert found["time of the example"].iloc[-1] == pd.Timestamp("2023-02-04")
 
 
