@@ -18,6 +18,7 @@ from automl.runs.configure import check_repeated, new_settings, planned, resumed
 from automl.runs.past_studies import past_studies, which_prior
 from automl.runs.run_files import read_summary
 from automl.runs.settings import Settings
+from automl.runs.sources import about_changes
 from automl.runs.time_plan import Clock
 from automl.study.run_folder import RunFolder
 from automl.tasks.families import check_known
@@ -83,6 +84,8 @@ def dispatch(
     def begin_run(shared: SharedRun | None = None) -> tuple[RunFolder, int]:
         return run_once(request, asked, out, clock, shared)
 
+    if resume and storage is None and out is not None and (changed := about_changes(stored_settings(out))):
+        show_line(console, changed)
     if resume and is_repeated and out is not None and (summary := _complete(out, asked)):
         show_line(console, f"the run in {out} is complete; a larger budget extends it")
         return RunFolder(out), exit_codes.of_run(summary)

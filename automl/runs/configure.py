@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from automl.errors import UserError
 from automl.runs.past_studies import task_name
 from automl.runs.settings import BEYOND_DEFAULT_PLAN, DEFAULT_SECONDS, Settings, build_task, load_from_file
+from automl.runs.sources import source_of
 from automl.space.edit import fix, merge, space_to_dict
 from automl.space.parse import load_space, read_yaml
 from automl.study.open_study import recorded
@@ -104,7 +105,7 @@ def new_settings(
     # A generator or command of unknown length runs to completion; a number here would cut it short.
     is_unknown = isinstance(task, CommandTask) or (isinstance(task, FunctionTask) and not task.is_length_known)
     length = settings.max_epochs if is_unknown else task.max_epochs
-    settings = replace(settings, space=form)
+    settings = replace(settings, space=form, source=None if settings.from_python else source_of(settings))
     return replace(settings, max_epochs=length, started=now, prior=_starts(settings, start_file, prepared, studies))
 
 

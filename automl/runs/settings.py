@@ -89,6 +89,7 @@ class Settings:
     track: Annotated[Sequence[str] | None, Rule(may_change=True)] = None  # trackers that trials are logged to
     # The machines that train, as the fields of automl.runs.machines.Machines.
     machines: Annotated[Mapping[str, Any] | None, Rule(may_change=True, option="executor")] = None
+    source: Mapping[str, Any] | None = None  # the file of the data or the task at the start, see automl.runs.sources
     from_python: bool = False  # started by automl.tune, which alone has the objective to continue with
 
     def __post_init__(self) -> None:
