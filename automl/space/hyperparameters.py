@@ -214,9 +214,12 @@ def _is_finite(value: float) -> bool:
 
 
 def _check_value(name: str, value: Any) -> None:
-    if value is None:
-        raise SpaceError(name, "null is not allowed as a value; use a string, e.g. none")
     if not isinstance(value, (bool, int, float, str)):
-        raise SpaceError(name, f"a value must be true/false, a number or a string, got {value!r}")
+        shown = "null" if value is None else abridged(repr(value), 60)
+        raise SpaceError(
+            name,
+            f"a value must be true/false, a number or a string, got {shown}; name the values, and map the names in "
+            "your function",
+        )
     if isinstance(value, float) and not math.isfinite(value):
         raise SpaceError(name, f"a value must be finite, got {value!r}")
