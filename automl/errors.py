@@ -29,7 +29,7 @@ def lack_of_space(error: BaseException) -> str | None:
     text, number = str(error), getattr(error, "errno", None)
     if number in FULL:
         return FULL[number]
-    found = next((said for code, said in FULL.items() if f"(os error {code})" in text or said in text), None)
+    found = next((message for code, message in FULL.items() if f"(os error {code})" in text or message in text), None)
     return found or (FULL[errno.ENOSPC] if SHORT_WRITE.search(text) else None)
 
 

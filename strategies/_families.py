@@ -290,8 +290,8 @@ class Families(Strategy):
         seconds = {trial: family.seconds.get(trial, usual) for trial in family.epochs}
         if self._seconds is not None:
             return seconds
-        told = [s for each in self.families.values() for s in each.seconds.values()]
-        mean = float(np.mean(told)) if told and sum(told) > 0 else 1.0
+        seconds_told = [s for each in self.families.values() for s in each.seconds.values()]
+        mean = float(np.mean(seconds_told)) if seconds_told and sum(seconds_told) > 0 else 1.0
         return {t: s / mean + family.epochs[t] / self.max_epochs for t, s in seconds.items()}
 
     def _trial_cost(self, family: Family) -> float:
@@ -299,8 +299,8 @@ class Families(Strategy):
 
     def _trial_seconds(self, family: Family) -> float:
         """Mean seconds of the family's trials; without any, of all families'."""
-        told = list(family.seconds.values()) or [s for f in self.families.values() for s in f.seconds.values()]
-        return float(np.mean(told)) if told else 0.0
+        seconds_told = list(family.seconds.values()) or [s for f in self.families.values() for s in f.seconds.values()]
+        return float(np.mean(seconds_told)) if seconds_told else 0.0
 
     def _cost_in_seconds(self, family: Family) -> float:
         return sum(family.seconds.values()) + self._trial_seconds(family) * len(family.pending)

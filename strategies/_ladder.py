@@ -33,11 +33,11 @@ def rungs_of(outcomes: Iterable[Outcome], max_epochs: int) -> list[int]:
 
     The lengths of the schedules if there are short ones; else max_epochs if all were trained fully, or ``rungs``.
     """
-    told = list(outcomes)
-    schedules = {outcome.proposal.schedule or max_epochs for outcome in told}
+    known = list(outcomes)
+    schedules = {outcome.proposal.schedule or max_epochs for outcome in known}
     if min(schedules, default=max_epochs) < max_epochs:
         return sorted({*schedules, max_epochs})
-    early = any(outcome.stopped or outcome.proposal.epochs < max_epochs for outcome in told)
+    early = any(outcome.stopped or outcome.proposal.epochs < max_epochs for outcome in known)
     return rungs(max_epochs) if early else [max_epochs]
 
 

@@ -22,24 +22,24 @@ class Observed:
     final: np.ndarray  # each config's loss at its highest rung, (n,); the worst for a failed or promoting trial
 
 
-def observed(told: list[Outcome], max_epochs: int) -> Observed:
+def observed(outcomes: list[Outcome], max_epochs: int) -> Observed:
     """Losses at lower rungs are shifted by the median steps to the top; failures get the worst loss."""
-    worked = [outcome for outcome in told if outcome.loss is not None]
+    worked = [outcome for outcome in outcomes if outcome.loss is not None]
     ladder = Ladder(rungs_of(worked, max_epochs))
     for outcome in worked:
         ladder.enter(outcome)
     steps = ladder.steps()
-    place = {outcome.proposal.trial: i for i, outcome in enumerate(told)}
+    place = {outcome.proposal.trial: i for i, outcome in enumerate(outcomes)}
     rows = [(place[number], rung, loss) for number, losses in ladder.losses.items() for rung, loss in losses.items()]
     trial, rung = (np.array(column, dtype=int) for column in list(zip(*rows, strict=True))[:2])
     rise = np.array([sum(steps[k:]) for k in range(len(ladder.levels))])
     losses = np.clip(np.array([loss for _, _, loss in rows], dtype=float) + rise[rung], -LARGEST_LOSS, LARGEST_LOSS)
     share = np.log(ladder.levels)[rung] / np.log(max_epochs) if len(ladder.levels) > 1 else np.ones(len(rows))
     worst = losses.max()
-    final = np.full(len(told), worst)
+    final = np.full(len(outcomes), worst)
     upwards = np.argsort(rung, kind="stable")
     final[trial[upwards]] = losses[upwards]  # the last assignment, at the highest rung, wins
-    failed = np.array([i for i, outcome in enumerate(told) if outcome.loss is None], dtype=int)
+    failed = np.array([i for i, outcome in enumerate(outcomes) if outcome.loss is None], dtype=int)
     return Observed(
         np.concatenate([trial, failed]),
         np.concatenate([share, np.ones(len(failed))]),
@@ -60,15 +60,15 @@ def chosen(losses: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.flatnonzero(keep)
 
 
-def finished_best(told: list[Outcome], max_epochs: int) -> int | None:
+def finished_best(outcomes: list[Outcome], max_epochs: int) -> int | None:
     """The index of the lowest loss among this run's own fully trained trials."""
     losses = {
         i: outcome.loss
-        for i, outcome in enumerate(told)
+        for i, outcome in enumerate(outcomes)
         if outcome.loss is not None and not outcome.stopped and outcome.proposal.epochs >= max_epochs
         if outcome.proposal.trial >= 0
     }
-    return min(losses, key=lambda i: (losses[i], told[i].proposal.trial), default=None)
+    return min(losses, key=lambda i: (losses[i], outcomes[i].proposal.trial), default=None)
 
 
 def worst_counted(losses: np.ndarray) -> float:

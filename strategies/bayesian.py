@@ -107,20 +107,22 @@ class BayesianOptimization(ConfigStrategy):
         for i, ahead in enumerate(self._ahead if self._has_many else ()):
             if self.is_new(ahead):
                 return ahead, {"from": "gp", "left": len(self._ahead) - i - 1}
-        told = list(self.outcomes.values())
-        points, seen, X, losses = self._known(told, rng)
-        gp = self._fitted(X, standardised(losses), len(told))
+        outcomes = list(self.outcomes.values())
+        points, seen, X, losses = self._known(outcomes, rng)
+        gp = self._fitted(X, standardised(losses), len(outcomes))
         # Short trainings rarely give a new best, so a long time without one does not mean that the search is stuck.
         factor = 1.0 if self._features.with_epochs else self._shrinkage(seen.final)
-        acquisition = self._acquisition(doubted(gp, factor, points.shape[1]), told, points, rng)
+        acquisition = self._acquisition(doubted(gp, factor, points.shape[1]), outcomes, points, rng)
         if self.beliefs:
-            acquisition = BeliefWeighted(acquisition, self.beliefs, self._features, power_of(self.n_trials, len(told)))
-        new = np.array([outcome.proposal.promotes is None for outcome in told])
+            acquisition = BeliefWeighted(
+                acquisition, self.beliefs, self._features, power_of(self.n_trials, len(outcomes))
+            )
+        new = np.array([outcome.proposal.promotes is None for outcome in outcomes])
         low, high = self._bounds(points[new], seen.final[new], gp)
         candidates = np.where(low == high, low, self._candidates(points, seen.final, rng, low, high))
         found, values = self._maximise(acquisition, candidates, low, high)
         if self._cost_exponent is not None:
-            found, values = self._by_cost(found, values, points, told)
+            found, values = self._by_cost(found, values, points, outcomes)
         info: dict[str, JSON] = {"from": "gp", "theta": [float(t) for t in gp.theta], "fitted": self._n_used}
         if factor < 1.0:
             info["lengthscales"] = round(factor, 3)
@@ -165,12 +167,12 @@ class BayesianOptimization(ConfigStrategy):
         self._has_short |= outcome.stopped or outcome.proposal.epochs < self.max_epochs
 
     def _by_cost(
-        self, found: np.ndarray, values: np.ndarray, points: np.ndarray, told: list[Outcome]
+        self, found: np.ndarray, values: np.ndarray, points: np.ndarray, outcomes: list[Outcome]
     ) -> tuple[np.ndarray, np.ndarray]:
         """The points and values sorted by improvement per cost."""
         assert self._cost_exponent is not None
-        epochs = [max(1, len(outcome.losses)) for outcome in told]
-        seconds = np.array([self._seconds[outcome.proposal.trial] for outcome in told]) / epochs
+        epochs = [max(1, len(outcome.losses)) for outcome in outcomes]
+        seconds = np.array([self._seconds[outcome.proposal.trial] for outcome in outcomes]) / epochs
         X, at = self._features.features(points), self._features.features(found)
         values = values - self._cost_exponent() * log_seconds(X, seconds, at)
         order = np.argsort(-values, kind="stable")
@@ -179,13 +181,13 @@ class BayesianOptimization(ConfigStrategy):
     bounds_regret = True
 
     def regret_bound(self) -> RegretBound | None:
-        told = list(self.outcomes.values())
-        worked = np.array([outcome.loss is not None for outcome in told])
-        best = finished_best(told, self.max_epochs)
+        outcomes = list(self.outcomes.values())
+        worked = np.array([outcome.loss is not None for outcome in outcomes])
+        best = finished_best(outcomes, self.max_epochs)
         if best is None or worked.sum() < N_SCALE:
             return None
-        rng = np.random.default_rng((self.seed, len(told)))
-        points, seen, X, losses = self._known(told, rng)
+        rng = np.random.default_rng((self.seed, len(outcomes)))
+        points, seen, X, losses = self._known(outcomes, rng)
         # The search soon sees only good losses.
         losses = np.minimum(losses, worst_counted(seen.final[worked][:N_SCALE]))
         scale = float(losses.std())
@@ -200,11 +202,11 @@ class BayesianOptimization(ConfigStrategy):
         return RegretBound(scale * regret, scale * float(np.exp(gp.theta[-1] / 2)))
 
     def _known(
-        self, told: list[Outcome], rng: np.random.Generator
+        self, outcomes: list[Outcome], rng: np.random.Generator
     ) -> tuple[np.ndarray, Observed, np.ndarray, np.ndarray]:
         """Points of the told configs (n, d), all observations, and the features and losses used by the model."""
-        points = np.array([self._point(outcome.proposal) for outcome in told])
-        seen = observed(told, self.max_epochs)
+        points = np.array([self._point(outcome.proposal) for outcome in outcomes])
+        seen = observed(outcomes, self.max_epochs)
         self._features = Features(self.encoding, with_epochs=bool((seen.share < 1.0).any()))
         kept = chosen(seen.losses, rng)
         X = self._features.features(points[seen.trial[kept]])
@@ -243,7 +245,9 @@ class BayesianOptimization(ConfigStrategy):
         """The factor for the lengthscales, applied at every second ask."""
         return shrinkage(losses) if self._n_asked % 2 == 0 else 1.0
 
-    def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
+    def _acquisition(
+        self, gp: GP, outcomes: list[Outcome], points: np.ndarray, rng: np.random.Generator
+    ) -> Acquisition:
         at = self._features.features(points)  # every config as if trained fully
         if self.pending:
             waiting = self._features.features(np.array([self._point(each) for each in self.pending.values()]))
@@ -253,8 +257,8 @@ class BayesianOptimization(ConfigStrategy):
             gp = gp.with_more(waiting, gp.sample(waiting, N_FANTASIES, rng))
             at = np.concatenate([at, waiting])
         bests = gp.means(at).min(axis=0)
-        failed = np.array([outcome.loss is None for outcome in told])
-        return LogEI(gp, bests, success(at[: len(told)], failed, gp) if failed.any() else None)
+        failed = np.array([outcome.loss is None for outcome in outcomes])
+        return LogEI(gp, bests, success(at[: len(outcomes)], failed, gp) if failed.any() else None)
 
     def _candidates(
         self, points: np.ndarray, losses: np.ndarray, rng: np.random.Generator, low: np.ndarray, high: np.ndarray

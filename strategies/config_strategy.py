@@ -177,11 +177,11 @@ class ConfigStrategy(Strategy):
         if self._prior:
             self._compare_with_default(proposal)
 
-    def _compare_with_default(self, told: Proposal) -> None:
-        if self._default_trial is None and told.config == self.encoding.default:
-            self._default_trial = told.trial
-        if key_of(told.config) in self._recommended:
-            self._tried.add(told.trial)
+    def _compare_with_default(self, proposal: Proposal) -> None:
+        if self._default_trial is None and proposal.config == self.encoding.default:
+            self._default_trial = proposal.trial
+        if key_of(proposal.config) in self._recommended:
+            self._tried.add(proposal.trial)
 
     @property
     def exhausted(self) -> bool:

@@ -22,12 +22,12 @@ class HyperoptTPE(ConfigStrategy):
         from hyperopt import tpe
         from hyperopt.base import trials_from_docs
 
-        told = [self._document(i, outcome.proposal, outcome) for i, outcome in enumerate(self.outcomes.values())]
+        completed = [self._document(i, outcome.proposal, outcome) for i, outcome in enumerate(self.outcomes.values())]
         # A document without a loss counts as infinitely bad, which keeps proposals away from pending configs.
-        pending = [self._document(len(told) + i, p, None) for i, p in enumerate(self.pending.values())]
-        trials = trials_from_docs(told + pending, validate=False)
+        pending = [self._document(len(completed) + i, p, None) for i, p in enumerate(self.pending.values())]
+        trials = trials_from_docs(completed + pending, validate=False)
         new = tpe.suggest(
-            [len(told) + len(pending)],
+            [len(completed) + len(pending)],
             self._domain,
             trials,
             seed=int(rng.integers(2**31)),

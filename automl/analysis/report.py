@@ -51,20 +51,21 @@ def write_report(
     file: Path,
     study: Study,
     summary: Mapping[str, Any],
-    told: Explanation | None = None,
+    explanation: Explanation | None = None,
     history: Sequence[Mapping[str, Any]] = (),
     columns: ColumnImportances | None = None,
 ) -> None:
     """Write the report of a run.
 
-    ``summary``: the content of summary.json. ``told``: the explanation, if known. ``history``: of the model, if it was
+    ``summary``: the content of summary.json. ``explanation``: computed if None. ``history``: of the model, if it was
     updated; see ``version_table``. ``columns``: the importance of the columns to the model, if known.
     """
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    told = explain(study, summary) if told is None else told
-    sliced = slices.by_hyperparameter(study, summary, told.effects, told.compared)
+    explanation = explain(study, summary) if explanation is None else explanation
+    sliced = slices.by_hyperparameter(study, summary, explanation.effects, explanation.compared)
+    pairs = explanation.importances.pairs if explanation.importances else []
     search = figures.search_curve(study, summary)
     drawn = {"search": search, "curves": figures.learning_curves(study, summary)}
     if summary.get("memory"):
@@ -97,9 +98,9 @@ def write_report(
             reads_columns=reads_columns(summary.get("model")),
             n_drawn=DRAWN,
             show=show,
-            told=told,
+            explanation=explanation,
             verdict=verdict,
-            pairs=[p for p in told.importances.pairs if p.share.low > MIN_INTERACTION] if told.importances else [],
+            pairs=[pair for pair in pairs if pair.share.low > MIN_INTERACTION],
             failures=[trial for trial in ordered(study) if trial.state == "failed"],
             all_too_slow=0 < summary["n_failed"] == study.n_too_slow,
             failed=failed_in_words(summary["n_failed"], study.n_too_slow, summary["n_trials"]),

@@ -57,8 +57,8 @@ class Background:
                 points[:, i] = units[(points[:, i] * len(units)).astype(int)]
         if not encoding.conditional:
             return cls(points, np.ones(points.shape, dtype=bool), tried)
-        there = [encoding.decode(point) for point in points]
-        return cls(points, np.array([[name in config for name in encoding.names] for config in there]), tried)
+        decoded = [encoding.decode(point) for point in points]
+        return cls(points, np.array([[name in config for name in encoding.names] for config in decoded]), tried)
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,8 @@ def properties(inputs: Inputs, x: Array, features: Sequence[Feature] = ()) -> di
     if x.ndim == 2 and x.shape[1] <= FEW_COLUMNS:
         return {f"element {i}": x[:, i].astype(float) for i in range(x.shape[1])}
     channels = x.reshape(len(x), x.shape[1] if x.ndim > 2 else 1, -1).astype(np.float64)
-    there = ~np.isnan(channels)
-    n = np.maximum(there.sum(2), 1)
+    present = ~np.isnan(channels)
+    n = np.maximum(present.sum(2), 1)
     means = np.nansum(channels, 2) / n
     spreads = np.sqrt(np.nansum((channels - means[:, :, None]) ** 2, 2) / n)
     found: dict[str, NDArray[Any]] = {}
@@ -91,7 +91,7 @@ def properties(inputs: Inputs, x: Array, features: Sequence[Feature] = ()) -> di
         of = f" of channel {i}" if channels.shape[1] > 1 else ""
         found |= {f"mean{of}": means[:, i], f"spread{of}": spreads[:, i]}
     if isinstance(inputs, Padded):
-        found["length"] = there.any(1).sum(1).astype(float)
+        found["length"] = present.any(1).sum(1).astype(float)
     return found
 
 

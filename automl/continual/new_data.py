@@ -267,8 +267,8 @@ def _labels(rows: LabelledRows, old: Target) -> tuple[NDArray[np.int64], NDArray
     if not isinstance(old, Classes):
         found = numbers(rows.labels, rows.target, old.offset)
         return found.rows, found.y, old, found.notes
-    there = np.flatnonzero(rows.labels.notna().to_numpy())
-    places, different = differing(rows.labels.iloc[there])
+    labelled = np.flatnonzero(rows.labels.notna().to_numpy())
+    places, different = differing(rows.labels.iloc[labelled])
     names = np.array([_name(value, old.names) for value in different])[places]
     known, counts = np.unique(names, return_counts=True)
     added = tuple(
@@ -278,11 +278,11 @@ def _labels(rows: LabelledRows, old: Target) -> tuple[NDArray[np.int64], NDArray
     place = {name: i for i, name in enumerate(target.names)}
     good = np.array([name in place for name in names], dtype=bool)
     notes = about_case(added, old.names)
-    if len(there) < len(rows.labels):
-        notes.append(left_out(len(rows.labels) - len(there), f"without a value of {rows.target!r}"))
+    if len(labelled) < len(rows.labels):
+        notes.append(left_out(len(rows.labels) - len(labelled), f"without a value of {rows.target!r}"))
     if not good.all():
         notes.append(left_out(int(np.count_nonzero(~good)), f"of classes with fewer than {MIN_ROWS_PER_CLASS} rows"))
-    return there[good], np.array([place[name] for name in names[good]], np.int64), target, notes
+    return labelled[good], np.array([place[name] for name in names[good]], np.int64), target, notes
 
 
 def _name(value: Any, known: Collection[str]) -> str:

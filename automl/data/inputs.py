@@ -255,10 +255,10 @@ def channel_statistics(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """
     axes = (0, *range(2, x.ndim))
     if x.dtype.kind == "f" and np.isnan(x).any():
-        there = ~np.isnan(x)
-        n = np.maximum(there.sum(axes), 1)
-        mean = np.where(there, x, 0).sum(axes, dtype=np.float64) / n
-        deviations = np.where(there, x - mean.reshape(-1, *(1 for _ in axes[1:])), 0)
+        present = ~np.isnan(x)
+        n = np.maximum(present.sum(axes), 1)
+        mean = np.where(present, x, 0).sum(axes, dtype=np.float64) / n
+        deviations = np.where(present, x - mean.reshape(-1, *(1 for _ in axes[1:])), 0)
         std = np.sqrt((deviations**2).sum(axes, dtype=np.float64) / n)
     else:
         mean, std = x.mean(axes, dtype=np.float64), x.std(axes, dtype=np.float64)

@@ -264,10 +264,10 @@ def about_unusable(counts: Mapping[str, int], n: int) -> str:
     )
 
 
-def _spread(values: NDArray[Any], there: NDArray[np.bool_]) -> NDArray[Any]:
+def _spread(values: NDArray[Any], readable: NDArray[np.bool_]) -> NDArray[Any]:
     """The values at the readable rows, (n,), with NaN or None elsewhere."""
-    spread = np.full(len(there), None if values.dtype == object else np.nan, values.dtype)
-    spread[there] = values
+    spread = np.full(len(readable), None if values.dtype == object else np.nan, values.dtype)
+    spread[readable] = values
     return spread
 
 

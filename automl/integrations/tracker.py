@@ -52,8 +52,8 @@ class Snapshot:
 
 def one_line(error: Exception) -> str:
     """The first line of an error. URLs in it lose their user and password, as it is printed and kept in logs."""
-    said = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-    return USER_OF_URL.sub("", said)
+    line = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    return USER_OF_URL.sub("", line)
 
 
 class Tracker(ABC):

@@ -73,10 +73,10 @@ def masked_group_norm(norm: nn.GroupNorm, maps: Tensor, mask: Tensor) -> Tensor:
     """Group normalisation over the valid positions (batch, length); otherwise outputs would depend on the batch."""
     batch, channels, length = maps.shape
     grouped = maps.reshape(batch, norm.num_groups, channels // norm.num_groups, length)
-    there = mask[:, None, None].to(maps.dtype)
-    n = there.sum((2, 3), keepdim=True).clamp(min=1) * grouped.shape[2]
-    mean = (grouped * there).sum((2, 3), keepdim=True) / n
-    variance = ((grouped - mean) ** 2 * there).sum((2, 3), keepdim=True) / n
+    valid = mask[:, None, None].to(maps.dtype)
+    n = valid.sum((2, 3), keepdim=True).clamp(min=1) * grouped.shape[2]
+    mean = (grouped * valid).sum((2, 3), keepdim=True) / n
+    variance = ((grouped - mean) ** 2 * valid).sum((2, 3), keepdim=True) / n
     normalised = ((grouped - mean) / (variance + norm.eps).sqrt()).reshape(batch, channels, length)
     return normalised * norm.weight[:, None] + norm.bias[:, None]
 

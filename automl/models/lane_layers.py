@@ -104,8 +104,8 @@ class Convolution(torch.autograd.Function):
         of_x, whole = dy.new_zeros(shape), (slice(None), slice(None))
         for place in product(*map(range, kernel)):
             seen = (slice(step, step + stride * (n - 1) + 1, stride) for step, n in zip(place, sides, strict=True))
-            there: tuple[slice | int, ...] = (*whole, *(slice(None) for _ in sides), *place)
-            of_x[(*whole, *seen)] += each[there]
+            index: tuple[slice | int, ...] = (*whole, *(slice(None) for _ in sides), *place)
+            of_x[(*whole, *seen)] += each[index]
         inner = (slice(padding, n - padding) for n in shape[2:-1])
         return of_x[(*whole, *inner)], of_weight, None, None
 

@@ -14,8 +14,8 @@ def read_packed(layers: nn.RNNBase, x: Tensor, lengths: Tensor) -> tuple[Tensor,
     the sequences itself, but would wait for the device to restore their order.
     """
     longest_first, order = torch.sort(lengths.clamp(min=1), descending=True)
-    there, back = order.to(x.device), torch.argsort(order).to(x.device)
-    states, last = layers(pack_padded_sequence(x.index_select(0, there), longest_first, batch_first=True))
+    order, back = order.to(x.device), torch.argsort(order).to(x.device)
+    states, last = layers(pack_padded_sequence(x.index_select(0, order), longest_first, batch_first=True))
     padded, _ = pad_packed_sequence(states, batch_first=True, total_length=x.shape[1])
     each: tuple[Any, ...] = last if isinstance(last, tuple) else (last,)  # an LSTM has two
     return padded.index_select(0, back), tuple(part.index_select(1, back) for part in each)

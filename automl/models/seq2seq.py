@@ -60,31 +60,29 @@ class Recurrent(EncoderDecoder):
         self.head = nn.Linear(width, n_target)
 
     def forward(self, source: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
-        memory, there, *hidden = self.begin(source, lengths)
-        return self.decode(memory, there, hidden, target)[0]
+        memory, mask, *hidden = self.begin(source, lengths)
+        return self.decode(memory, mask, hidden, target)[0]
 
     def begin(self, source: Tensor, lengths: Tensor | None = None) -> State:
-        there = source != PADDING
-        lengths = there.sum(1).cpu() if lengths is None else lengths
+        mask = source != PADDING
+        lengths = mask.sum(1).cpu() if lengths is None else lengths
         memory, last = read_packed(self.encoder, self.dropout(self.source_vectors(source)), lengths)
         # (layers * 2, batch, width / 2) -> (batch, layers, width): both directions initialise the decoder's layer.
         both = [torch.unflatten(part, 0, (-1, 2)).permute(2, 0, 1, 3).flatten(2) for part in last]
-        return memory, there, *both
+        return memory, mask, *both
 
     def step(self, state: State, token: Tensor) -> tuple[Tensor, State]:
-        memory, there, *hidden = state
-        logits, hidden = self.decode(memory, there, hidden, token[:, None])
-        return logits[:, 0], (memory, there, *hidden)
+        memory, mask, *hidden = state
+        logits, hidden = self.decode(memory, mask, hidden, token[:, None])
+        return logits[:, 0], (memory, mask, *hidden)
 
-    def decode(
-        self, memory: Tensor, there: Tensor, hidden: list[Tensor], target: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
+    def decode(self, memory: Tensor, mask: Tensor, hidden: list[Tensor], target: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits after each token of target, and the hidden states (batch, layers, width) after the last one."""
         layers_first = [part.transpose(0, 1).contiguous() for part in hidden]
         embedded = self.dropout(self.target_vectors(target))
         states, last = self.decoder(embedded, tuple(layers_first) if self.is_lstm else layers_first[0])
         scores = self.match(states) @ memory.transpose(1, 2)
-        weights = scores.masked_fill(~there[:, None], -torch.inf).softmax(2)
+        weights = scores.masked_fill(~mask[:, None], -torch.inf).softmax(2)
         seen = torch.tanh(self.combine(torch.cat([weights @ memory, states], 2)))
         return self.head(self.dropout(seen)), [part.transpose(0, 1) for part in (last if self.is_lstm else [last])]
 
@@ -123,34 +121,34 @@ class TransformerSeq2Seq(EncoderDecoder):
             nn.init.normal_(vectors.weight[1:], std=width**-0.5)
 
     def forward(self, source: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
-        memory, there, *_ = self.begin(source)
+        memory, mask, *_ = self.begin(source)
         length = target.shape[1]
         later = torch.ones(length, length, dtype=torch.bool, device=target.device).triu(1)
         embedded = self.dropout(self.target_vectors(target) + self.target_places[:length])
-        seen = self.decoder(embedded, memory, tgt_mask=later, memory_key_padding_mask=~there, tgt_is_causal=True)
+        seen = self.decoder(embedded, memory, tgt_mask=later, memory_key_padding_mask=~mask, tgt_is_causal=True)
         logits: Tensor = self.head(seen)
         return logits
 
     def begin(self, source: Tensor, lengths: Tensor | None = None) -> State:
-        there = source != PADDING
+        mask = source != PADDING
         embedded = self.source_vectors(source) + self.source_places[: source.shape[1]]
-        memory = self.encoder(self.dropout(embedded), src_key_padding_mask=~there)
-        return memory, there, *(memory[:, :0] for _ in self.decoder.layers)
+        memory = self.encoder(self.dropout(embedded), src_key_padding_mask=~mask)
+        return memory, mask, *(memory[:, :0] for _ in self.decoder.layers)
 
     def step(self, state: State, token: Tensor) -> tuple[Tensor, State]:
         """As forward, for one position: each block caches its inputs so far instead of recomputing them."""
-        memory, there, *read = state
+        memory, mask, *read = state
         x = (self.target_vectors(token) + self.target_places[read[0].shape[1]])[:, None]
         for i, block in enumerate(self.decoder.layers):
             read[i] = torch.cat([read[i], block.norm1(x)], 1)
             x = x + block.self_attn(read[i][:, -1:], read[i], read[i], need_weights=False)[0]
             asked = block.norm2(x)
-            x = x + block.multihead_attn(asked, memory, memory, key_padding_mask=~there, need_weights=False)[0]
+            x = x + block.multihead_attn(asked, memory, memory, key_padding_mask=~mask, need_weights=False)[0]
             x = x + block.linear2(block.activation(block.linear1(block.norm3(x))))
         norm = self.decoder.norm
         assert norm is not None
         logits: Tensor = self.head(norm(x[:, 0]))
-        return logits, (memory, there, *read)
+        return logits, (memory, mask, *read)
 
 
 def build_seq2seq(

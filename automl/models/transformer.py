@@ -55,10 +55,10 @@ class Transformer(nn.Module):
         else:
             extra = missing(x.shape[2], self.patch, self.stride)
             tokens, mask = self.tokens(F.pad(x, (0, extra))), F.pad(mask, (0, extra))
-            there = self.valid(mask)
-            empty = ~there.any(1, keepdim=True)  # attention over no tokens gives NaN
-            states = self.encoder(tokens, src_key_padding_mask=~(there | empty))
-            summary = pooled(states.transpose(1, 2), there, "mean")
+            valid = self.valid(mask)
+            empty = ~valid.any(1, keepdim=True)  # attention over no tokens gives NaN
+            states = self.encoder(tokens, src_key_padding_mask=~(valid | empty))
+            summary = pooled(states.transpose(1, 2), valid, "mean")
         outputs: Tensor = self.head(summary)
         return outputs
 

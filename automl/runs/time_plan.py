@@ -173,8 +173,8 @@ def _startup(tuner: Tuner) -> float | None:
     """Seconds from the start of the search to the first epoch; None before the first outcome."""
     log = tuner.study.log
     before = max((entry.at for entry in log[: tuner.n_restored] if isinstance(entry, TellEntry)), default=0.0)
-    told = [entry for entry in log[tuner.n_restored :] if isinstance(entry, TellEntry)]
-    return max(0.0, told[0].at - before - told[0].outcome.seconds) if told else None
+    tells = [entry for entry in log[tuner.n_restored :] if isinstance(entry, TellEntry)]
+    return max(0.0, tells[0].at - before - tells[0].outcome.seconds) if tells else None
 
 
 def _final_seconds(tuner: Tuner) -> list[float]:

@@ -143,8 +143,8 @@ def _whole_numbers(distribution: Any, low: float, high: float) -> dict[str, Any]
     if high - low > MAX_LISTED:
         low, high = distribution.ppf(TAIL), distribution.ppf(1.0 - TAIL)
     values = range(int(low), int(high) + 1)
-    there = [value for value in values if distribution.pmf(value) > 0] if len(values) <= MAX_LISTED else values
-    return {"int": [int(low), int(high)]} if len(there) == len(values) else {"ordinal": there}
+    possible = [value for value in values if distribution.pmf(value) > 0] if len(values) <= MAX_LISTED else values
+    return {"int": [int(low), int(high)]} if len(possible) == len(values) else {"ordinal": possible}
 
 
 def _is_list(values: Any) -> bool:

@@ -129,8 +129,8 @@ def slowness() -> float:
 def families(kind: str, n_train: int, seconds: float) -> tuple[str, ...]:
     """The families that are tried by default on this kind of data. ``seconds``: of all workers."""
     large = n_train >= MANY_EXAMPLES and seconds >= MUCH_TIME
-    there = [name for name in FAMILIES[kind] if large or name not in ON_REQUEST[kind]]
-    return tuple(name for name in there if name != "backbone" or pretrained())
+    names = [name for name in FAMILIES[kind] if large or name not in ON_REQUEST[kind]]
+    return tuple(name for name in names if name != "backbone" or pretrained())
 
 
 def seconds_of_a_fold(kind: str, family: str, splits: Splits, seconds: float) -> float:

@@ -175,16 +175,16 @@ class CommandTask:
             finally:
                 _end(process, mark)
             errors.seek(max(0, errors.seek(0, os.SEEK_END) - MAX_CHARACTERS))
-            told = errors.read().decode(errors="replace").splitlines()
-        if exception := _exception(told):
+            stderr = errors.read().decode(errors="replace").splitlines()
+        if exception := _exception(stderr):
             output.clear()
-        told = exception or told
+        stderr = exception or stderr
         if process.returncode != 0:
-            reason = _last([*output, *told], ": ")
+            reason = _last([*output, *stderr], ": ")
             raise TrainingFailed(f"the command failed with exit status {process.returncode}{reason}")
         if number == 0:
             lines = f'one number per line, or JSON lines such as {{"{self.metric}": 0.5}}'
-            reason = _last(output, ": ") + _last(told, "; on standard error: ")
+            reason = _last(output, ": ") + _last(stderr, "; on standard error: ")
             raise TrainingFailed(f"the command printed no {self.metric} to standard output ({lines}){hint}{reason}")
 
     def _hint(self, read: bytes) -> str:

@@ -128,8 +128,8 @@ def room(cores: float, gpus: float) -> dict[str, int]:
     rooms = {}
     for node in ray.nodes():
         if node["Alive"] and node["NodeID"] not in leaving:
-            there = node["Resources"]
-            parts = [(there.get("CPU", 0.0), cores), (there.get("GPU", 0.0), gpus)]
+            resources = node["Resources"]
+            parts = [(resources.get("CPU", 0.0), cores), (resources.get("GPU", 0.0), gpus)]
             rooms[node["NodeID"]] = int(min(math.floor(have / need + 1e-9) for have, need in parts if need))
     return rooms
 

@@ -235,12 +235,12 @@ def _advice(known: Sequence[Record], n_trials: int, n_workers: int, conditional:
     """
     budgets = sorted({record.budget for record in known if not record.is_subset} or {each.budget for each in known})
     budget = max([b for b in budgets if b <= n_trials], default=budgets[0])
-    there = sorted(
+    ranked = sorted(
         [record for record in known if record.budget == budget],
         key=lambda record: (record.is_subset, record.split != "holdout"),
     )
-    basis = there[0]
-    part = next((each for each in there[1:] if each.is_subset and each.split == basis.split), None)
+    basis = ranked[0]
+    part = next((each for each in ranked[1:] if each.is_subset and each.split == basis.split), None)
     strategy = preferred({name: basis.chances[name] for name in basis.ours}, basis.losses, basis.margin)
     left_out = sorted({name for record in known for name in record.ours} - set(basis.ours))
     notes = (
@@ -251,7 +251,7 @@ def _advice(known: Sequence[Record], n_trials: int, n_workers: int, conditional:
         "The spaces of these tasks have no integers; yours has some, so the order may differ."
         * (integers and not basis.integers),
     )
-    return Advice(strategy, basis, part, tuple(there), notes)
+    return Advice(strategy, basis, part, tuple(ranked), notes)
 
 
 def preferred(chances: Mapping[str, float], losses: Mapping[str, float], margin: float) -> str:

@@ -178,8 +178,8 @@ class RemoteExecutor(Executor, Generic[W]):
 
     @property
     def n_workers(self) -> int:
-        there = [worker for worker in self._workers if worker.ready and (worker.job or not worker.leaving)]
-        return int(min(self._most, len(there)))
+        active = [worker for worker in self._workers if worker.ready and (worker.job or not worker.leaving)]
+        return int(min(self._most, len(active)))
 
     @property
     def n_free(self) -> int:

@@ -32,8 +32,11 @@ def unlike(rows: pd.DataFrame, tasks: Mapping[str, SimulatedTask]) -> list[str]:
     for row in rows.sort_values("task", kind="stable").to_dict("records"):  # only few tables fit in memory
         task, config = tasks[row["task"]], json.loads(row["config"])
         curve = task.curve(config, training_seed(row["seed"], row["trial"]), row["epochs"])
-        worth = task.worth(config)
-        again = {"loss": float(curve.losses[row["epochs"] - 1]), "worth": row["worth"] if worth is None else worth}
+        final_loss = task.final_loss(config)
+        again = {
+            "loss": float(curve.losses[row["epochs"] - 1]),
+            "worth": row["worth"] if final_loss is None else final_loss,
+        }
         for name, value in again.items():
             if not np.isclose(row[name], value, rtol=TOLERANCE, atol=1e-7):
                 found.append(

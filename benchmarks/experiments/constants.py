@@ -60,16 +60,16 @@ def measure(task: SimulatedTask) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     encoding = Encoding(task.space)
     configs = [encoding.decode(point) for point in rng.random((N_RANDOM, len(encoding.dimensions)))]
-    worths = task.worths(configs)
-    reference = float(np.median(worths))
+    losses = task.final_losses(configs)
+    reference = float(np.median(losses))
     seconds = float(np.mean([task.curve(config, 0, task.max_epochs).seconds.sum() for config in configs[:200]]))
     facts = {"reference": reference, "seconds": seconds}
     how = f"reference: median of {N_RANDOM} random configs; best: "
     if isinstance(task, TableOfTrainings):
-        return {**facts, "best": float(task.all_worths().min()), "provenance": how + "of the whole table"}
+        return {**facts, "best": float(task.all_final_losses().min()), "provenance": how + "of the whole table"}
     if isinstance(task, Bbob) and not task.mixed:
         return {**facts, "best": 0.0, "provenance": how + "by construction"}
-    climbed = min(climb(task, encoding, configs[i], rng) for i in np.argsort(worths)[:N_STARTS])
+    climbed = min(climb(task, encoding, configs[i], rng) for i in np.argsort(losses)[:N_STARTS])
     evolved = min(evolve(task, encoding, seed) for seed in range(N_EVOLUTIONS))
     how += f"{N_STEPS} local steps from each of the best {N_STARTS} of them, and {N_EVOLUTIONS} differential evolutions"
     return {**facts, "best": min(climbed, evolved), "provenance": how}
@@ -107,7 +107,7 @@ def measure_sklearn(task: SklearnTask) -> dict[str, Any]:
 
 def climb(task: SimulatedTask, encoding: Encoding, config: Config, rng: np.random.Generator) -> float:
     """The lowest loss found by N_STEPS random local changes of the best config so far, at several scales."""
-    best = _worth(task, config)
+    best = _final_loss(task, config)
     places = [i for i, dimension in enumerate(encoding.dimensions) if dimension.n_values > 1]
     for _ in range(N_STEPS):
         point = encoding.encode(config)
@@ -115,7 +115,7 @@ def climb(task: SimulatedTask, encoding: Encoding, config: Config, rng: np.rando
             moved = point[i] + rng.normal() * 10 ** rng.uniform(-4, 0)
             point[i] = moved if encoding.dimensions[i].numeric and 0 <= moved <= 1 else rng.random()
         neighbour = encoding.decode(point)
-        loss = _worth(task, neighbour) if encoding.allows(neighbour) else np.inf
+        loss = _final_loss(task, neighbour) if encoding.allows(neighbour) else np.inf
         if loss <= best:
             config, best = neighbour, loss
     return best
@@ -131,7 +131,7 @@ def evolve(task: SimulatedTask, encoding: Encoding, seed: int) -> float:
         configs = [encoding.decode(point) for point in points.T]
         allowed = np.array([encoding.allows(config) for config in configs])
         result = np.full(len(configs), np.inf)
-        result[allowed] = task.worths([config for config, is_in in zip(configs, allowed, strict=True) if is_in])
+        result[allowed] = task.final_losses([config for config, is_in in zip(configs, allowed, strict=True) if is_in])
         return result
 
     bounds = [(0.0, 1.0)] * len(encoding.dimensions)
@@ -142,10 +142,10 @@ def evolve(task: SimulatedTask, encoding: Encoding, seed: int) -> float:
     return float(found.fun)
 
 
-def _worth(task: SimulatedTask, config: Config) -> float:
-    worth = task.worth(config)
-    assert worth is not None
-    return worth
+def _final_loss(task: SimulatedTask, config: Config) -> float:
+    loss = task.final_loss(config)
+    assert loss is not None
+    return loss
 
 
 if __name__ == "__main__":

@@ -129,12 +129,12 @@ class Crew:
 
     def kill(self, rng: random.Random) -> list[CrewMember]:
         """Kill one process, or all of them; returns those that ``start_again`` must bring back."""
-        there = [member for member in (*self._searching, *self._workers) if member.is_there]
+        running = [member for member in (*self._searching, *self._workers) if member.is_there]
         if rng.random() < ALL_AT_ONCE:
-            killed = there
+            killed = running
         else:
             actors = self._actors() if self._kind.workers == "ray" else []
-            targets: list[CrewMember | psutil.Process] = [*there, *actors]
+            targets: list[CrewMember | psutil.Process] = [*running, *actors]
             chosen = rng.choice(targets)
             if isinstance(chosen, psutil.Process):
                 with suppress(psutil.NoSuchProcess):

@@ -98,7 +98,7 @@ def search(task: Task, strategy: str, lanes: int, seed: int, seconds: float) -> 
             n_trials=None, seed=seed, device="cpu", lanes=lanes, folders=TrialFolders(Path(folder)), time_limit=seconds,
         )  # fmt: skip
         tuner.run()
-    told = [entry for entry in study.log if isinstance(entry, TellEntry)]
+    tells = [entry for entry in study.log if isinstance(entry, TellEntry)]
     return [
         {
             "at": entry.at,
@@ -106,7 +106,7 @@ def search(task: Task, strategy: str, lanes: int, seed: int, seconds: float) -> 
             "is_default": entry.outcome.proposal.info.get("from") == "default",
             "epochs": len(entry.outcome.losses) / task.max_epochs,
         }
-        for entry in told
+        for entry in tells
     ]
 
 

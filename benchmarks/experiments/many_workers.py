@@ -69,10 +69,10 @@ class Bowl(SimulatedTask):
         lengths = np.diff([0, *levels])
         each = np.repeat(self.seconds / lengths, lengths) * rng.uniform(0.8, 1.2)
         progress = 1.0 - 0.5 * np.arange(1, self.max_epochs + 1) / self.max_epochs
-        losses = self.worth(config) + progress + NOISE * rng.normal(size=self.max_epochs)
+        losses = self.final_loss(config) + progress + NOISE * rng.normal(size=self.max_epochs)
         return Curve(losses[:epochs], each[:epochs])
 
-    def worth(self, config: Mapping[str, Any]) -> float:
+    def final_loss(self, config: Mapping[str, Any]) -> float:
         lr, decay = np.log10(float(config["lr"])), np.log10(float(config["weight_decay"]))
         bad = {"batch": 0.0, "group": 0.1, "none": 0.3}[str(config["norm"])] + 0.1 * (config["optimizer"] == "sgd")
         shape = np.log2(float(config["width"]) / 128.0) ** 2 / 40.0 + abs(int(config["layers"]) - 4) / 20.0
@@ -128,7 +128,7 @@ def measured(name: str, n_workers: int, n_trainings: int, seconds: float, seed: 
     tuner = Tuner(task, strategy, study, executor, n_trials=n_trials, seed=seed)
     tuner.run()
     memory = psutil.Process().memory_info().rss - before
-    told = [entry for entry in study.log if isinstance(entry, TellEntry)]
+    tells = [entry for entry in study.log if isinstance(entry, TellEntry)]
     marks = np.array(executor.marks)
     a_tenth = len(marks) // 10
     each = np.diff(marks[::a_tenth]) / a_tenth  # CPU seconds per training, in each tenth
@@ -136,16 +136,16 @@ def measured(name: str, n_workers: int, n_trainings: int, seconds: float, seed: 
     return {
         "strategy": name,
         "workers": n_workers,
-        "trainings": len(told),
+        "trainings": len(tells),
         "configurations": len(study.trials),
         "seconds": seconds,
         "ms_second_tenth": 1000 * each[1],  # the first one includes imports
         "ms_last_tenth": 1000 * each[-1],
         "trainings_a_second": 1 / each[-1],
         "enough_for_workers": seconds / each[-1],
-        "busy": sum(entry.outcome.seconds for entry in told) / (n_workers * tuner.seconds),
+        "busy": sum(entry.outcome.seconds for entry in tells) / (n_workers * tuner.seconds),
         "memory_mb": memory / 2**20,
-        "loss": task.worth(study.best.config),
+        "loss": task.final_loss(study.best.config),
         "findings": "; ".join(strategy.findings),
         "seed": seed,
         "commit": commit(),

@@ -30,7 +30,7 @@ from benchmarks.scoring.told import at_budget
 SELECTOR = "auto"
 BUDGETS = (20, 50, 100)  # full trainings
 PAIR = ["suite", "task", "seed"]
-WHO = ["auto", "sbs", "random_choice", "vbs"]
+SELECTORS = ["auto", "sbs", "random_choice", "vbs"]
 
 
 def main(
@@ -56,12 +56,12 @@ def missing(table: pd.DataFrame) -> list[str]:
     """A line per suite and budget without runs of auto. Raises UserError if there are too few for any result."""
     own = table[table["strategy"] == SELECTOR]
     suites = sorted(table["suite"].unique())
-    there = sorted(own["suite"].unique())
-    absent = [suite for suite in suites if suite not in there]
-    if len(there) < 2:
+    measured = sorted(own["suite"].unique())
+    absent = [suite for suite in suites if suite not in measured]
+    if len(measured) < 2:
         raise UserError(
             f"the single best strategy is chosen on other suites, so {SELECTOR} needs runs in two suites, found "
-            f"{len(there)}; make some with: python -m benchmarks.run --suite {(absent or ['SUITE'])[0]} "
+            f"{len(measured)}; make some with: python -m benchmarks.run --suite {(absent or ['SUITE'])[0]} "
             f"--strategies {SELECTOR} --seeds 20 --trials 50"
         )
     lines = [f"missing: runs of {SELECTOR} on {', '.join(absent)}"] if absent else []
@@ -76,7 +76,7 @@ def _has_runs(table: pd.DataFrame, budget: int) -> bool:
 
 
 def evaluate(table: pd.DataFrame, facts: pd.DataFrame, budget: int) -> pd.DataFrame:
-    """A row for all suites and one per suite: the mean regrets of WHO at this budget, and the closed gap."""
+    """A row for all suites and one per suite: the mean regrets of SELECTORS at this budget, and the closed gap."""
     runs = table[table["n_trials"] >= budget].drop_duplicates(["strategy", *PAIR])
     strategies, pairs = shared(runs)
     if pairs.get_level_values("suite").nunique() < 2:
@@ -88,12 +88,12 @@ def evaluate(table: pd.DataFrame, facts: pd.DataFrame, budget: int) -> pd.DataFr
     tasks = part.drop_duplicates(["suite", "task"])
     units = pd.Series(tasks["unit"].to_numpy(), index=pd.MultiIndex.from_frame(tasks[["suite", "task"]]))
     chosen = single_best(wide[strategies], units)
-    worth = worths(wide, strategies, chosen)
+    regrets = selector_regrets(wide, strategies, chosen)
     rows = [
         {"budget": budget, "suite": suite, "sbs_is": " ".join(dict.fromkeys(chosen.reindex(suites))),
          **_size(own), **closed_gap(own, units), "strategies": " ".join(strategies)}
         for suite, suites in ((EVERY_SUITE, list(chosen.index)), *((suite, [suite]) for suite in chosen.index))
-        for own in [worth[worth.index.get_level_values("suite").isin(suites)]]
+        for own in [regrets[regrets.index.get_level_values("suite").isin(suites)]]
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -139,8 +139,8 @@ def _means(values: pd.DataFrame, units: Units) -> pd.Series:
     return by_task.groupby(unit_keys(by_task.index, units)).mean().mean()
 
 
-def worths(regrets: pd.DataFrame, strategies: list[str], chosen: pd.Series) -> pd.DataFrame:
-    """The regrets of WHO on each (suite, task, seed); a random choice gets the mean of the strategies."""
+def selector_regrets(regrets: pd.DataFrame, strategies: list[str], chosen: pd.Series) -> pd.DataFrame:
+    """The regrets of SELECTORS on each (suite, task, seed); a random choice gets the mean of the strategies."""
     names = pd.Series(regrets.index.get_level_values("suite"), index=regrets.index).map(chosen)
     return pd.DataFrame(
         {
@@ -149,7 +149,7 @@ def worths(regrets: pd.DataFrame, strategies: list[str], chosen: pd.Series) -> p
             "random_choice": regrets[strategies].mean(axis=1),
             "vbs": _regrets_of(regrets, best_per_task(regrets[strategies])),
         }
-    )[WHO]
+    )[SELECTORS]
 
 
 def best_per_task(regrets: pd.DataFrame) -> pd.Series:
@@ -172,23 +172,24 @@ def _regrets_of(regrets: pd.DataFrame, names: pd.Series) -> pd.Series:
     return pd.Series(regrets.to_numpy()[np.arange(len(regrets)), places], index=regrets.index)
 
 
-def closed_gap(worth: pd.DataFrame, units: Units) -> dict[str, float]:
-    """The means of WHO, and (SBS - auto) / (SBS - VBS) with its 95% bootstrap interval over units and seeds.
+def closed_gap(regrets: pd.DataFrame, units: Units) -> dict[str, float]:
+    """The means of SELECTORS, and (SBS - auto) / (SBS - VBS) with its 95% bootstrap interval over units and seeds.
 
     A bound of the interval is infinite if the gap SBS - VBS may be 0 on that side; NaN without a gap and for a single
     unit. The bootstrap resamples the regrets of the choices, not the choices.
     """
-    means = _means(worth, units)
-    found = {who: float(means[who]) for who in WHO} | {"closed_gap": np.nan, "low": np.nan, "high": np.nan}
+    means = _means(regrets, units)
+    found = {selector: float(means[selector]) for selector in SELECTORS}
+    found |= {"closed_gap": np.nan, "low": np.nan, "high": np.nan}
     found["lead"] = found["sbs"] - found["auto"]
-    several = len(set(zip(*(keys for keys in unit_keys(worth.index, units)), strict=True))) > 1
+    several = len(set(zip(*(keys for keys in unit_keys(regrets.index, units)), strict=True))) > 1
     gap = found["sbs"] - found["vbs"]
     if gap > 0:
         found["closed_gap"] = found["lead"] / gap
     found["lead_low"] = found["lead_high"] = np.nan
     if several:
-        draws = pd.DataFrame(resamples(worth.index, units=units) @ worth.to_numpy(), columns=worth.columns)
-        leads, gaps = (draws["sbs"] - draws[who] for who in ("auto", "vbs"))
+        draws = pd.DataFrame(resamples(regrets.index, units=units) @ regrets.to_numpy(), columns=regrets.columns)
+        leads, gaps = (draws["sbs"] - draws[selector] for selector in ("auto", "vbs"))
         found["lead_low"], found["lead_high"] = np.quantile(leads, [LEVEL / 2, 1 - LEVEL / 2])
         if gap > 0:
             found["low"], found["high"] = _ratio_interval(leads.to_numpy(), gaps.to_numpy())
@@ -202,15 +203,15 @@ def _ratio_interval(leads: np.ndarray, gaps: np.ndarray) -> tuple[float, float]:
     return float(low), float(np.quantile(ratios, 1 - LEVEL / 2, method="higher"))
 
 
-def _size(worth: pd.DataFrame) -> dict[str, int]:
-    counts = worth.groupby(level=["suite", "task"]).size()
+def _size(regrets: pd.DataFrame) -> dict[str, int]:
+    counts = regrets.groupby(level=["suite", "task"]).size()
     return {"n_tasks": len(counts), "min_seeds": int(counts.min()), "max_seeds": int(counts.max())}
 
 
 def _show(console: Console, found: pd.DataFrame) -> None:
     table = Table("after", "suite", "tasks", "auto", "SBS", "random", "VBS", "closed gap", box=None, padding=(0, 1))
     for row in found.to_dict("records"):
-        means = (f"{row[who]:.3f}" for who in WHO)
+        means = (f"{row[selector]:.3f}" for selector in SELECTORS)
         gap = f"{row['closed_gap']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
         table.add_row(str(row["budget"]), row["suite"], str(row["n_tasks"]), *means, gap)
     console.print(table)

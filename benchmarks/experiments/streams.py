@@ -117,14 +117,14 @@ def run_stream(
 
 def _row(arrivals: Arrivals, part: int, method: str, way: MethodRun) -> dict[str, Any]:
     model = load_predictor(model_folder(way.folder))
-    told = [(test.y, predictions_of(test, model)) for test in arrivals.tests[: part + 1]]
+    scored_tests = [(test.y, predictions_of(test, model)) for test in arrivals.tests[: part + 1]]
     return {
         "part": part,
         "method": method,
         "metric": arrivals.metric,
-        "new": scored(arrivals.metric, told[-1:]),
-        "old": scored(arrivals.metric, told[:-1]) if part else float("nan"),
-        "all": scored(arrivals.metric, told),
+        "new": scored(arrivals.metric, scored_tests[-1:]),
+        "old": scored(arrivals.metric, scored_tests[:-1]) if part else float("nan"),
+        "all": scored(arrivals.metric, scored_tests),
         "epochs": way.epochs,
         "seconds": round(way.seconds, 1),
         "said": way.said,
@@ -150,8 +150,8 @@ def updated(folder: Path, part: Path) -> MethodRun:
     subprocess.run([sys.executable, "-m", "automl", "update", folder, "--data", part], check=True, capture_output=True)
     versions = Versions(RunFolder(folder))
     facts = versions.facts(versions.numbers[-1])
-    said = ("promoted: " if facts["promoted"] else "not promoted: ") + facts["why"]
-    return MethodRun(folder, facts["epochs"], time.perf_counter() - start, said)
+    verdict = ("promoted: " if facts["promoted"] else "not promoted: ") + facts["why"]
+    return MethodRun(folder, facts["epochs"], time.perf_counter() - start, verdict)
 
 
 def fine_tuned(folder: Path, part: Path, seed: int) -> MethodRun:

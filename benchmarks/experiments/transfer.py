@@ -170,7 +170,7 @@ def past_study(task: SimulatedTask, seed: int, place: int) -> PastStudy:
     """Random configs of a task."""
     encoding, rng = Encoding(task.space), np.random.default_rng((SEED, seed, place))
     configs = [encoding.decode(rng.random(len(encoding.dimensions))) for _ in range(N_KNOWN)]
-    return PastStudy(task.name, task.space, configs, [task.worth(config) for config in configs])
+    return PastStudy(task.name, task.space, configs, [task.final_loss(config) for config in configs])
 
 
 def shuffled(study: PastStudy, seed: int, place: int) -> PastStudy:
@@ -185,7 +185,7 @@ def search(task: SimulatedTask, strategy: Strategy) -> np.ndarray:
     for _ in range(N_TRIALS):
         proposal = strategy.ask()
         assert proposal is not None
-        loss = task.worth(proposal.config)
+        loss = task.final_loss(proposal.config)
         assert loss is not None
         strategy.tell(Outcome(proposal, (loss,), 0.0))
         losses.append((loss - task.best) / (task.reference - task.best))

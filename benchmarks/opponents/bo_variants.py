@@ -97,13 +97,13 @@ class Local(BayesianOptimization):
     """
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
-        told = [outcome for outcome in self.outcomes.values() if outcome.loss is not None]
+        outcomes = [outcome for outcome in self.outcomes.values() if outcome.loss is not None]
         dims, n = self.encoding.dimensions, len(self.outcomes)
         is_local = len(dims) <= MAX_LOCAL_DIMENSIONS and all(dim.numeric and dim.n_values > MANY_VALUES for dim in dims)
         is_late = self.n_trials is not None and n >= LOCAL_FROM * self.n_trials and n % 2 == 0
         if is_local and is_late:
-            points = np.array([self.encoding.encode(outcome.proposal.config) for outcome in told])
-            losses = np.array([outcome.loss for outcome in told])
+            points = np.array([self.encoding.encode(outcome.proposal.config) for outcome in outcomes])
+            losses = np.array([outcome.loss for outcome in outcomes])
             config = self.encoding.decode(quadratic_minimum(points, losses, rng))
             if self.is_new(config):
                 return config, {"from": "quadratic"}
@@ -145,9 +145,11 @@ class NoCeilingNoDoubt(NoCeiling, NoDoubt):
 class Exact(BayesianOptimization):
     """Log expected improvement averaged over the model and one without noise."""
 
-    def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
+    def _acquisition(
+        self, gp: GP, outcomes: list[Outcome], points: np.ndarray, rng: np.random.Generator
+    ) -> Acquisition:
         exact = gaussian_process.fit(gp.X, np.ascontiguousarray(gp.Y[:, 0]), gp.hyperparameter, None, max_noise=EXACT)
-        return MeanEI(tuple(super(Exact, self)._acquisition(each, told, points, rng) for each in (gp, exact)))
+        return MeanEI(tuple(super(Exact, self)._acquisition(each, outcomes, points, rng) for each in (gp, exact)))
 
 
 class BoxInTurns(BayesianOptimization):
@@ -165,18 +167,22 @@ class Thetas(BayesianOptimization):
     J. Snoek et al., Practical Bayesian Optimization of Machine Learning Algorithms (NeurIPS 2012) average over samples.
     """
 
-    def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
+    def _acquisition(
+        self, gp: GP, outcomes: list[Outcome], points: np.ndarray, rng: np.random.Generator
+    ) -> Acquisition:
         gps = [gp, *(GP.given(gp.X, gp.Y, theta, gp.hyperparameter) for theta in _draws(gp, rng))]
-        return MeanEI(tuple(super(Thetas, self)._acquisition(each, told, points, rng) for each in gps))
+        return MeanEI(tuple(super(Thetas, self)._acquisition(each, outcomes, points, rng) for each in gps))
 
 
 class GreedyEnd(BayesianOptimization):
     """Spends the last tenth of the budget at the lowest predicted mean."""
 
-    def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
-        if self.n_trials is not None and len(told) >= (1.0 - LAST_SHARE) * self.n_trials:
+    def _acquisition(
+        self, gp: GP, outcomes: list[Outcome], points: np.ndarray, rng: np.random.Generator
+    ) -> Acquisition:
+        if self.n_trials is not None and len(outcomes) >= (1.0 - LAST_SHARE) * self.n_trials:
             return LowerBound(gp, 0.0)
-        return super()._acquisition(gp, told, points, rng)
+        return super()._acquisition(gp, outcomes, points, rng)
 
 
 @dataclass(frozen=True)

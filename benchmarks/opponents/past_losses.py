@@ -77,8 +77,10 @@ class WithPastLosses(BayesianOptimization):
         residuals = y - self._mean.means(X)[:, 0]
         return super()._fitted(X, residuals - residuals.mean(), n_told)
 
-    def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
-        return super()._acquisition(gp if self._mean is None else GPWithMean.of(gp, self._mean), told, points, rng)
+    def _acquisition(
+        self, gp: GP, outcomes: list[Outcome], points: np.ndarray, rng: np.random.Generator
+    ) -> Acquisition:
+        return super()._acquisition(gp if self._mean is None else GPWithMean.of(gp, self._mean), outcomes, points, rng)
 
     def _prior_mean(self, X: np.ndarray, y: np.ndarray, share: float) -> GP | None:
         """The studies' predictions on the scale of the losses; None if no study ranks these better than chance."""

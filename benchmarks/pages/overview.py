@@ -140,8 +140,8 @@ def strategy_table(sections: Iterable[Section], costs: pd.DataFrame) -> tuple[li
     columns = []
     for suite, name, words in COLUMNS:
         for budget in BUDGETS:
-            there = {split: known.get((suite_at(suite, budget), name, split)) for split in SPLITS}
-            split, found = next((each for each in there.items() if each[1] is not None), (DEVELOPMENT, None))
+            by_split = {split: known.get((suite_at(suite, budget), name, split)) for split in SPLITS}
+            split, found = next((each for each in by_split.items() if each[1] is not None), (DEVELOPMENT, None))
             comparisons = {} if found is None else found.standings[CLOCK].comparisons
             held_out = HELD_OUT if split != DEVELOPMENT else ""
             columns += [(f"{words}{held_out}, {budget:g}", comparisons[budget])] if budget in comparisons else []

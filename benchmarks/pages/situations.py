@@ -159,8 +159,8 @@ def advised(sections: Iterable[Section]) -> list[SituationAdvice]:
     for (plain, name, n_workers), situation in SITUATIONS.items():
         for budget in BUDGETS:
             suite = suite_at(plain, budget)
-            there = {split: places.get((suite, name, n_workers, split)) for split in SPLITS}
-            measured = {split: each for split, each in there.items() if each is not None and _decided(each, budget)}
+            by_split = {split: places.get((suite, name, n_workers, split)) for split in SPLITS}
+            measured = {split: each for split, each in by_split.items() if each is not None and _decided(each, budget)}
             if measured:
                 first = next(iter(measured.values())).standings[CLOCK].comparisons[budget]
                 ours = first.chances.drop([*OPPONENTS], errors="ignore")

@@ -95,9 +95,9 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
         epochs[number] = _charged(outcome)
         is_whole = (outcome.proposal.schedule or task.max_epochs) == task.max_epochs
         test = task.test_loss(config, training_seed(run.seed, number), len(outcome.losses)) if is_whole else None
-        worth = task.worth(config)
-        if worth is None:
-            worth = outcome.loss if test is None else test
+        final_loss = task.final_loss(config)
+        if final_loss is None:
+            final_loss = outcome.loss if test is None else test
         rows.append(
             {
                 **asdict(run),
@@ -106,7 +106,7 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
                 "repeats": study.trials[number].repeats,
                 "is_default": config == default,
                 "loss": outcome.loss,
-                "worth": worth,
+                "worth": final_loss,
                 "test": test,
                 "retrained": None,
                 "returned": None,

@@ -91,10 +91,10 @@ def random_targets(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
     """
     drawn = runs[(runs["trial"] > 0) & ~runs["failed"]]
     groups = drawn.groupby(["suite", "task"])["worth"]
-    worth = pd.DataFrame({n: groups.quantile(1 / n) for n in TARGETS})
-    facts = constants.reindex(worth.index)
-    regret = normalised(worth.to_numpy(), facts[["best"]].to_numpy(), facts[["reference"]].to_numpy())
-    return pd.DataFrame(regret, index=worth.index, columns=TARGETS)
+    quantiles = pd.DataFrame({n: groups.quantile(1 / n) for n in TARGETS})
+    facts = constants.reindex(quantiles.index)
+    regret = normalised(quantiles.to_numpy(), facts[["best"]].to_numpy(), facts[["reference"]].to_numpy())
+    return pd.DataFrame(regret, index=quantiles.index, columns=TARGETS)
 
 
 def ecdf(regrets: pd.DataFrame, targets: pd.DataFrame, units: Units = None) -> pd.DataFrame:

@@ -69,12 +69,12 @@ class SimulatedTask(ABC):
         return Fidelity("resume" if self.resumable else "stop")
 
     @abstractmethod
-    def worth(self, config: Mapping[str, Any]) -> float | None:
+    def final_loss(self, config: Mapping[str, Any]) -> float | None:
         """The quality of a config: its final loss, averaged over the available seeds; None if unknown."""
 
-    def worths(self, configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """``worth`` of many configs, all known, shape (n_configs,)."""
-        return np.array([self.worth(config) for config in configs], dtype=float)
+    def final_losses(self, configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """``final_loss`` of many configs, all known, shape (n_configs,)."""
+        return np.array([self.final_loss(config) for config in configs], dtype=float)
 
     def test_loss(self, config: Mapping[str, Any], seed: int, epochs: int) -> float | None:
         """Test loss after these epochs of a training, on the scale of the validation loss; None without a test set."""

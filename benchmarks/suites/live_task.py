@@ -89,7 +89,7 @@ class LiveTask(SimulatedTask):
         assert self.live is not None
         return fidelity_of(self.live)(config)
 
-    def worth(self, config: Mapping[str, Any]) -> None:
+    def final_loss(self, config: Mapping[str, Any]) -> None:
         return None
 
     def test_loss(self, config: Mapping[str, Any], seed: int, epochs: int) -> float | None:

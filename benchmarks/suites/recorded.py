@@ -44,11 +44,11 @@ class RecordedTask(SimulatedTask):
     def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
         return live_task(self.name).fidelity(config)
 
-    def worth(self, config: Mapping[str, Any]) -> float:
-        return float(self.worths([config])[0])
+    def final_loss(self, config: Mapping[str, Any]) -> float:
+        return float(self.final_losses([config])[0])
 
-    def worths(self, configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        return _model(self.name).worths([dict(config) for config in configs])
+    def final_losses(self, configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        return _model(self.name).final_losses([dict(config) for config in configs])
 
     def test_loss(self, config: Mapping[str, Any], seed: int, epochs: int) -> float | None:
         if epochs == 0:

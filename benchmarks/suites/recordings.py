@@ -166,7 +166,7 @@ class CurveModel:
         losses, tests = np.split(record.unwarped(self._curve(x)[0] + noise), 2)
         return losses, tests, np.full(len(losses), float(np.exp(self._seconds(x)[0, 0]))), None
 
-    def worths(self, configs: Sequence[Config]) -> np.ndarray:
+    def final_losses(self, configs: Sequence[Config]) -> np.ndarray:
         """The final losses, averaged over seeds, shape (n_configs,); 1 if the nearest trainings all failed."""
         x = features_of(self._encoding, configs)
         near, between = self._nearest(x)

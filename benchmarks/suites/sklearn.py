@@ -62,7 +62,7 @@ class SklearnTask(SimulatedTask):
             return Curve(np.empty(0), np.empty(0), found.error)
         return Curve(np.array([found.loss]), np.array([found.seconds]))
 
-    def worth(self, config: Mapping[str, Any]) -> float | None:
+    def final_loss(self, config: Mapping[str, Any]) -> float | None:
         return self.training(config).loss
 
     def training(self, config: Mapping[str, Any]) -> KeptTraining:

@@ -36,9 +36,9 @@ class Bbob(SimulatedTask):
         return f"f{self.function:02d}"
 
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
-        return Curve(np.array([self.worth(config)]), np.ones(1))
+        return Curve(np.array([self.final_loss(config)]), np.ones(1))
 
-    def worth(self, config: Mapping[str, Any]) -> float:
+    def final_loss(self, config: Mapping[str, Any]) -> float:
         problem = _problem(self.function, self.dimension)
         value = float(problem([self._coordinate(i, config) for i in range(self.dimension)]))
         return max(0.0, value - float(problem.optimum.y))

@@ -65,7 +65,7 @@ class TableOfTrainings(SimulatedTask):
         losses, seconds = self._trainings(config)
         return Curve(losses[[seed % len(losses)]], seconds[[seed % len(seconds)]])
 
-    def worth(self, config: Mapping[str, Any]) -> float:
+    def final_loss(self, config: Mapping[str, Any]) -> float:
         return float(self._trainings(config)[0].mean())
 
     def _trainings(self, config: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -77,8 +77,8 @@ class TableOfTrainings(SimulatedTask):
             losses = 1.0 - np.array(row["val_acc"]) / (100.0 if self.family == "nasbench201" else 1.0)
         return losses, np.array(row["train_time"])
 
-    def all_worths(self) -> np.ndarray:
-        """``worth`` of every config of the table, shape (n_configs,)."""
+    def all_final_losses(self) -> np.ndarray:
+        """``final_loss`` of every config of the table, shape (n_configs,)."""
         name = "val_loss" if self.family == "hpolib" else "val_acc"
         values = np.array([np.mean(row[name]) for row in _table(self.family, self.data).values()])
         if self.family == "hpolib":

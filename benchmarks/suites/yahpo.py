@@ -40,10 +40,10 @@ class LCBench(SimulatedTask):
         # The surrogate's seconds are not always increasing.
         return Curve(losses, np.diff(np.maximum.accumulate(total), prepend=0.0))
 
-    def worth(self, config: Mapping[str, Any]) -> float:
-        return float(self.worths([config])[0])
+    def final_loss(self, config: Mapping[str, Any]) -> float:
+        return float(self.final_losses([config])[0])
 
-    def worths(self, configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    def final_losses(self, configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
         return self._answers([(MAX_EPOCHS, *(config[name] for name in INPUTS)) for config in configs])[0]
 
     def _answers(self, rows: Sequence[tuple[float, ...]]) -> tuple[np.ndarray, np.ndarray]:

@@ -91,7 +91,7 @@ def test_a_resumed_training_equals_the_uninterrupted_one(tmp_path, digits):
     assert [i + 1 for i, test in enumerate(tests) if test is not None] == [2, 3, 8]  # where it was asked to end
     assert tests[-1] == straight.test_loss(config, 5, 8)
     assert 0 <= tests[-1] <= 1
-    assert straight.worth(config) is None
+    assert straight.final_loss(config) is None
     assert [path.suffix for path in sorted((tmp_path / "paused" / "digits").iterdir())] == [".json", ".lock"]
 
 

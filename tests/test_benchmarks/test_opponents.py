@@ -232,7 +232,7 @@ class Ramp(SimulatedTask):
     def curve(self, config, seed, epochs):
         return Curve(np.full(self.max_epochs, config["x"]), np.ones(self.max_epochs))
 
-    def worth(self, config):
+    def final_loss(self, config):
         return config["x"]
 
 

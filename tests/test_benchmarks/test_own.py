@@ -36,7 +36,7 @@ class Steps(SimulatedTask):
     def curve(self, config, seed, epochs):
         return Curve(np.full(4, config["x"]), np.full(4, 2.0))
 
-    def worth(self, config):
+    def final_loss(self, config):
         return config["x"]
 
 

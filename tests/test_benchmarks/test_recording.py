@@ -83,7 +83,7 @@ def test_recorded_configs_are_predicted_with_the_noise_between_their_seeds():
     own = recording.warped(recording.losses[5])
     apart = recording.warped(first) - recording.warped(second)
     assert apart == pytest.approx(np.sqrt(2) * (own[0] - own[1]))  # of two seeds, half the variance is missing
-    assert model.worths([config])[0] == pytest.approx(recording.losses[5, :, -1].mean(), abs=0.02)
+    assert model.final_losses([config])[0] == pytest.approx(recording.losses[5, :, -1].mean(), abs=0.02)
     losses, tests, seconds, error = model.training(config, 0)
     assert tests == pytest.approx(losses + 0.01, abs=0.005)
     assert seconds == pytest.approx(1 + config["x"], abs=0.05)
@@ -101,7 +101,7 @@ def test_configs_in_between_are_predicted_if_the_model_ranks_well():
     assert losses == pytest.approx([0.2, 0.15, 0.1333], abs=0.02)
     assert tests == pytest.approx(losses + 0.01, abs=0.005)
     assert seconds == pytest.approx(1.31, abs=0.05)
-    assert model.worths([config])[0] == pytest.approx(losses[-1])
+    assert model.final_losses([config])[0] == pytest.approx(losses[-1])
 
 
 def test_a_recording_of_noise_uses_only_the_nearest_config():
@@ -123,7 +123,7 @@ def test_a_training_fails_if_the_nearest_recorded_one_failed():
     assert error == "diverged"
     assert np.isnan(losses).all()
     assert model.training(near, 1)[3] is None
-    assert model.worths([near])[0] == pytest.approx(recording.losses[5, 1, -1])
+    assert model.final_losses([near])[0] == pytest.approx(recording.losses[5, 1, -1])
 
 
 def test_the_recorded_task_matches_the_live_one():

@@ -35,7 +35,7 @@ class Ramp(SimulatedTask):
         epochs = np.arange(1, self.max_epochs + 1)
         return Curve(config["x"] / epochs, np.full(self.max_epochs, 1.0 + config["x"]))
 
-    def worth(self, config):
+    def final_loss(self, config):
         return config["x"] / self.max_epochs
 
 
@@ -101,7 +101,7 @@ def test_simulated_tasks_support_any_config(task):
         assert curve.losses.shape == curve.seconds.shape == (task.max_epochs,)
         assert np.isfinite(curve.losses).all()
         assert (curve.seconds > 0).all()
-        worths.append(task.worth(config))
+        worths.append(task.final_loss(config))
     assert min(worths) >= task.best - 1e-9
     assert min(worths) < task.reference < max(worths)
     assert task.provenance
@@ -113,7 +113,7 @@ def test_the_optimum_of_a_bbob_function_is_zero():
     for function in (1, 10, 21):
         task = next(t for t in SIMULATED if t.name == f"f{function:02d}-5d")
         optimum = ioh.get_problem(function, 1, 5, ioh.ProblemClass.BBOB).optimum.x
-        assert task.worth({f"x{i}": x for i, x in enumerate(optimum)}) == pytest.approx(0.0, abs=1e-8)
+        assert task.final_loss({f"x{i}": x for i, x in enumerate(optimum)}) == pytest.approx(0.0, abs=1e-8)
 
 
 def test_a_table_gives_its_own_trainings_and_their_mean():
@@ -121,7 +121,9 @@ def test_a_table_gives_its_own_trainings_and_their_mean():
     config = Encoding(task.space).default
     losses = {float(task.curve(config, seed, 1).losses[0]) for seed in range(5)}
     assert 1 < len(losses) <= 5
-    assert task.worth(config) == pytest.approx(np.mean([task.curve(config, seed, 1).losses[0] for seed in range(5)]))
+    assert task.final_loss(config) == pytest.approx(
+        np.mean([task.curve(config, seed, 1).losses[0] for seed in range(5)])
+    )
 
 
 def test_tables_are_read_without_executing_code():

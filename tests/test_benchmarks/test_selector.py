@@ -9,7 +9,15 @@ import pytest
 from test_leaderboard import constants, runs
 
 from automl.errors import UserError
-from benchmarks.experiments.selector import best_per_task, closed_gap, evaluate, missing, shared, single_best, worths
+from benchmarks.experiments.selector import (
+    best_per_task,
+    closed_gap,
+    evaluate,
+    missing,
+    selector_regrets,
+    shared,
+    single_best,
+)
 
 UNITS = pd.Series({("s", "s1"): "s1", ("s", "s2"): "s2", ("t", "t1"): "t1", ("t", "t2"): "t1"})
 REGRETS = pd.DataFrame(
@@ -46,11 +54,11 @@ def test_the_best_per_task_is_chosen_on_other_seeds_than_it_is_scored_on():
 
 
 def test_the_four_and_the_closed_gap_by_hand():
-    worth = worths(REGRETS, ["bo", "tpe"], pd.Series({"s": "bo", "t": "tpe"}))
-    assert worth["sbs"].tolist() == [0.1, 0.4, 0.3, 0.3, 0.6, 0.6, 0.6, 0.6]
-    assert worth["vbs"].tolist() == [0.3, 0.4, 0.2, 0.2, 0.2, 0.2, 0.6, 0.8]
-    assert worth["random_choice"].tolist() == pytest.approx([0.2, 0.35, 0.25, 0.25, 0.4, 0.4, 0.5, 0.7])
-    found = closed_gap(worth, UNITS)
+    regrets = selector_regrets(REGRETS, ["bo", "tpe"], pd.Series({"s": "bo", "t": "tpe"}))
+    assert regrets["sbs"].tolist() == [0.1, 0.4, 0.3, 0.3, 0.6, 0.6, 0.6, 0.6]
+    assert regrets["vbs"].tolist() == [0.3, 0.4, 0.2, 0.2, 0.2, 0.2, 0.6, 0.8]
+    assert regrets["random_choice"].tolist() == pytest.approx([0.2, 0.35, 0.25, 0.25, 0.4, 0.4, 0.5, 0.7])
+    found = closed_gap(regrets, UNITS)
     # Units s1, s2, and t1 of two tasks:
     # sbs (0.25 + 0.3 + 0.6) / 3, vbs (0.35 + 0.2 + 0.45) / 3, auto (0.2 + 0.3 + 0.3) / 3.
     assert (found["sbs"], found["vbs"], found["auto"]) == pytest.approx((1.15 / 3, 1.0 / 3, 0.8 / 3))
@@ -63,18 +71,18 @@ def test_the_interval_contains_the_closed_gap_if_the_gap_is_clear():
     tasks = [("s", f"t{i}", seed) for i in range(12) for seed in range(4)]
     index = pd.MultiIndex.from_tuples(tasks, names=["suite", "task", "seed"])
     noise = np.random.default_rng(0).normal(0, 0.02, (len(index), 4))
-    worth = pd.DataFrame(
+    regrets = pd.DataFrame(
         noise + np.array([0.3, 0.5, 0.6, 0.1]), index=index, columns=["auto", "sbs", "random_choice", "vbs"]
     )
-    found = closed_gap(worth, pd.Series({task[:2]: task[1] for task in tasks}))
+    found = closed_gap(regrets, pd.Series({task[:2]: task[1] for task in tasks}))
     assert found["low"] < 0.5 < found["high"]
     assert found["high"] - found["low"] < 0.1
     assert 0.15 < found["lead_low"] < 0.2 < found["lead_high"] < 0.25
 
 
 def test_without_a_gap_nothing_can_be_closed():
-    worth = worths(REGRETS, ["bo", "tpe"], pd.Series({"s": "bo", "t": "tpe"})).assign(vbs=0.9)
-    found = closed_gap(worth, UNITS)
+    regrets = selector_regrets(REGRETS, ["bo", "tpe"], pd.Series({"s": "bo", "t": "tpe"})).assign(vbs=0.9)
+    found = closed_gap(regrets, UNITS)
     assert np.isnan([found["closed_gap"], found["low"], found["high"]]).all()
     assert found["lead"] == pytest.approx(0.35 / 3)
 

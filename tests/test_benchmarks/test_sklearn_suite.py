@@ -52,7 +52,7 @@ def test_every_task_trains_and_its_loss_is_stored(of, kept):
 
 @pytest.mark.parametrize("of", TASKS, ids=lambda task: task.name)
 def test_no_config_beats_the_best_known_loss(of, kept):
-    losses = [of.worth(config) for config in random_configs(of, 2)]
+    losses = [of.final_loss(config) for config in random_configs(of, 2)]
     assert min(losses) >= of.best - 1e-9
     assert of.best < of.reference
     assert "random configs" in of.provenance
@@ -79,7 +79,7 @@ def test_the_loss_is_that_of_predictions_for_rows_that_were_not_fitted(kept):
     model = make_pipeline(StandardScaler(), KNeighborsClassifier(n_neighbors=7, p=1))
     probabilities = cross_val_predict(model, X, y, cv=folds, method="predict_proba")
     own = np.clip(probabilities[np.arange(len(y)), y], np.finfo(float).eps, 1)
-    found = task("knn-wine").worth({"n_neighbors": 7, "p": 1})
+    found = task("knn-wine").final_loss({"n_neighbors": 7, "p": 1})
     assert found == pytest.approx(-np.log(own).mean())
 
 

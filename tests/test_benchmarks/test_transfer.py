@@ -23,9 +23,9 @@ class Bowl(SimulatedTask):
     reference = 0.5
 
     def curve(self, config, seed, epochs):
-        return Curve(np.array([self.worth(config)]), np.ones(1))
+        return Curve(np.array([self.final_loss(config)]), np.ones(1))
 
-    def worth(self, config):
+    def final_loss(self, config):
         return (config["x"] - self.lowest) ** 2 + (config["y"] - 0.8) ** 2
 
 

@@ -42,11 +42,11 @@ def useless_columns(
     n = len(frame)
     for name in map(str, frame):
         values = frame[name]
-        there = values.dropna()
-        n_unique = there.nunique()
+        present = values.dropna()
+        n_unique = present.nunique()
         if not n_unique:
             found[name] = EMPTY
-        elif n_unique == 1 and n - len(there) < MIN_ROWS_PER_CLASS:  # else, a missing value may say something
+        elif n_unique == 1 and n - len(present) < MIN_ROWS_PER_CLASS:  # else, a missing value may say something
             found[name] = CONSTANT
         elif not as_given and equals_target(values, labels):
             found[name] = f"it equals the target {target!r}, or maps one-to-one to it (a leak)"
@@ -58,7 +58,7 @@ def useless_columns(
             found[name] = "it is a saved row index"
         elif values.dtype.kind not in "fiu" or n_unique < NUMBERED * n or (as_given and not IDS.fullmatch(name)):
             continue
-        elif _numbers_rows(name, there, n_unique):
+        elif _numbers_rows(name, present, n_unique):
             found[name] = f"it numbers the rows (an id){'; to keep it, rename it' * as_given}"
     return found
 
@@ -136,18 +136,18 @@ def determines_target(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
 def equals_target(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
     """Whether a column equals the labels or maps one-to-one to them, where it has values or with missing as one."""
     values, labels = values[labels.notna()], labels[labels.notna()]
-    there = values.notna()
-    n_labels, enough = labels.nunique(), there.sum() >= min(MIN_ROWS, len(labels))
-    if not there.any():
+    present = values.notna()
+    n_labels, enough = labels.nunique(), present.sum() >= min(MIN_ROWS, len(labels))
+    if not present.any():
         return False
-    one, other = values[there], labels[there]
+    one, other = values[present], labels[present]
     if enough and one.dtype.kind in "fiu" and other.dtype.kind in "fiu" and bool((one == other).all()):
         return True
     if labels.dtype.kind in "fiu" and n_labels > MAX_WHOLE_CLASSES:
         return False
     if enough and _one_to_one(one, other, n_labels):
         return True
-    return not there.all() and _one_to_one(values, labels, n_labels)
+    return not present.all() and _one_to_one(values, labels, n_labels)
 
 
 def _one_to_one(values: pd.Series[Any], labels: pd.Series[Any], n_labels: int) -> bool:

@@ -37,7 +37,7 @@ class DigitCodes:
 
 def may_be_codes(cells: Collection[str]) -> bool:
     """Whether the first cells of a column look like codes; empty ones are missing values."""
-    there = [cell.strip() for cell in cells if cell.strip()]
+    values = [cell.strip() for cell in cells if cell.strip()]
     seen = DigitCodes(recur=True)
-    seen.learn(there)
+    seen.learn(values)
     return seen.found

@@ -34,8 +34,8 @@ def unit_of(numbers: NDArray[Any]) -> float:
 
 def _median_and_spread(numbers: NDArray[Any]) -> tuple[float, float]:
     """The spread is the interquartile range, or the range if that is 0."""
-    there = numbers[~np.isnan(numbers)]
-    if not len(there):
+    present = numbers[~np.isnan(numbers)]
+    if not len(present):
         return 0.0, 0.0
-    low, median, high = np.quantile(there, (0.25, 0.5, 0.75))
-    return float(median), float((high - low) or np.ptp(there))
+    low, median, high = np.quantile(present, (0.25, 0.5, 0.75))
+    return float(median), float((high - low) or np.ptp(present))

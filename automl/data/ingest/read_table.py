@@ -212,26 +212,26 @@ def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: boo
     """Update a column's facts with a chunk; ``before``: rows in the earlier chunks."""
     import pandas as pd
 
-    there = values.dropna()
-    facts.n += len(there)
-    if is_text or there.empty:
+    present = values.dropna()
+    facts.n += len(present)
+    if is_text or present.empty:
         return
     kind = values.dtype
     if pd.api.types.is_datetime64_any_dtype(kind):
         facts.is_date = True
         return
-    words = isinstance(kind, pd.CategoricalDtype) or pd.api.types.infer_dtype(there) == "boolean"
+    words = isinstance(kind, pd.CategoricalDtype) or pd.api.types.infer_dtype(present) == "boolean"
     words = words and not facts.known
     if not words and not pd.api.types.is_numeric_dtype(kind):
         if facts.most_codes is not None and len(facts.spellings) <= facts.most_codes:
-            facts.spellings.update(str(value).strip() for value in there.unique()[: facts.most_codes + 1])
-        signs = there.isin(SIGNS)
+            facts.spellings.update(str(value).strip() for value in present.unique()[: facts.most_codes + 1])
+        signs = present.isin(SIGNS)
         facts.n_signs += int(signs.sum())
         facts.n -= int(signs.sum())
-        there = there[~signs]
+        present = present[~signs]
         if facts.known is None and facts.most_codes is None and not facts.exact and facts.codes.width != 0:
-            facts.codes.learn(there.tolist())
-    numbers = np.full(len(there), np.nan) if words else as_numbers(there, decimal)
+            facts.codes.learn(present.tolist())
+    numbers = np.full(len(present), np.nan) if words else as_numbers(present, decimal)
     strange = np.isnan(numbers)
     good = numbers[~strange]
     if len(good):
@@ -239,20 +239,20 @@ def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: boo
         facts.largest = max(-facts.low, facts.high)
         if strange.any():
             infinite = strange.copy()
-            infinite[strange] = are_infinite(there[strange])
+            infinite[strange] = are_infinite(present[strange])
             if infinite.any():
-                facts.infinite = facts.infinite or _row(there, infinite, values, before)
+                facts.infinite = facts.infinite or _row(present, infinite, values, before)
             facts.n_infinite += int(infinite.sum())
             facts.n -= int(infinite.sum())
             strange &= ~infinite
     facts.n_numbers += len(good)
     if strange.any() and facts.stray is None:
-        facts.stray = (_row(there, strange, values, before), str(there.iloc[int(strange.argmax())]))
+        facts.stray = (_row(present, strange, values, before), str(present.iloc[int(strange.argmax())]))
 
 
-def _row(there: pd.Series[Any], which: NDArray[np.bool_], values: pd.Series[Any], before: int) -> int:
+def _row(present: pd.Series[Any], which: NDArray[np.bool_], values: pd.Series[Any], before: int) -> int:
     """The row in the file, from 1, of the first marked value of a chunk."""
-    return before + int(there.index[int(which.argmax())]) - int(values.index[0]) + 1
+    return before + int(present.index[int(which.argmax())]) - int(values.index[0]) + 1
 
 
 def _compact(values: pd.Series[Any], facts: ColumnFacts, is_text: bool) -> pd.Series[Any]:

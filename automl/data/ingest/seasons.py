@@ -166,8 +166,8 @@ def in_words(seconds: float) -> str:
     """A step, such as 30 min, 1 h, 7 days or 1 month."""
     unit, name = next((unit, name) for least, unit, name in UNITS if seconds >= least)
     n = seconds / unit
-    said = f"{round(n) if n >= 0.5 and _same(n, round(n)) else n:.3g}"
-    return f"{said} {name}{'s' * (name in ('day', 'month', 'year') and said != '1')}"
+    number = f"{round(n) if n >= 0.5 and _same(n, round(n)) else n:.3g}"
+    return f"{number} {name}{'s' * (name in ('day', 'month', 'year') and number != '1')}"
 
 
 def _apart(series: NDArray[Any], dates: NDArray[Any]) -> pd.Series[float]:

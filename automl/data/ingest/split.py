@@ -53,13 +53,13 @@ def check_classes(parts: SplitRows, y: NDArray[Any], classes: Sequence[str], *, 
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         if not len(part):
             continue
-        there = np.unique(y[part])
-        if len(there) == 1 and asked:
+        present = np.unique(y[part])
+        if len(present) == 1 and asked:
             raise UserError(
-                f"the {name} set, split {parts.how.partition(':')[0]}, has only one class, {classes[there[0]]!r}; "
+                f"the {name} set, split {parts.how.partition(':')[0]}, has only one class, {classes[present[0]]!r}; "
                 "leave --group or --time out, or give data in which each set has all classes"
             )
-        lacking = [classes[i] for i in range(len(classes)) if i not in there]
+        lacking = [classes[i] for i in range(len(classes)) if i not in present]
         if lacking:
             shown = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
             notes.append(f"the {name} set lacks {len(lacking)} of {len(classes)} classes: {shown}")

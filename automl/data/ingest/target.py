@@ -49,8 +49,8 @@ class Labelled:
 
 def label(values: pd.Series[Any], name: str, asked: str | None, offset: float | None = None) -> Labelled:
     """The labels of a target column. ``asked``: classes or number, if the user gave it. ``offset``: see ``numbers``."""
-    there, notes = _there(values, name)
-    kind = asked or target_kind(values[there])
+    present, notes = _present(values, name)
+    kind = asked or target_kind(values[present])
     if kind == "number":
         found = numbers(values, name, offset)
         if found.y.min() == found.y.max():
@@ -64,8 +64,8 @@ def label(values: pd.Series[Any], name: str, asked: str | None, offset: float | 
             "counts or grades, give --kind regression"
         )
     if asked is None:
-        _check_are_no_dates(values[there], name)
-    return _classes(values, name, there, notes)
+        _check_are_no_dates(values[present], name)
+    return _classes(values, name, present, notes)
 
 
 def _check_are_no_dates(values: pd.Series[Any], name: str) -> None:
@@ -78,12 +78,12 @@ def _check_are_no_dates(values: pd.Series[Any], name: str) -> None:
         )
 
 
-def _there(values: pd.Series[Any], name: str) -> tuple[NDArray[np.bool_], list[str]]:
+def _present(values: pd.Series[Any], name: str) -> tuple[NDArray[np.bool_], list[str]]:
     """Which rows have a value of the target, (n,), with a note on the others. UserError if none has."""
-    there = values.notna().to_numpy()
-    if not there.any():
+    present = values.notna().to_numpy()
+    if not present.any():
         raise UserError(f"the target {name!r} has no values")
-    return there, [] if there.all() else [left_out(int(np.count_nonzero(~there)), f"without a value of {name!r}")]
+    return present, [] if present.all() else [left_out(int(np.count_nonzero(~present)), f"without a value of {name!r}")]
 
 
 def all_sentences(n: int) -> Labelled:
@@ -106,22 +106,22 @@ def target_kind(values: pd.Series[Any]) -> str:
 
 def numbers(values: pd.Series[Any], name: str, offset: float | None) -> Labelled:
     """The labels of a target column of numbers. ``offset``: subtracted from them; None: as they need it."""
-    there, notes = _there(values, name)
+    present, notes = _present(values, name)
     found = as_numbers(values)
-    strange = there & np.isnan(found)
+    strange = present & np.isnan(found)
     if strange.any():
         first = int(strange.argmax())
         raise UserError(
             f"the target {name!r} is not numeric: row {first + 1:,} has {str(values.iloc[first])!r}; "
             "correct it, or predict classes (--kind classification) or another --target"
         )
-    known = found[there]
+    known = found[present]
     offset = offset_of(known) if offset is None else offset
-    return Labelled(np.flatnonzero(there), (known - offset).astype(np.float32), (), notes, offset=offset)
+    return Labelled(np.flatnonzero(present), (known - offset).astype(np.float32), (), notes, offset=offset)
 
 
-def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes: list[str]) -> Labelled:
-    places, different = differing(values[there])
+def _classes(values: pd.Series[Any], name: str, present: NDArray[np.bool_], notes: list[str]) -> Labelled:
+    places, different = differing(values[present])
     strings = np.array([plain_text(value) for value in different])[places]
     _, first, codes, counts = np.unique(strings, return_index=True, return_inverse=True, return_counts=True)
     names = np.array([spelled_text(value) for value in different[places[first]]])
@@ -145,17 +145,17 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
     if len(kept) < 2:
         raise UserError(
             f"the target {name!r} needs two classes with at least {MIN_ROWS_PER_CLASS} rows each, it has {len(kept)}; "
-            f"{_instead(values[there], 'give more rows or another --target')}"
+            f"{_instead(values[present], 'give more rows or another --target')}"
         )
     if len(kept) > MAX_CLASSES:
         raise UserError(
             f"the target {name!r} has {len(kept):,} classes, at most {MAX_CLASSES} are supported; "
-            f"{_instead(values[there], 'give another --target')}"
+            f"{_instead(values[present], 'give another --target')}"
         )
     notes += about_case(map(str, kept))
     new = np.cumsum(~rare) - 1
     good = ~rare[codes]
-    return Labelled(np.flatnonzero(there)[good], new[codes[good]].astype(np.int64), tuple(map(str, kept)), notes)
+    return Labelled(np.flatnonzero(present)[good], new[codes[good]].astype(np.int64), tuple(map(str, kept)), notes)
 
 
 def about_case(names: Iterable[str], known: Iterable[str] = ()) -> list[str]:

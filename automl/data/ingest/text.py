@@ -55,12 +55,12 @@ def read(request: Request) -> encoder.LabelledRows:
     frame, labels, decimals, notes = text_and_labels(request, request.text, "--text", names)
     if not np.isnan(as_numbers(frame[request.text])).any():
         raise UserError(f"--text {request.text!r} holds numbers, not texts; leave --text out to use all columns")
-    there = (frame[request.text].str.strip() != "").to_numpy()
+    present = (frame[request.text].str.strip() != "").to_numpy()
     groups, times, time_form = groups_and_times(request, notes)
-    if not there.all():
-        notes.append(left_out(int(np.count_nonzero(~there)), "without text"))
-        frame, labels = frame[there].reset_index(drop=True), labels[there].reset_index(drop=True)
-        groups, times = (None if each is None else each[there] for each in (groups, times))
+    if not present.all():
+        notes.append(left_out(int(np.count_nonzero(~present)), "without text"))
+        frame, labels = frame[present].reset_index(drop=True), labels[present].reset_index(drop=True)
+        groups, times = (None if each is None else each[present] for each in (groups, times))
     return encoder.LabelledRows(
         frame,
         labels,

@@ -51,8 +51,8 @@ class RealMLPEncoding:
     def features(self, x: NDArray[Any]) -> NDArray[np.float64]:
         """(n, features) before scaling: numbers (NaN if missing or infinite), indicators, one-hot columns."""
         numbers = x[:, : self.n_numbers].astype(np.float64)
-        there = np.isfinite(numbers)
-        columns = [np.where(there, numbers, np.nan), ~there[:, self.incomplete]]
+        finite = np.isfinite(numbers)
+        columns = [np.where(finite, numbers, np.nan), ~finite[:, self.incomplete]]
         for codes, n in zip(x[:, self.n_numbers :].T, self.cardinalities, strict=True):
             if n <= MAX_ONE_HOT:
                 one_hot = codes[:, None] == np.arange(1, n)

@@ -56,7 +56,7 @@ class TfIdf(NamedTuple):
 
 def _frequent(n_texts: NDArray[np.int64], most: float) -> NDArray[np.int64]:
     """The columns in MIN_TEXTS to ``most`` texts, at most the MAX_NGRAMS most frequent, in order."""
-    there = np.flatnonzero((n_texts >= MIN_TEXTS) & (n_texts <= most))
-    if len(there) > MAX_NGRAMS:
-        there = there[np.argsort(-n_texts[there], kind="stable")[:MAX_NGRAMS]]
-    return np.sort(there)
+    columns = np.flatnonzero((n_texts >= MIN_TEXTS) & (n_texts <= most))
+    if len(columns) > MAX_NGRAMS:
+        columns = columns[np.argsort(-n_texts[columns], kind="stable")[:MAX_NGRAMS]]
+    return np.sort(columns)
