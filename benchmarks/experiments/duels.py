@@ -25,12 +25,11 @@ from benchmarks.pages.markdown import grid, put
 from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret
 from benchmarks.scoring.certainty import expected
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, counted, plain_suite, suite_at
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, PAIR, counted, plain_suite, suite_at
 from benchmarks.scoring.statistics import unit_keys
 from benchmarks.scoring.told import UNPLANNED, longest
 
 BUDGETS = (20, 50)  # full trainings
-PAIR = ["suite", "task", "seed"]
 BLOCK = "duels"
 
 

@@ -23,13 +23,12 @@ from benchmarks.command import run_command
 from benchmarks.opponents import OPPONENTS
 from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, PAIR
 from benchmarks.scoring.statistics import LEVEL, Units, resamples, unit_keys
 from benchmarks.scoring.told import at_budget
 
 SELECTOR = "auto"
 BUDGETS = (20, 50, 100)  # full trainings
-PAIR = ["suite", "task", "seed"]
 SELECTORS = ["auto", "sbs", "random_choice", "vbs"]
 
 

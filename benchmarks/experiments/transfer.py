@@ -32,6 +32,7 @@ from benchmarks.command import run_command
 from benchmarks.opponents.past_losses import WithPastLosses
 from benchmarks.pages.markdown import grid, put
 from benchmarks.runner.simulate import strategy_seed
+from benchmarks.scoring.cohorts import PAIR
 from benchmarks.scoring.statistics import LEVEL, resamples
 from benchmarks.suites import load_suite
 from benchmarks.suites.base import SimulatedTask
@@ -94,7 +95,7 @@ def main(
     tasks = [task for task in load_suite("yahpo") if task.split == "development"]
     with ProcessPoolExecutor(workers) as pool:
         found = pool.map(partial(regrets, tasks, strategy, names=searches), range(seeds))
-        regret = pd.DataFrame([row for rows in found for row in rows]).set_index(["suite", "task", "seed"])
+        regret = pd.DataFrame([row for rows in found for row in rows]).set_index(PAIR)
     table = pd.concat([means(regret), ratios(regret), differences(regret)], ignore_index=True)
     table = table.assign(strategy=strategy, n_tasks=regret.index.unique("task").size, n_seeds=seeds)
     write_atomic(out, table.to_csv(index=False, float_format="%.4f"))

@@ -10,20 +10,19 @@ import pandas as pd
 
 from automl.tuning.recommend import DEFAULT
 from benchmarks.pages.sentences import listed
-from benchmarks.scoring.cohorts import CLOCKS, EVERY_SUITE, KINDS, SPLITS
-from benchmarks.scoring.efficiency import LEVELS, failures
+from benchmarks.pages.situations import SITUATIONS
+from benchmarks.scoring.cohorts import CLOCKS, REAL_TRAININGS, SPLITS
+from benchmarks.scoring.efficiency import LEVELS, TARGETS, failures
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.standings import BASELINE
 
-SITUATIONS = {  # (suite, field) -> in words
-    **{(EVERY_SUITE, f"{kind} spaces"): f"{kind} spaces" for kind in KINDS},
-    ("yahpo", "all tasks"): "learning curves",
+AT_EVERY_BUDGET = {  # (suite, field) -> the situation in words, if runs are scored at every budget, with one worker
+    (suite, name): words
+    for (suite, name, n_workers), words in SITUATIONS.items()
+    if n_workers == 1 and suite not in REAL_TRAININGS
 }
-TARGETS = {  # (reference, its budget) -> in words
-    ("random", 50): "random search after 50",
-    ("random", 100): "random search after 100",
-    ("raw-optuna", 50): "Optuna's default after 50",
-}
+REFERENCES = {"random": "random search", "raw-optuna": "Optuna's default"}
+IN_WORDS = {(name, after): f"{REFERENCES[name]} after {after}" for name, after in TARGETS}
 SHORT = (("random", 50), ("raw-optuna", 50))  # targets of the short table and of the figures
 SHORTLY = (
     "Median trainings to match random search / Optuna's default sampler after 50, in the longest runs (share of runs "
@@ -83,7 +82,7 @@ def efficiencies(sections: Iterable[Section]) -> list[Efficiency]:
     known = sorted(sections, key=lambda section: section.field.split != "holdout")
     return [
         Efficiency(words, section, section.needs)
-        for (suite, name), words in SITUATIONS.items()
+        for (suite, name), words in AT_EVERY_BUDGET.items()
         for section in known
         if (section.field.suite, section.field.name, section.field.n_workers) == (suite, name, 1)
         and not section.needed.empty
@@ -120,13 +119,13 @@ def notes(each: Efficiency) -> list[str]:
         also = f" {DEFAULT} gets there {_how_often(own, DEFAULT)}." if DEFAULT in set(each.strategies) - {best} else ""
         enough = _default_is_enough(own)
         also += f" The default config is as good on {listed(enough)}." if enough else ""
-        lines.append(f"To {TARGETS[target]}, {best} is the fastest; it gets there {_how_often(own, best)}.{also}")
+        lines.append(f"To {IN_WORDS[target]}, {best} is the fastest; it gets there {_how_often(own, best)}.{also}")
     epochs = each.section.needed["max_epochs"].unique()
     if len(epochs) == 1 and epochs[0] > 1:
         target = each.targets[-1]
         rows = each.of(target)["median"].head(3)
         counts = [f"{name} {_number(value * epochs[0], each.limit * epochs[0])}" for name, value in rows.items()]
-        lines.append(f"A training has {epochs[0]} epochs. Epochs to {TARGETS[target]}: {', '.join(counts)}.")
+        lines.append(f"A training has {epochs[0]} epochs. Epochs to {IN_WORDS[target]}: {', '.join(counts)}.")
     return lines
 
 
@@ -153,7 +152,7 @@ def full_table(each: Efficiency) -> tuple[list[str], list[list[str]]]:
     them."""
     header = ["strategy"]
     for clock in CLOCKS:
-        header += [f"{TARGETS[target]}{', time' * (clock == 'seconds')}" for target in each.targets]
+        header += [f"{IN_WORDS[target]}{', time' * (clock == 'seconds')}" for target in each.targets]
     rows = [
         [f"`{name}`", *(_full(each, target, clock, name) for clock in CLOCKS for target in each.targets)]
         for name in each.strategies

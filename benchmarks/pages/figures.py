@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from automl.analysis.formatting import inert
-from benchmarks.pages.efficiency import SHORT, TARGETS, Efficiency
+from benchmarks.pages.efficiency import IN_WORDS, SHORT, Efficiency
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.standings import Standing
 
@@ -217,13 +217,13 @@ def trainings_needed(each: Efficiency) -> Figure:
         hatched = ["/" if np.isinf(value) else "" for value in rows["median"]]
         data.append(
             {
-                "type": "bar", "orientation": "h", "name": f"to {TARGETS[target]}",
+                "type": "bar", "orientation": "h", "name": f"to {IN_WORDS[target]}",
                 "marker": {"color": colour, "opacity": 0.7, "pattern": {"shape": hatched}},
                 "x": _short(values), "y": [inert(name) for name in each.strategies],
                 "error_x": {"type": "data", "symmetric": False, "array": _short(high - values),
                             "arrayminus": _short(values - low), "thickness": 1.2, "width": 3},
                 "customdata": [list(row) for row in zip(texts, _short(low), _short(high), never, strict=True)],
-                "hovertemplate": f"<b>%{{y}}</b> to {TARGETS[target]}<br>median %{{customdata[0]}} trainings"
+                "hovertemplate": f"<b>%{{y}}</b> to {IN_WORDS[target]}<br>median %{{customdata[0]}} trainings"
                                  "<br>80%: %{customdata[1]} to %{customdata[2]}"
                                  "<br>%{customdata[3]} of the runs never<extra></extra>",
             }

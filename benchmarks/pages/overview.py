@@ -9,10 +9,10 @@ import pandas as pd
 from automl.tuning.recommend import ALSO_BEST, DEFAULT, MIN_DIFFERENCE, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
-from benchmarks.pages.situations import BUDGETS, CLOCK, SITUATIONS, SituationAdvice, chance
+from benchmarks.pages.situations import BUDGETS, SITUATIONS, SituationAdvice, chance
 from benchmarks.pages.tables import duration
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, SPLITS, Field, suite_at
+from benchmarks.scoring.cohorts import CLOCK, DEVELOPMENT, EVERY_SUITE, SPLITS, Field, suite_at
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.suites import LIVE_REFERENCES, networks

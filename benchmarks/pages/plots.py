@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from automl.tuning.recommend import probability
-from benchmarks.pages.efficiency import SHORT, TARGETS, Efficiency
+from benchmarks.pages.efficiency import IN_WORDS, SHORT, Efficiency
 from benchmarks.pages.figures import CEILING, FLOOR, GREY, REFERENCE_DASHES, REGRET_TICKS
 from benchmarks.scoring.standings import Standing
 
@@ -128,7 +128,7 @@ def _bars(each: Efficiency, axes: Any) -> None:
         places = np.arange(len(names)) + 0.4 * (k - (len(targets) - 1) / 2)
         values, low, high = (np.minimum(rows[name], each.limit) for name in ("median", "low80", "high80"))
         unknown = np.isinf(rows["median"].to_numpy())
-        bars = axes.barh(places, values, height=0.36, color=BARS[k], label=f"to {TARGETS[target]}")
+        bars = axes.barh(places, values, height=0.36, color=BARS[k], label=f"to {IN_WORDS[target]}")
         for bar, is_unknown in zip(bars, unknown, strict=True):
             bar.set(alpha=0.35 if is_unknown else 1.0, hatch="//" if is_unknown else None)
         axes.hlines(places, low, high, color="black", linewidth=0.8)

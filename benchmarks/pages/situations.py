@@ -12,13 +12,12 @@ from automl.tuning.recommend import MIN_DIFFERENCE, P_BEST, likeliest, preferred
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KINDS, SPLITS, suite_at
+from benchmarks.scoring.cohorts import CLOCK, DEVELOPMENT, EVERY_SUITE, KINDS, SPLITS, suite_at
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.regret import ROUNDING
 from benchmarks.scoring.told import PLANNED
 
-CLOCK = "trainings"
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
 SITUATIONS = {  # (suite, field, workers) -> in words
     **{(EVERY_SUITE, f"{kind} spaces", 1): f"{kind} spaces" for kind in KINDS},

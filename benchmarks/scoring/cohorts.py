@@ -26,7 +26,9 @@ FEW_TRAININGS = 20  # up to which the runs of a suite of real trainings have its
 REAL_TRAININGS = ("networks",)  # suites whose runs are scored by retrainings of what they return, so at their end alone
 ENOUGH_SEEDS = 5  # seeds per task with which a strategy is compared with those that have more
 
-CLOCKS = {"trainings": "at_epochs", "seconds": "at_seconds"}  # column with what a run has spent
+CLOCK = "trainings"  # of verdicts and recommendations
+CLOCKS = {CLOCK: "at_epochs", "seconds": "at_seconds"}  # column with what a run has spent
+PAIR = ["suite", "task", "seed"]  # identifies what strategies are compared on
 KEY = ["suite", "task", "strategy", "seed", "n_workers"]  # identifies a run
 
 Pair = tuple[str, str, int]  # suite, task, seed

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.scoring import regret
-from benchmarks.scoring.cohorts import CLOCKS, KEY, REFERENCES, Field, fields, with_references
+from benchmarks.scoring.cohorts import CLOCKS, KEY, PAIR, REFERENCES, Field, fields, with_references
 from benchmarks.scoring.efficiency import medians, needed
 from benchmarks.scoring.generalisation import GENERALISATION, generalisation, shared
 from benchmarks.scoring.standings import BASELINE, Standing, standing_of
@@ -89,7 +89,7 @@ def _regrets(rows: pd.DataFrame, facts: pd.DataFrame) -> Iterator[tuple[str, pd.
 def _members(runs: pd.DataFrame, field: Field) -> np.ndarray:
     """The runs of a field and of its references: ``random x2`` only if random search has the budget for it, and
     ``default`` only if every run of random search tried the default."""
-    pairs = pd.MultiIndex.from_frame(runs[["suite", "task", "seed"]]).isin(field.pairs)
+    pairs = pd.MultiIndex.from_frame(runs[PAIR]).isin(field.pairs)
     runs = runs[pairs & (runs["n_workers"] == field.n_workers)]
     names = {*field.strategies}
     if BASELINE in names:

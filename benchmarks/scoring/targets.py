@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from benchmarks.scoring.cohorts import PAIR
 from benchmarks.scoring.regret import RUN, normalised, over_tasks
 from benchmarks.scoring.statistics import LEVEL, Units, resamples, unit_keys
 
@@ -59,7 +60,7 @@ def speed_up_intervals(
     wide = regrets.stack().unstack("strategy")
     names, budgets = list(wide.columns), np.array(regrets.columns, dtype=float)
     keys = [key[:-1] for key in wide.index[:: len(budgets)]]
-    pairs = pd.MultiIndex.from_tuples(keys, names=["suite", "task", "seed"])
+    pairs = pd.MultiIndex.from_tuples(keys, names=PAIR)
     values = wide.to_numpy().reshape(len(pairs), -1)  # by pair; by budget and strategy
     draws = resamples(pairs, n_draws, seed)
     tasks, tasks_found = pd.factorize(pd.MultiIndex.from_tuples([key[:2] for key in keys]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from benchmarks.scoring.cohorts import KEY, REFERENCES, Field
+from benchmarks.scoring.cohorts import KEY, PAIR, REFERENCES, Field
 
 UNPLANNED = ("random", *REFERENCES)  # do not depend on the budget
 # Plan by the budget; auto with learning curves or families.
@@ -79,4 +79,4 @@ def longest(table: pd.DataFrame) -> pd.DataFrame:
 def _of(rows: pd.DataFrame, field: Field) -> pd.DataFrame:
     """The rows of the strategies of a field on its tasks and seeds."""
     own = rows[(rows["n_workers"] == field.n_workers) & rows["strategy"].isin(field.strategies)]
-    return own[pd.MultiIndex.from_frame(own[["suite", "task", "seed"]]).isin(field.pairs)]
+    return own[pd.MultiIndex.from_frame(own[PAIR]).isin(field.pairs)]

@@ -11,12 +11,11 @@ from typing import Any
 from automl.tuning.recommend import CURVES, TRAININGS
 from benchmarks.opponents import OPPONENTS
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import EVERY_SUITE, Field, plain_suite
+from benchmarks.scoring.cohorts import CLOCK, EVERY_SUITE, Field, plain_suite
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.suites import CONDITIONAL, NUMERIC_WITHOUT_INTEGERS
 
-CLOCK = "trainings"
 WITH_CURVES = {"yahpo": CURVES, "networks": TRAININGS}  # suites of networks with learning curves
 
 

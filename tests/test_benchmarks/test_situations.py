@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from benchmarks.pages.situations import CLOCK, SituationAdvice, sentences
+from benchmarks.pages.situations import SituationAdvice, sentences
+from benchmarks.scoring.cohorts import CLOCK
 
 
 def section(chances: dict[str, float], budget: float = 20.0, extent: str = "") -> SimpleNamespace:
