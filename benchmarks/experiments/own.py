@@ -23,6 +23,7 @@ from automl.errors import UserError
 from automl.metrics import METRICS, loss_of
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
+from benchmarks.experiments.products_summary import error_of
 from benchmarks.pages import markdown
 from benchmarks.runner.results import read_rows
 from benchmarks.runner.simulate import N_FRESH
@@ -129,10 +130,8 @@ def strategies_of(table: pd.DataFrame) -> list[str]:
 
 
 def error_ratio(line: Any, name: str) -> float:
-    """The error of a column divided by that of the baseline. For accuracies, half an example is added to both errors,
-    since they may be 0."""
-    least = 0.5 / line["n_test"] if METRICS[line["metric"]].best is not None else 0.0
-    error, base = (loss_of(line["metric"], line[column]) + least for column in (name, "baseline"))
+    """The error of a column divided by that of the baseline."""
+    error, base = (error_of(line["metric"], line[column], line["n_test"]) for column in (name, "baseline"))
     return float(error / base)
 
 
