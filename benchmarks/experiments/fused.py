@@ -40,6 +40,7 @@ from automl.training.device import warm_up
 from automl.training.lanes import next_epochs
 from automl.training.network import NetworkTraining
 from benchmarks.command import run_command
+from benchmarks.experiments import peak_memory
 from benchmarks.pages.lanes import ALONE, PAGE, of_models, of_processes, of_seeds
 from benchmarks.pages.markdown import put
 from strategies.encoding import Encoding
@@ -210,15 +211,14 @@ def forget_peak(device: torch.device) -> None:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     else:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        peak_memory.forget_peak()
 
 
 def peak(device: torch.device) -> int:
     """The peak memory of this process in bytes."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return peak_memory.peak()
 
 
 def n_weights(training: NetworkTraining) -> int:

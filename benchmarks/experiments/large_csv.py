@@ -22,6 +22,7 @@ from automl.data.ingest.request import Request
 from automl.provenance import commit
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
+from benchmarks.experiments.peak_memory import peak
 
 ROWS_A_CHUNK = 200_000
 N_NUMBERS, N_CATEGORIES = 8, 3
@@ -73,16 +74,14 @@ WAYS: dict[str, Callable[[Path], None]] = {"prepare": prepared, "pandas.read_csv
 def measured(way: str, file: Path) -> dict[str, object]:
     """Seconds and peak memory of one way, in a separate process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        seconds, peak = pool.apply(_measured, (way, file))
-    return {"what": way, "seconds": round(seconds, 1), "peak_megabytes": round(peak / 1e6)}
+        seconds, n_bytes = pool.apply(_measured, (way, file))
+    return {"what": way, "seconds": round(seconds, 1), "peak_megabytes": round(n_bytes / 1e6)}
 
 
-def _measured(way: str, file: Path) -> tuple[float, float]:
+def _measured(way: str, file: Path) -> tuple[float, int]:
     start = time.perf_counter()
     WAYS[way](file)
-    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))  # in KiB
-    return time.perf_counter() - start, peak * 1024.0
+    return time.perf_counter() - start, peak()
 
 
 if __name__ == "__main__":
