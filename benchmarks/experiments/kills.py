@@ -33,7 +33,7 @@ from automl.study.snapshot import look
 from automl.study.trial import TellEntry
 from benchmarks.command import run_command
 from benchmarks.experiments.crews import MAX_SECONDS, Crew, RunKind, Services, started
-from benchmarks.pages.markdown import put
+from benchmarks.pages.markdown import grid, put
 
 SPACE = "x: {float: [-5, 5]}\nn: {int: [1, 9]}\n"
 OBJECTIVE = """
@@ -276,17 +276,15 @@ def shown(table: pd.DataFrame) -> list[str]:
         "missing or different after it is lost. The last column compares the trials of a run with those of the "
         "uninterrupted one; runs that are limited by time have other trials."
     )
-    lines = [
-        *textwrap.wrap(text, 120),
-        "",
-        "| run | runs | kills | of these, of resumed runs | outcomes told | lost | failed | same as uninterrupted |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    header = [
+        "run", "runs", "kills", "of these, of resumed runs", "outcomes told", "lost", "failed", "same as uninterrupted",
+    ]  # fmt: skip
+    rows = []
     for row in table.to_dict("records"):
         same = f"{row['same']} of {row['runs']}" if KINDS[row["kind"]].time_limit is None else "-"
         cells = [row[name] for name in ("kind", "runs", "kills", "kills_of_resumed", "told", "lost", "failed")] + [same]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return lines
+        rows.append([str(cell) for cell in cells])
+    return [*textwrap.wrap(text, 120), "", *grid(header, rows, n_left=1)]
 
 
 if __name__ == "__main__":

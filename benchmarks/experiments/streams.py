@@ -39,6 +39,7 @@ from automl.tasks.user_data import OwnData
 from automl.tuning.final_evaluation import train_once
 from benchmarks.command import run_command
 from benchmarks.experiments.arrivals import IN_TIME, STREAMS, Arrivals, predictions_of, scored
+from benchmarks.pages.markdown import grid
 
 TRIALS = 20  # for the first search and each full search
 METHODS = ("never", "update", "new part alone", "full search")
@@ -195,20 +196,19 @@ def summary(table: pd.DataFrame) -> str:
         "goal of an update: at most 1 point (0.01 of accuracy or R2) behind a full search on all parts, with no more",
         "than 20% of its epochs.",
         "",
-        "| stream | metric | method | newest part | earlier parts | all parts | epochs per part | promoted |",
-        "|---|---|---|---|---|---|---|---|",
     ]
-    later = _later(table)
+    header = ["stream", "metric", "method", "newest part", "earlier parts", "all parts", "epochs per part", "promoted"]
+    later, cells = _later(table), []
     for name, of in later.groupby("stream", sort=False):
         for method in METHODS:
             rows = of[of["method"] == method]
             n = rows["said"].fillna("").str.startswith("promoted").sum()
             promoted = f"{n} of {len(rows)}" if method == "update" else ""
-            means = " | ".join("" if np.isnan(m) else f"{m:.4f}" for m in rows[["new", "old", "all"]].mean())
+            means = ("" if np.isnan(m) else f"{m:.4f}" for m in rows[["new", "old", "all"]].mean())
             metric = rows["metric"].iloc[0]
-            lines.append(f"| {name} | {metric} | {method} | {means} | {rows['epochs'].mean():.1f} | {promoted} |")
+            cells.append([str(name), metric, method, *means, f"{rows['epochs'].mean():.1f}", promoted])
     verdicts = [_verdict(str(name), row["points"], row["share"]) for name, row in gaps(table).iterrows()]
-    return "\n".join([*lines, "", *verdicts]) + "\n"
+    return "\n".join([*lines, *grid(header, cells), "", *verdicts]) + "\n"
 
 
 def _later(table: pd.DataFrame) -> pd.DataFrame:

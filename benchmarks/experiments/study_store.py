@@ -32,7 +32,7 @@ from automl.study.storage import Store
 from automl.study.study import Study
 from benchmarks.command import run_command
 from benchmarks.experiments.overhead import SPACE
-from benchmarks.pages.markdown import put
+from benchmarks.pages.markdown import grid, put
 from strategies import make_strategy
 from strategies.base import Outcome, Proposal
 
@@ -200,16 +200,15 @@ def searched(folder: Path, n_trials: int) -> list[dict[str, Any]]:
 def shown(table: pd.DataFrame) -> list[str]:
     """The table in Markdown, and how it was made."""
     code = table["commit"].iloc[0][:9]
-    lines = [
+    rows = []
+    for each in table.to_dict("records"):
+        times = (f"{each[name]:.2f} {each['unit']}" for name in ("time", "processor_time"))
+        rows.append([each["what"], each["by"], *times, f"{each['repeats']} times"])
+    return [
         f"By `python -m benchmarks.experiments.study_store`, commit {code}, on one core: medians.",
         "",
-        "| what | by | time | processor time | measured |",
-        "|---|---|---:|---:|---:|",
+        *grid(["what", "by", "time", "processor time", "measured"], rows, n_left=2),
     ]
-    for each in table.itertuples():
-        cells = f"{each.time:.2f} {each.unit} | {each.processor_time:.2f} {each.unit} | {each.repeats} times"
-        lines.append(f"| {each.what} | {each.by} | {cells} |")
-    return lines
 
 
 if __name__ == "__main__":

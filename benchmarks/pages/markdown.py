@@ -308,9 +308,10 @@ def _table(advices: list[AdviceRow]) -> list[str]:
     return grid(["tasks", *(f"after {budget:g} trainings" for budget in after)], rows)
 
 
-def grid(header: list[str], rows: list[list[str]]) -> list[str]:
-    """The lines of a table; the cells are already Markdown."""
-    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+def grid(header: list[str], rows: list[list[str]], *, n_left: int | None = None) -> list[str]:
+    """The lines of a table; the cells are already Markdown. ``n_left``: columns after so many are aligned right."""
+    n_right = 0 if n_left is None else len(header) - n_left
+    lines = ["| " + " | ".join(header) + " |", "|---" * (len(header) - n_right) + "|---:" * n_right + "|"]
     return [*lines, *("| " + " | ".join(row) + " |" for row in rows)]
 
 
