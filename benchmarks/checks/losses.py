@@ -18,12 +18,12 @@ PURE = ("synthetic", "tables", "yahpo")
 TOLERANCE = 1e-5  # relative: losses are kept in single precision, in which YAHPO Gym's network computes them too
 
 
-def sampled(rows: pd.DataFrame, n_rows: int | None, seed: int = 0) -> pd.DataFrame:
+def sampled(rows: pd.DataFrame, n_rows: int | None) -> pd.DataFrame:
     """Rows with a configuration and a loss: ``n_rows`` of them at random; None: all."""
     if "config" not in rows:
         return rows.iloc[:0]
     known = rows[rows["config"].notna() & rows["loss"].notna()]
-    return known if n_rows is None or len(known) <= n_rows else known.sample(n_rows, random_state=seed)
+    return known if n_rows is None or len(known) <= n_rows else known.sample(n_rows, random_state=0)
 
 
 def unlike(rows: pd.DataFrame, tasks: Mapping[str, SimulatedTask]) -> list[str]:

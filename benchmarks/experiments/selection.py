@@ -33,6 +33,7 @@ MODELS = "lightgbm,linear,extra_trees,random_forest"
 MAX_TEST_ROWS = 4_000
 MAX_SECONDS = 1_000.0  # of a run, never reached because of its number of trials
 LARGE_SEARCH = 15  # searched configurations used by a rule
+N_BAGS = 20  # bootstrap samples
 TABLES = [file for file in FILES if file.kind == "table" and file.split == "development"]
 
 
@@ -131,19 +132,17 @@ def greedy_by_rows(rows_each: int) -> Rule:
     return lambda store: greedy_some_searched(len(store.y) // rows_each)(store)
 
 
-def bagged_greedy(
-    n_bags: int, places_of: Callable[[StoredPredictions], NDArray[Any]] = _candidates, most: int = 99
-) -> Rule:
-    """The mean of greedy weights on bootstrap samples of the rows, for at most ``most`` configurations."""
+def bagged_greedy(places_of: Callable[[StoredPredictions], NDArray[Any]] = _candidates, most: int = 99) -> Rule:
+    """The mean of greedy weights on N_BAGS bootstrap samples of the rows, for at most ``most`` configurations."""
 
     def rule(store: StoredPredictions) -> dict[int, float]:
         rng = np.random.default_rng(0)
         places = places_of(store)
         total: dict[int, float] = {}
-        for _ in range(n_bags):
+        for _ in range(N_BAGS):
             rows = rng.integers(0, len(store.y), len(store.y))
             for place, weight in _greedy(store, places, rows).items():
-                total[place] = total.get(place, 0.0) + weight / n_bags
+                total[place] = total.get(place, 0.0) + weight / N_BAGS
         kept = sorted(total, key=lambda place: -total[place])[:most]
         return {place: total[place] / sum(total[each] for each in kept) for place in kept}
 
@@ -171,11 +170,11 @@ RULES: dict[str, Rule] = {
     "greedy of presets and the best 5 searched": greedy_some_searched(5),
     f"greedy of presets and the best {LARGE_SEARCH} searched": greedy_some_searched(LARGE_SEARCH),
     "greedy of presets and a searched one for each 100 rows": greedy_by_rows(100),
-    "greedy on 20 bootstrap samples": bagged_greedy(20),
-    "greedy of presets on 20 bootstrap samples": bagged_greedy(20, presets),
-    "greedy on 20 bootstrap samples, at most 8 members": bagged_greedy(20, most=8),
-    "greedy on 20 bootstrap samples, at most 5 members": bagged_greedy(20, most=5),
-    "greedy of presets and the best 5 searched on 20 bootstrap samples": bagged_greedy(20, some_searched(5)),
+    f"greedy on {N_BAGS} bootstrap samples": bagged_greedy(),
+    f"greedy of presets on {N_BAGS} bootstrap samples": bagged_greedy(presets),
+    f"greedy on {N_BAGS} bootstrap samples, at most 8 members": bagged_greedy(most=8),
+    f"greedy on {N_BAGS} bootstrap samples, at most 5 members": bagged_greedy(most=5),
+    f"greedy of presets and the best 5 searched on {N_BAGS} bootstrap samples": bagged_greedy(some_searched(5)),
     "greedy, a quarter of the weight equal for presets": shrunk_greedy(0.25),
 }
 

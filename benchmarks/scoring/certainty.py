@@ -25,11 +25,12 @@ MIN_P = 0.9  # probability from which a statement is made
 MIN_UNITS, FEW = 5, 30  # with fewer than MIN_UNITS no interval, with fewer than FEW Student's t
 PRIOR = 0.5  # weight of a pseudo-observation of no difference, beside one of each unit
 N_POSTERIOR = 10_000
+SEED = 0  # the same table gives the same verdicts
 N_ROUGH = 2_000  # draws for a rough estimate
 MAX_UNITS = 200  # that is asked for
 
 
-def expected(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def expected(table: pd.DataFrame) -> pd.DataFrame:
     """By column, the ``mean`` over units and its intervals, ``low80`` to ``high80`` and ``low95`` to ``high95``.
 
     Student's t below FEW units, else the Bayesian bootstrap; NaN below MIN_UNITS. ``table``: mean regrets by
@@ -40,7 +41,7 @@ def expected(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     n, means = len(table), table.mean()
     ends = np.full((4, len(means)), np.nan)
     if n >= FEW:
-        ends = np.quantile(_means(table.to_numpy(), N_DRAWS, seed), [0.1, 0.9, 0.025, 0.975], axis=0)
+        ends = np.quantile(_means(table.to_numpy(), N_DRAWS), [0.1, 0.9, 0.025, 0.975], axis=0)
     elif n >= MIN_UNITS:
         error = (table.std() / np.sqrt(n)).to_numpy()
         t80, t95 = (float(stats.t.isf(tail, n - 1)) for tail in (0.1, 0.025))
@@ -63,9 +64,7 @@ class PairProbabilities:
         return max(self.better, self.equal, self.worse) >= MIN_P
 
 
-def versus(
-    a: np.ndarray, b: np.ndarray, margin: float = MARGIN, seed: int = 0, times: int = 1, n_draws: int = N_POSTERIOR
-) -> PairProbabilities:
+def versus(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, times: int = 1, n_draws: int = N_POSTERIOR) -> PairProbabilities:
     """The Bayesian signed-rank test of paired mean regrets of units, both (n,): lower is better.
 
     The distribution of the differences is a Dirichlet process with a pseudo-observation of 0. For each draw from its
@@ -75,7 +74,7 @@ def versus(
     """
     z = np.concatenate([[0.0], a - b])
     pairs = z[:, None] + z  # twice the means of two
-    draws = np.random.default_rng(seed).dirichlet([PRIOR, *[float(times)] * len(a)], n_draws)
+    draws = np.random.default_rng(SEED).dirichlet([PRIOR, *[float(times)] * len(a)], n_draws)
 
     def chance(region: np.ndarray) -> np.ndarray:
         return np.asarray(np.einsum("si,ij,sj->s", draws, region.astype(float), draws, optimize=True))
@@ -87,32 +86,32 @@ def versus(
     return PairProbabilities(*(float(share) for share in shares))
 
 
-def among_best(table: pd.DataFrame, margin: float = MARGIN, seed: int = 0) -> pd.DataFrame:
+def among_best(table: pd.DataFrame, margin: float = MARGIN) -> pd.DataFrame:
     """By strategy, the ``probability`` that its expected regret is within the margin of the lowest, and the ``loss``
     that is expected by choosing it: its regret beyond the lowest. By Student's t below FEW units, else the Bayesian
     bootstrap.
 
     ``table``: mean regrets, units x strategies without NaN.
     """
-    loss = _losses(table, seed)
+    loss = _losses(table)
     columns = {"probability": (loss <= margin).mean(axis=0), "loss": loss.mean(axis=0)}
     return pd.DataFrame(columns, index=table.columns)
 
 
-def one_among_best(table: pd.DataFrame, names: Sequence[str], margin: float = MARGIN, seed: int = 0) -> float:
+def one_among_best(table: pd.DataFrame, names: Sequence[str], margin: float = MARGIN) -> float:
     """The probability that at least one of some strategies is among the best; of a single one, as ``among_best``."""
-    loss = pd.DataFrame(_losses(table, seed), columns=table.columns)[list(names)]
+    loss = pd.DataFrame(_losses(table), columns=table.columns)[list(names)]
     return float((loss.min(axis=1) <= margin).mean())
 
 
-def _losses(table: pd.DataFrame, seed: int) -> np.ndarray:
+def _losses(table: pd.DataFrame) -> np.ndarray:
     """Draws of each strategy's expected regret beyond the lowest, (N_POSTERIOR, strategies).
 
     Without the bound, a weak strategy with one very bad unit would have such a wide distribution that it was the lowest
     in many draws, at the expense of all others.
     """
     draw = _means_of_few if len(table) < FEW else _means
-    means = draw(np.minimum(table.to_numpy(), MAX_REGRET), N_POSTERIOR, seed)
+    means = draw(np.minimum(table.to_numpy(), MAX_REGRET), N_POSTERIOR)
     return np.asarray(means - means.min(axis=1, keepdims=True))
 
 
@@ -131,15 +130,15 @@ def units_needed(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, most: int
     return (2 + bisect.bisect_left(range(2, last), True, key=sure)) * len(a)
 
 
-def _means(values: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+def _means(values: np.ndarray, n_draws: int) -> np.ndarray:
     """Draws of the means of units x strategies by the Bayesian bootstrap, (n_draws, strategies)."""
-    weights: np.ndarray = np.random.default_rng(seed).dirichlet(np.ones(len(values)), n_draws)
+    weights: np.ndarray = np.random.default_rng(SEED).dirichlet(np.ones(len(values)), n_draws)
     return np.asarray(weights @ values)
 
 
-def _means_of_few(values: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+def _means_of_few(values: np.ndarray, n_draws: int) -> np.ndarray:
     """As ``_means``, by the multivariate Student's t with the covariance over units, whose bootstrap is too narrow."""
-    rng, n = np.random.default_rng(seed), len(values)
+    rng, n = np.random.default_rng(SEED), len(values)
     means = values.mean(axis=0)
     normal = rng.normal(size=(n_draws, n)) @ (values - means) / np.sqrt(n * (n - 1))  # has that covariance
     return np.asarray(means + normal / np.sqrt(rng.chisquare(n - 1, (n_draws, 1)) / (n - 1)))
