@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from automl.data.inputs import Columns, Inputs, inputs_from_json, inputs_to_json
 from automl.data.targets import Target, target_from_json
 from automl.models import own_config
+from automl.models.description import write_description
 from automl.models.integrity import check_files, checksums
 from automl.models.learners import learner_class
 from automl.models.learners.base import Learner
@@ -70,8 +71,7 @@ class TrainedModel(ABC):
         """Write the model's three files."""
         folder.mkdir(parents=True, exist_ok=True)
         self.save_weights(folder)
-        for name, content in (("config", dict(self.config)), ("preprocessing", self.preprocessing.to_json())):
-            (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_description(folder, self.config, self.preprocessing.to_json())
 
 
 @dataclass(frozen=True)

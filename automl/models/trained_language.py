@@ -1,6 +1,5 @@
 """A trained causal Transformer with its vocabulary, and its three files."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from automl.data.vocabularies import Symbols
 from automl.models.causal_transformer import CausalTransformer
+from automl.models.description import read_description, write_description
 
 BATCH_CHARACTERS = 4_096  # small enough for a core's cache
 
@@ -50,16 +50,12 @@ class TrainedLanguageModel:
         """Write model.safetensors, config.json and preprocessing.json."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.module.state_dict(), folder / "model.safetensors")
-        rules = {"model": "language", "characters": self.characters.to_json()}
-        for name, content in (("config", dict(self.config)), ("preprocessing", rules)):
-            (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_description(folder, self.config, {"model": "language", "characters": self.characters.to_json()})
 
 
 def load_language_model(folder: Path) -> TrainedLanguageModel:
     """Load a model written by ``save``, on the CPU."""
-    config, rules = (
-        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "preprocessing")
-    )
+    config, rules = read_description(folder)
     characters = Symbols(rules["characters"]["symbols"], "")
     with torch.random.fork_rng([]):  # initial weights are drawn, then overwritten: keep the caller's generator state
         module = CausalTransformer(config, len(characters))

@@ -1,6 +1,5 @@
 """A trained encoder-decoder with its vocabularies, and its three files."""
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from automl.data.vocabularies import Vocabulary, vocabulary_from_json
 from automl.errors import UserError
 from automl.models import own_config
 from automl.models.decoding import beam_search, greedy
+from automl.models.description import read_description, write_description
 from automl.models.seq2seq import EncoderDecoder, build_seq2seq
 
 BEAM, LENGTH_PENALTY = 4, 1.0
@@ -79,8 +79,7 @@ class Translator:
             "target": self.target.to_json(),
             "max_length": self.max_length,
         }
-        for name, content in (("config", dict(self.config)), ("preprocessing", rules)):
-            (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_description(folder, self.config, rules)
 
 
 def build_translator(
@@ -93,9 +92,7 @@ def build_translator(
 
 def load_translator(folder: Path) -> Translator:
     """Load a translator written by ``save``, on the CPU."""
-    config, rules = (
-        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "preprocessing")
-    )
+    config, rules = read_description(folder)
     source, target = (vocabulary_from_json(rules[side]) for side in ("source", "target"))
     with torch.random.fork_rng([]):  # initial weights are drawn, then overwritten: keep the caller's generator state
         translator = build_translator(
