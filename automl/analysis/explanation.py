@@ -185,13 +185,13 @@ def _about_importance(found: Importances) -> Iterator[str]:
         rivals = [i for i in groups["uncertain"] if i.share.high > first.share.low]
         yield f"{_with_share(first)} {'matters' if rivals else 'matters most'}."
     if others:
-        yield f"{_listed([_with_share(i) for i in others])} {_verb('matter', len(others))} too."
+        yield f"{_listed([_with_share(i) for i in others])} {_matter(len(others))} too."
     for importance in within:
         where = f"Within {importance.within} ({importance.n_trials} trials)"
         yield f"{where}, {_with_share(importance)} matters."
     hardly = [importance.name for importance in groups["hardly matters"]]
     if hardly:
-        yield f"{_listed(hardly)} hardly {_verb('matter', len(hardly))}."
+        yield f"{_listed(hardly)} hardly {_matter(len(hardly))}."
     unsure = [importance.name for importance in groups["uncertain"] if importance.n_trials >= MIN_TRIALS]
     if unsure:
         shown = _cut(unsure)  # the verb agrees with the last of them, such as 3 more
@@ -289,5 +289,5 @@ def _listed(names: list[str], last: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
-def _verb(verb: str, n: int) -> str:
-    return verb if n > 1 else f"{verb}s"
+def _matter(n: int) -> str:
+    return "matter" if n > 1 else "matters"

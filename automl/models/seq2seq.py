@@ -28,7 +28,7 @@ class EncoderDecoder(nn.Module, ABC):
         """
 
     @abstractmethod
-    def begin(self, source: Tensor, lengths: Tensor | None = None) -> State:
+    def begin(self, source: Tensor) -> State:
         """The state before the first token."""
 
     @abstractmethod
@@ -129,7 +129,7 @@ class TransformerSeq2Seq(EncoderDecoder):
         logits: Tensor = self.head(seen)
         return logits
 
-    def begin(self, source: Tensor, lengths: Tensor | None = None) -> State:
+    def begin(self, source: Tensor) -> State:
         mask = source != PADDING
         embedded = self.source_vectors(source) + self.source_places[: source.shape[1]]
         memory = self.encoder(self.dropout(embedded), src_key_padding_mask=~mask)

@@ -83,7 +83,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         """``listen``: HOST:PORT, port 0 for a free one. ``say``: called with a line if a worker cannot be used.
         UserError if the address is not available."""
         super().__init__(most, say)
-        self._token, self._tls = token, tls
+        self._token = token
         self._settings = of_this_process(settings)
         self._welcome = {
             "run": uuid.uuid4().hex,
