@@ -64,7 +64,9 @@ class PairProbabilities:
         return max(self.better, self.equal, self.worse) >= MIN_P
 
 
-def versus(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, times: int = 1, n_draws: int = N_POSTERIOR) -> PairProbabilities:
+def versus(
+    a: np.ndarray, b: np.ndarray, margin: float = MARGIN, times: int = 1, n_draws: int = N_POSTERIOR
+) -> PairProbabilities:
     """The Bayesian signed-rank test of paired mean regrets of units, both (n,): lower is better.
 
     The distribution of the differences is a Dirichlet process with a pseudo-observation of 0. For each draw from its
