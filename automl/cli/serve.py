@@ -14,7 +14,6 @@ import typer
 from automl.deployment.loopback import LOOPBACK
 from automl.errors import UserError, install_command
 
-MIN_TOKEN = 16  # characters
 GRACE = 5  # seconds that requests in flight have on shutdown
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -86,12 +85,11 @@ def _token(file: Path | None, host: str) -> str | None:
     """The token of a file, or a new one where other machines can connect."""
     if file is None:
         return None if host in LOOPBACK else secrets.token_urlsafe(24)
-    try:
-        token = file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the token in {str(file)!r}: {error}") from None
-    if len(token) < MIN_TOKEN or not token.isprintable() or " " in token:
-        raise UserError(f"the token in {str(file)!r} must have {MIN_TOKEN} characters or more, without blanks")
+    from automl.tuning.tcp_protocol import read_token
+
+    token = read_token(file).decode("latin-1")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise UserError(f"the token in {str(file)!r} must consist of ASCII characters, without blanks")
     return token
 
 
