@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from automl.data.examples import Examples, Parts
 from automl.data.ingest import encoder
-from automl.data.ingest.file_formats import open_source
-from automl.data.ingest.json_examples import Schema, as_strings, strings_schema
 from automl.data.ingest.read_table import column_names, read_table
 from automl.data.ingest.request import Request, column, listed
 from automl.data.ingest.split_columns import groups_and_times
-from automl.data.ingest.string_column import column_frame, unread
+from automl.data.ingest.string_column import StringReader, unread
 from automl.data.pairs import Pairs, pairs_of
 from automl.errors import UserError
 
@@ -27,32 +23,20 @@ FEW, MANY = 2_000, 8_000  # vocabulary size per side, for few and for many pairs
 MANY_PAIRS = 20_000
 
 
-class PairsEncoder(encoder.Reader):
+class PairsEncoder(StringReader):
     """Reads the source column; the translator tokenizes it."""
 
     kind = "pairs"
 
     def __init__(self, source: str) -> None:
-        self.source = source
+        self.name = source
 
     def to_json(self) -> dict[str, Any]:
-        return {"source": self.source}
+        return {"source": self.name}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         return cls(content["source"])
-
-    def as_frame(self, examples: Any) -> pd.DataFrame:
-        return column_frame(examples, self.source)
-
-    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
-        yield from open_source(path).chunks(written=[self.source])
-
-    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
-        return column_frame(as_strings(records, self.source), self.source)
-
-    def record_schema(self) -> Schema:
-        return strings_schema(self.source)
 
 
 def read(request: Request) -> encoder.LabelledRows:

@@ -134,7 +134,7 @@ def prepare(request: Request, folder: Path, metric: str | None = None) -> Report
     frames = (rows.frame.iloc[labelled.rows[part]] for part in parts)
     if kind == "pairs":
         encoder = encoder_class(kind).from_json(rows.details)
-        pairs = module.encoded(list(frames), encoder.source, rows.target)
+        pairs = module.encoded(list(frames), encoder.name, rows.target)
         write_pairs(pairs, folder)
         length, ragged = pairs.length, True
     else:

@@ -1,4 +1,4 @@
-"""Examples that are one string each, in a column of a table: shared by texts and molecules."""
+"""Examples that are one string each, in a column of a table: shared by texts, molecules and pairs of texts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,25 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-class StringEncoder(encoder.Encoder):
+class StringReader(encoder.Reader):
+    """Reads a column of strings. ``name``: of the column."""
+
+    name: str
+
+    def as_frame(self, examples: Any) -> pd.DataFrame:
+        return column_frame(examples, self.name)
+
+    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+        yield from open_source(path).chunks(written=[self.name])
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        return column_frame(as_strings(records, self.name), self.name)
+
+    def record_schema(self) -> Schema:
+        return strings_schema(self.name)
+
+
+class StringEncoder(StringReader, encoder.Encoder):
     """Encodes strings as tokens. ``name``: of the column; ``length``: tokens to which an example is truncated."""
 
     role: ClassVar[str]  # the key of the column's name in the saved encoder
@@ -47,18 +65,6 @@ class StringEncoder(encoder.Encoder):
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         return cls(content[cls.role], load_tokenizer(content["tokenizer"]), content["length"])
-
-    def as_frame(self, examples: Any) -> pd.DataFrame:
-        return column_frame(examples, self.name)
-
-    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
-        yield from open_source(path).chunks(written=[self.name])
-
-    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
-        return column_frame(as_strings(records, self.name), self.name)
-
-    def record_schema(self) -> Schema:
-        return strings_schema(self.name)
 
 
 def text_and_labels(
