@@ -49,16 +49,16 @@ def writes(place: Path) -> Iterator[None]:
         raise Blocked(f"cannot write {file!r} ({reason}); {TRY_AGAIN}") from error
 
 
-def whole(name: str, value: Any, least: int) -> int:
-    """The option's value as an int, also if it is one of NumPy's. UserError if it is none, or below ``least``."""
+def whole(name: str, value: Any, minimum: int) -> int:
+    """The option's value as an int, also if it is one of NumPy's. UserError if it is none, or below ``minimum``."""
     try:
         if isinstance(value, bool):
             raise TypeError
         number = operator.index(value)
     except TypeError:
         raise UserError(f"{name} must be a whole number, got {value!r}") from None
-    if number < least:
-        raise UserError(f"{name} must be {least} or more, got {number}")
+    if number < minimum:
+        raise UserError(f"{name} must be {minimum} or more, got {number}")
     return number
 
 
@@ -71,13 +71,13 @@ def install_command(extra: str) -> str:
     return " ".join(["pip install", *(f"'{package}'" for package in packages)])
 
 
-def abridged(text: str, most: int = MAX_CHARACTERS) -> str:
-    """The text, or the first and last part of one that is longer than ``most`` characters.
+def abridged(text: str, max_length: int = MAX_CHARACTERS) -> str:
+    """The text, or the first and last part of one that is longer than ``max_length`` characters.
 
     What UTF-8 cannot hold, such as a file's name in another encoding, is escaped.
     """
     text = text.encode(errors="backslashreplace").decode()
-    if len(text) <= most:
+    if len(text) <= max_length:
         return text
-    half = most // 2
+    half = max_length // 2
     return f"{text[:half]} ... ({len(text) - 2 * half:,} characters) ... {text[-half:]}"

@@ -54,7 +54,7 @@ def predict(
     model, n, n_read = load(run), 0, 0
     without = {name: _MissingPredictions(part.why_none) for name, part in _parts(model).items()}
     copies = None if keep is None else _copies(keep, data, model)
-    strange: Counter[str] = Counter()
+    unusable: Counter[str] = Counter()
     notes: list[str] = []
     aside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
@@ -63,7 +63,7 @@ def predict(
             aside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,  # names need no UTF-8
             console.status("predicting") as status,
         ):
-            for part in model.stream(data, strange):
+            for part in model.stream(data, unusable):
                 notes += part.attrs[NOTES]
                 whole = part if copies is None else _joined(next(copies), part)
                 whole.to_csv(file, index=False, header=n == 0)
@@ -86,10 +86,10 @@ def predict(
     for name, found in without.items():
         if found.n:
             show_line(console, found.in_words(f" of {name!r}" if len(without) > 1 else ""))
-    counts = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
+    counts = ", ".join(f"{name!r} {count:,}" for name, count in unusable.most_common() if count)
     if counts:
         show_line(console, f"values treated as missing (not a number or date, or an unseen category): {counts}")
-    if doubt := about_unusable(strange, n_read):
+    if doubt := about_unusable(unusable, n_read):
         show_line(console, f"warning: {doubt}")
 
 

@@ -383,10 +383,10 @@ def _joined(splits: Splits, array: str, parts: tuple[str, ...]) -> NDArray[Any]:
     return np.concatenate([getattr(splits, f"{array}_{part}") for part in parts])
 
 
-def _thinned(y: NDArray[Any], most: int) -> NDArray[np.int64]:
-    if len(y) <= most:
+def _thinned(y: NDArray[Any], n_kept: int) -> NDArray[np.int64]:
+    if len(y) <= n_kept:
         return np.arange(len(y))
-    chosen, _ = held_out(y, most)
+    chosen, _ = held_out(y, n_kept)
     return np.sort(chosen)
 
 

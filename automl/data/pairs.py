@@ -29,9 +29,9 @@ class Pairs:
     train_source: Rows  # each ends with END, unless truncated
     train_target: Rows  # each begins with BEGIN and ends with END
     valid_source: Rows
-    valid_wanted: list[tuple[str, ...]]  # all references
+    valid_references: list[tuple[str, ...]]  # all references
     test_source: Rows
-    test_wanted: list[tuple[str, ...]]
+    test_references: list[tuple[str, ...]]
 
     @property
     def length(self) -> int:
@@ -70,8 +70,8 @@ def write_pairs(pairs: Pairs, folder: Path) -> None:
     rest = {
         "source": pairs.source.to_json(),
         "target": pairs.target.to_json(),
-        "valid_wanted": pairs.valid_wanted,
-        "test_wanted": pairs.test_wanted,
+        "valid_wanted": pairs.valid_references,
+        "test_wanted": pairs.test_references,
     }
     (folder / REST).write_text(json.dumps(rest) + "\n", encoding="utf-8")
 
@@ -84,8 +84,8 @@ def read_pairs(folder: Path) -> Pairs:
         return Pairs(
             source=vocabulary_from_json(rest["source"]),
             target=vocabulary_from_json(rest["target"]),
-            valid_wanted=[tuple(texts) for texts in rest["valid_wanted"]],
-            test_wanted=[tuple(texts) for texts in rest["test_wanted"]],
+            valid_references=[tuple(texts) for texts in rest["valid_wanted"]],
+            test_references=[tuple(texts) for texts in rest["test_wanted"]],
             **arrays,
         )
 

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 PADDING, UNKNOWN, BEGIN, END = range(4)
 
 
-def number_tokens(sequences: Iterable[Sequence[str]], *, most: int | None = None, least: int = 1) -> dict[str, int]:
-    """Ids from UNKNOWN + 1 on for the `most` most frequent tokens that occur at least `least` times, by frequency.
+def number_tokens(
+    sequences: Iterable[Sequence[str]], *, max_tokens: int | None = None, min_count: int = 1
+) -> dict[str, int]:
+    """Ids from UNKNOWN + 1 on for the ``max_tokens`` most frequent tokens with ``min_count`` occurrences, by frequency.
 
     Equally frequent tokens are in order of first occurrence.
     """
     counts = Counter(token for sequence in sequences for token in sequence)
-    frequent = [token for token, n in counts.most_common(most) if n >= least]
+    frequent = [token for token, n in counts.most_common(max_tokens) if n >= min_count]
     return {token: number for number, token in enumerate(frequent, UNKNOWN + 1)}

@@ -26,7 +26,7 @@ class ServiceMetrics:
         ProcessCollector(registry=registry)
         Info("automl_serve_model", "The model.", registry=registry).info({"name": model, "version": str(version)})
         self._examples = Counter("automl_serve_examples", "Examples in answered requests.", registry=registry)
-        self._strange = Counter(
+        self._unusable = Counter(
             "automl_serve_values_as_missing", "Values, not null, that the model treats as missing.", ["column"],
             registry=registry,
         )  # fmt: skip
@@ -38,11 +38,11 @@ class ServiceMetrics:
         waiting = Gauge("automl_serve_waiting", "Requests that wait for a prediction.", registry=registry)
         waiting.set_function(n_waiting)
 
-    def count(self, n_examples: int, strange: Mapping[str, int]) -> None:
+    def count(self, n_examples: int, unusable: Mapping[str, int]) -> None:
         """Count predictions, and by column the values that were treated as missing."""
         self._examples.inc(n_examples)
-        for column, n in strange.items():
-            self._strange.labels(column).inc(n)
+        for column, n in unusable.items():
+            self._unusable.labels(column).inc(n)
 
     def text(self) -> bytes:
         """The metrics in Prometheus' text format."""

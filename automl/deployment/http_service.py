@@ -186,9 +186,9 @@ class Service:
     def _work(self, body: bytes) -> bytes:
         """Runs in the thread, since parsing and writing JSON take time as well."""
         records = self._records(body)
-        strange: Counter[str] = Counter()
-        response = self.predictions.response(records, strange)
-        self._metrics.count(len(records), strange)
+        unusable: Counter[str] = Counter()
+        response = self.predictions.response(records, unusable)
+        self._metrics.count(len(records), unusable)
         return json.dumps(response, allow_nan=False, ensure_ascii=False).encode()
 
     def _records(self, body: bytes) -> list[Any]:
@@ -212,15 +212,15 @@ def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is not valid JSON; send null for a missing value")
 
 
-async def _body(request: Request, most: int) -> bytes:
+async def _body(request: Request, max_bytes: int) -> bytes:
     """The body. A body that is too long is read and discarded: a client that is still sending misses the refusal."""
     body, n = bytearray(), 0
     async for part in request.stream():
         n += len(part)
-        if n <= most:
+        if n <= max_bytes:
             body += part
-    if n > most:
-        raise Refused(413, f"the body has more than {most:,} bytes, the limit")
+    if n > max_bytes:
+        raise Refused(413, f"the body has more than {max_bytes:,} bytes, the limit")
     return bytes(body)
 
 

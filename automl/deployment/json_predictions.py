@@ -33,14 +33,14 @@ class JsonPredictions:
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
-    def response(self, records: Sequence[Any], strange: Counter[str] | None = None) -> dict[str, Any]:
+    def response(self, records: Sequence[Any], unusable: Counter[str] | None = None) -> dict[str, Any]:
         """The predictions, with probabilities for classes and times for a series. UserError for an invalid example.
 
-        ``strange``: incremented, by column, by the number of values that are present but treated as missing.
+        ``unusable``: incremented, by column, by the number of values that are present but treated as missing.
         """
         examples, without = self.read(records)
-        if strange is not None and self.predictor.encoder is not None:
-            strange.update(self.predictor.encoder.unusable(examples))
+        if unusable is not None and self.predictor.encoder is not None:
+            unusable.update(self.predictor.encoder.unusable(examples))
         return self.respond(examples, without)
 
     def read(self, records: Sequence[Any]) -> tuple[Any, NDArray[np.bool_]]:
@@ -121,12 +121,12 @@ class JointJsonPredictions:
     def __init__(self, predictor: JointPredictor) -> None:
         self.parts = {name: JsonPredictions(part) for name, part in predictor.parts.items()}
 
-    def response(self, records: Sequence[Any], strange: Counter[str] | None = None) -> dict[str, Any]:
+    def response(self, records: Sequence[Any], unusable: Counter[str] | None = None) -> dict[str, Any]:
         """As ``JsonPredictions.response``, for the examples that have a prediction of every target."""
         read = {name: part.read(records) for name, part in self.parts.items()}
         for name, part in self.parts.items():
-            if strange is not None and part.predictor.encoder is not None:  # the models read nearly the same columns
-                strange.update(Counter(part.predictor.encoder.unusable(read[name][0])) - strange)
+            if unusable is not None and part.predictor.encoder is not None:  # the models read nearly the same columns
+                unusable.update(Counter(part.predictor.encoder.unusable(read[name][0])) - unusable)
         without = np.any([each for _, each in read.values()], axis=0)
         responses = {name: part.respond(read[name][0], without) for name, part in self.parts.items()}
         first, *_ = responses.values()

@@ -130,11 +130,11 @@ class Predictor:
         return self._outputs(examples)
 
     def stream(
-        self, path: Path, strange: Counter[str] | None = None, others: Sequence[str] = ()
+        self, path: Path, unusable: Counter[str] | None = None, others: Sequence[str] = ()
     ) -> Iterator[pd.DataFrame]:
         """Predictions for the examples of a file or folder, in chunks, so that a file of rows need not fit in memory.
 
-        ``strange``: incremented, by column, by the number of values that are present but treated as missing.
+        ``unusable``: incremented, by column, by the number of values that are present but treated as missing.
         ``others``: names of columns that the caller adds. The first columns identify the example: row (from 1), file,
         or series and time, renamed if a target has that name. A column named like the target holds the prediction; for
         classes, there is also one with the probability of each. Predictions are missing for molecules and
@@ -150,7 +150,7 @@ class Predictor:
         n, taken = 0, {*self.columns, *others}
         row = "row number" if "row" in taken else "row"
         id_names = {name: f"{name} of the example" if name in taken else name for name in self.encoder.id_columns}
-        for frame in self.encoder.frames(path, Counter() if strange is None else strange):
+        for frame in self.encoder.frames(path, Counter() if unusable is None else unusable):
             found, readable = self._of_readable(self.encoder, frame)
             names = [name for name in id_names if name in frame]
             result = (

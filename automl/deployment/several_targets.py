@@ -60,7 +60,7 @@ class JointPredictor:
         """Raises UserError, since the targets are numbers."""
         raise UserError("only classifiers have probabilities; use predict")
 
-    def stream(self, path: Path, strange: Counter[str] | None = None) -> Iterator[pd.DataFrame]:
+    def stream(self, path: Path, unusable: Counter[str] | None = None) -> Iterator[pd.DataFrame]:
         """As ``Predictor.stream``, with a column for each target."""
         import pandas as pd
 
@@ -73,9 +73,9 @@ class JointPredictor:
             joined = pd.concat([first, *columns], axis=1)
             joined.attrs = first.attrs
             yield joined
-        if strange is not None:
+        if unusable is not None:
             for each in counters:  # the models read nearly the same columns
-                strange.update(each - strange)
+                unusable.update(each - unusable)
 
 
 def load(run: str | Path) -> Predictor | JointPredictor:

@@ -38,7 +38,7 @@ def build(
     folder: RunFolder,
     about: Mapping[str, Any],
     *,
-    most: int | None,
+    max_members: int | None,
     left: float,
     milliseconds: float | None,
     watch: Callable[[str], None],
@@ -47,11 +47,11 @@ def build(
     """Choose the members, fit them to all rows, write ``model/`` and return its card; None if no trial is complete, or
     nothing could be fitted.
 
-    ``most``: maximum number of members. ``left``: seconds for the fits to all rows. ``milliseconds``: maximum per row.
+    ``left``: seconds for the fits to all rows. ``milliseconds``: maximum per row.
     ``watch``: called with a line of progress. ``say``: called with a line that the user should see afterwards.
     """
     found = candidates(task, list(tuner.study.trials.values()), folder, say)
-    chosen, models = _fitted(task, tuner, found, most, left, watch, say)
+    chosen, models = _fitted(task, tuner, found, max_members, left, watch, say)
     if chosen is None:
         if tuner.study.counts["complete"]:
             say("no model: the files of every trial are damaged, or every fit to all rows failed; start the run again")
@@ -68,7 +68,7 @@ def _fitted(
     task: CrossValidated,
     tuner: Tuner,
     found: Sequence[MemberCandidate],
-    most: int | None,
+    max_members: int | None,
     left: float,
     watch: Callable[[str], None],
     say: Callable[[str], None],
@@ -80,7 +80,7 @@ def _fitted(
         if not found:
             break
         left = max(0.0, end - time.monotonic())
-        found, chosen = without_damaged(task, found, most, left, say)
+        found, chosen = without_damaged(task, found, max_members, left, say)
         chosen = affordable(task, found, chosen, max(1, tuner.executor.n_workers), left)
         for line in _for_lack_of_time(chosen):
             say(f"ensemble: {line}")
@@ -92,7 +92,7 @@ def _fitted(
         if models:
             if len(models) < len(chosen.members):
                 fitted = [chosen.members[number] for number in models]
-                again = choose(task, fitted, most)
+                again = choose(task, fitted, max_members)
                 chosen = replace(again, wanted=chosen.wanted, as_scored=chosen.as_scored & again.members.keys())
             return chosen, models
         found = [candidate for candidate in found if candidate.trial.number not in chosen.members]

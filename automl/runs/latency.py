@@ -35,21 +35,21 @@ def milliseconds_per_row(task: CrossValidated, models: Sequence[TrainedModel]) -
 
 
 def fast_enough(
-    task: CrossValidated, chosen: Selection, latency: Callable[[MemberCandidate], float], most: float
+    task: CrossValidated, chosen: Selection, latency: Callable[[MemberCandidate], float], max_latency: float
 ) -> tuple[Selection, Mapping[int, float]]:
-    """Drop the members that contribute least for their latency, until the ensemble takes at most ``most``.
+    """Drop the members that contribute least for their latency, until the ensemble takes at most ``max_latency``.
 
-    ``most``: milliseconds per row. ``latency``: returns that of a member. At least one member remains, the fastest if
-    none is fast enough. Also returns the latencies of the members, by trial.
+    ``max_latency``: milliseconds per row. ``latency``: returns that of a member. At least one member remains, the
+    fastest if none is fast enough. Also returns the latencies of the members, by trial.
     """
     known = {number: latency(member) for number, member in chosen.members.items()}
-    fitting = [member for number, member in chosen.members.items() if known[number] <= most]
+    fitting = [member for number, member in chosen.members.items() if known[number] <= max_latency]
     if not fitting:
         fastest = min(known, key=lambda number: known[number])
         return choose(task, [chosen.members[fastest]], None), known
     if len(fitting) < len(known):
         chosen = choose(task, fitting, None)
-    while (total := sum(known[number] for number in chosen.members)) > most:
+    while (total := sum(known[number] for number in chosen.members)) > max_latency:
         chosen = min(
             (choose(task, [chosen.members[other] for other in chosen.members if other != number], None)
              for number in chosen.members),

@@ -69,22 +69,32 @@ class Machines:
         return max(1, sum(room(*self._share(device)).values()))
 
     def make_executor(
-        self, task: Task, settings: WorkerSettings, *, most: int | None, data: Path | None, say: Callable[[str], object]
+        self,
+        task: Task,
+        settings: WorkerSettings,
+        *,
+        max_workers: int | None,
+        data: Path | None,
+        say: Callable[[str], object],
     ) -> Executor:
         """The executor of a run with remote workers. ``data``: the folder that ``task.data`` names.
 
         UserError if there is no such cluster, or if something needed to listen is missing.
         """
         if self.executor == "tcp":
-            return self._tcp(task, settings, most, say)
+            return self._tcp(task, settings, max_workers, say)
         _check_ray()
         from automl.tuning.ray_executor import RayExecutor, connect
 
         connect(self.address)  # before its GPUs are known
         cores, gpus = self._share(settings.device)
-        return RayExecutor(task, settings, address=self.address, most=most, cores=cores, gpus=gpus, data=data, say=say)
+        return RayExecutor(
+            task, settings, address=self.address, max_workers=max_workers, cores=cores, gpus=gpus, data=data, say=say
+        )
 
-    def _tcp(self, task: Task, settings: WorkerSettings, most: int | None, say: Callable[[str], object]) -> Executor:
+    def _tcp(
+        self, task: Task, settings: WorkerSettings, max_workers: int | None, say: Callable[[str], object]
+    ) -> Executor:
         from automl.tuning.tcp_executor import TcpExecutor
         from automl.tuning.tcp_protocol import read_token, run_side
 
@@ -93,7 +103,7 @@ class Machines:
         certificate = None if self.certificate is None else Path(self.certificate)
         check_tls(self.listen, certificate)
         token, tls = read_token(Path(self.token_file)), run_side(certificate)
-        return TcpExecutor(task, settings, listen=self.listen, token=token, tls=tls, most=most, say=say)
+        return TcpExecutor(task, settings, listen=self.listen, token=token, tls=tls, max_workers=max_workers, say=say)
 
     def _share(self, device: str) -> tuple[float, float]:
         """Cores and GPUs of a worker: by default a core, and a GPU if the cluster has any."""

@@ -104,10 +104,10 @@ def _fit(
     device: str,
     watch: Callable[[str], None],
     log: Write,
-    most_seconds: float | None,
+    max_seconds: float | None,
 ) -> dict[int, str]:
     """Fit members to all rows, in their trials' folders; returns the errors, by trial. Fits that exceed
-    ``most_seconds`` fail."""
+    ``max_seconds`` fail."""
     jobs, errors = [], {}
     for number, member in members.items():
         try:
@@ -128,7 +128,7 @@ def _fit(
     def done(n: int, of: int) -> None:
         watch(f"refit: {n} of {counted(of, 'member')} fitted to all rows")
 
-    ended = train_jobs(jobs, executor, done, log=log, most_seconds=most_seconds)
+    ended = train_jobs(jobs, executor, done, log=log, max_seconds=max_seconds)
     return errors | {number: each.ended.error for number, each in ended.items() if each.ended.error is not None}
 
 

@@ -192,4 +192,4 @@ def _executor(
     if folder is not None and settings.data is not None:
         data = folder.data.resolve()
         task = replace(task, data=str(data))  # type: ignore[type-var]
-    return settings.where.make_executor(task, worker_settings, most=settings.n_workers, data=data, say=warn)
+    return settings.where.make_executor(task, worker_settings, max_workers=settings.n_workers, data=data, say=warn)

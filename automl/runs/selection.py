@@ -50,8 +50,8 @@ class Selection:
         return [member.refit_seconds for member in self.members.values()]
 
 
-def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | None) -> Selection:
-    """Choose ensemble weights by the out-of-fold predictions, with at most ``most`` members.
+def choose(task: CrossValidated, found: Sequence[MemberCandidate], max_members: int | None) -> Selection:
+    """Choose ensemble weights by the out-of-fold predictions, with at most ``max_members`` members.
 
     On few rows, greedy weights and even more the best candidate overfit, so the weights are means over bootstrap
     samples of the rows (Caruana et al., Getting the Most Out of Ensemble Selection, ICDM 2006, sample candidates
@@ -78,8 +78,8 @@ def choose(task: CrossValidated, found: Sequence[MemberCandidate], most: int | N
 
     best = next(i for i in ranked if i == leader or is_good(every[i]))
     weights, alone = {best: 1.0}, float(by_row(shown[best]).mean())
-    if most != 1:
-        n = min(most or MAX_MEMBERS, MAX_MEMBERS, len(found))
+    if max_members != 1:
+        n = min(max_members or MAX_MEMBERS, MAX_MEMBERS, len(found))
         together = _together(task, y, counts, levels, shown, n)
         if by_row(_mean(shown, together)).mean() < alone:
             mixed = (_with(best, together, share, n) for share in SHARES)
@@ -139,26 +139,26 @@ def _together(
     counts: NDArray[Any] | None,
     levels: Sequence[float] | None,
     shown: NDArray[Any],
-    most: int,
+    max_members: int,
 ) -> dict[int, float]:
-    """Greedy weights, or their means over bootstrap samples of few rows; the ``most`` largest, which sum to 1."""
+    """Greedy weights, or their means over bootstrap samples of few rows; the largest ``max_members``, summing to 1."""
     rng, n = np.random.default_rng(0), len(y)
     samples = [rng.integers(0, n, n) for _ in range(N_SAMPLES)] if n <= FEW_ROWS else [np.arange(n)]
     total: dict[int, float] = {}
     for rows in samples:
         by_row = losses_by_row(task, y[rows], None if counts is None else counts[rows], levels)
-        found = greedy_ensemble(list(shown[:, rows]), lambda predicted: float(by_row(predicted).mean()), most)  # noqa: B023
+        found = greedy_ensemble(list(shown[:, rows]), lambda predicted: float(by_row(predicted).mean()), max_members)  # noqa: B023
         for place, weight in found.items():
             total[place] = total.get(place, 0.0) + weight
-    kept = sorted(total, key=lambda place: -total[place])[:most]
+    kept = sorted(total, key=lambda place: -total[place])[:max_members]
     return {place: total[place] / sum(total[each] for each in kept) for place in sorted(kept)}
 
 
-def _with(best: int, together: Mapping[int, float], share: float, most: int) -> dict[int, float]:
-    """A share of the weights ``together``, and the rest for ``best``, perhaps one of them; at most ``most`` in all."""
+def _with(best: int, together: Mapping[int, float], share: float, max_members: int) -> dict[int, float]:
+    """A share of the weights ``together``, and the rest for ``best``, perhaps one of them; ``max_members`` at most."""
     if share == 1.0:
         return dict(together)
-    others = sorted((i for i in together if i != best), key=lambda i: -together[i])[: most - 1]
+    others = sorted((i for i in together if i != best), key=lambda i: -together[i])[: max_members - 1]
     total = sum(together[i] for i in others) + together.get(best, 0.0)
     weights = {i: share * together[i] / total for i in sorted({best, *others} & together.keys())}
     return weights | {best: weights.get(best, 0.0) + 1.0 - share}
@@ -214,12 +214,16 @@ def affordable(
 
 
 def without_damaged(
-    task: CrossValidated, found: Sequence[MemberCandidate], most: int | None, left: float, say: Callable[[str], None]
+    task: CrossValidated,
+    found: Sequence[MemberCandidate],
+    max_members: int | None,
+    left: float,
+    say: Callable[[str], None],
 ) -> tuple[Sequence[MemberCandidate], Selection]:
     """The candidates and the choice among them, without members whose damaged models cannot be refitted within ``left``
     seconds; at least one remains. ``say``: called with a line about each that is left out."""
     while True:
-        chosen = choose(task, found, most)
+        chosen = choose(task, found, max_members)
         late = {n: m for n, m in chosen.members.items() if m.damage and m.refit_seconds > max(left, MIN_SECONDS)}
         rest = [candidate for candidate in found if candidate.trial.number not in late]
         if not late or not rest:

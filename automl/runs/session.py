@@ -70,6 +70,6 @@ class Session:
         assert isinstance(self.task, CrossValidated)
         left = self.plan.left_for_refit(tuner, self.settings.time_limit)
         return build(
-            self.task, tuner, self.folder, about, most=self.settings.ensemble, left=left,
+            self.task, tuner, self.folder, about, max_members=self.settings.ensemble, left=left,
             milliseconds=self.settings.max_latency, watch=watch, say=say,
         )  # fmt: skip

@@ -38,12 +38,12 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}  # of a time limit, in seconds
 class Rule:
     """The constraints on a setting.
 
-    ``least``: minimum of an integer. ``unit``: of a number above 0. ``may_change``: whether a resumed run may have
+    ``minimum``: of an integer. ``unit``: of a number above 0. ``may_change``: whether a resumed run may have
     another value. ``in_default_plan``: False for one that replaces the default plan. ``option``: of the command line;
     None: the name without ``n_``.
     """
 
-    least: int | None = None
+    minimum: int | None = None
     unit: str | None = None
     may_change: bool = False
     in_default_plan: bool = True
@@ -61,29 +61,29 @@ class Settings:
     model: str | None = None  # model families, for the user's own data
     metric: str | None = None  # replaces the task's
     strategy: Annotated[str | None, Rule(in_default_plan=False)] = None
-    n_trials: Annotated[int | None, Rule(least=1, may_change=True, in_default_plan=False)] = None
-    max_epochs: Annotated[int | None, Rule(least=1, in_default_plan=False, option="epochs")] = None
-    seed: Annotated[int | None, Rule(least=0)] = None
-    train_size: Annotated[int | None, Rule(least=1, in_default_plan=False)] = None
+    n_trials: Annotated[int | None, Rule(minimum=1, may_change=True, in_default_plan=False)] = None
+    max_epochs: Annotated[int | None, Rule(minimum=1, in_default_plan=False, option="epochs")] = None
+    seed: Annotated[int | None, Rule(minimum=0)] = None
+    train_size: Annotated[int | None, Rule(minimum=1, in_default_plan=False)] = None
     space: Mapping[str, Any] | None = None  # in the short form
     time_limit: Annotated[float | None, Rule(unit="seconds", may_change=True)] = None
     target: Annotated[float | None, Rule(may_change=True)] = None
-    patience: Annotated[int | None, Rule(least=1, may_change=True)] = None
+    patience: Annotated[int | None, Rule(minimum=1, may_change=True)] = None
     sure_within: Annotated[Within | None, Rule(may_change=True)] = None
     trial_seconds: Annotated[float | None, Rule(unit="seconds", may_change=True)] = None
-    n_workers: Annotated[int | None, Rule(least=1, may_change=True)] = None
-    lanes: Annotated[int | None, Rule(least=1, may_change=True)] = None  # trainings that share a program; 1: none does
+    n_workers: Annotated[int | None, Rule(minimum=1, may_change=True)] = None
+    lanes: Annotated[int | None, Rule(minimum=1, may_change=True)] = None  # trainings per program; 1: none share one
     device: Annotated[str | None, Rule(may_change=True)] = None
     reproducible: bool | None = None
     maximize: bool | None = None
     # How often the final trains each of the best configs and the default.
-    n_final: Annotated[int | None, Rule(least=0, may_change=True, option="final_seeds")] = None
+    n_final: Annotated[int | None, Rule(minimum=0, may_change=True, option="final_seeds")] = None
     started: str | None = None  # ISO time
     prior: Sequence[Mapping[str, Any]] | None = None  # initial configs, as automl.tuning.warm_start.to_json writes them
     learn: Annotated[bool | None, Rule(may_change=True)] = None  # whether the results are kept for later searches
     # Whether the final model is trained on the validation set too.
     refit: Annotated[bool | None, Rule(may_change=True, in_default_plan=False)] = None
-    ensemble: Annotated[int | None, Rule(least=1, may_change=True)] = None  # maximum number of trials in an ensemble
+    ensemble: Annotated[int | None, Rule(minimum=1, may_change=True)] = None  # maximum number of trials in an ensemble
     # Of an ensemble's prediction, per row.
     max_latency: Annotated[float | None, Rule(unit="milliseconds", may_change=True)] = None
     track: Annotated[Sequence[str] | None, Rule(may_change=True)] = None  # trackers that trials are logged to
@@ -96,8 +96,8 @@ class Settings:
         label = str if self.from_python else option
         for name, rule in RULES.items():
             value = getattr(self, name)
-            if value is not None and rule.least is not None:
-                object.__setattr__(self, name, whole(label(name), value, rule.least))
+            if value is not None and rule.minimum is not None:
+                object.__setattr__(self, name, whole(label(name), value, rule.minimum))
             if value is not None and rule.unit is not None:
                 if not isinstance(value, Real):
                     raise UserError(f"{label(name)} must be a number of {rule.unit}, got {value!r}")
@@ -218,14 +218,15 @@ def _given(value: Any) -> Any:
     return {name: each for name, each in value.items() if each} if isinstance(value, dict) else value
 
 
-def _refusal(name: str, had: Any, asks: Any) -> str:
+def _refusal(name: str, before: Any, requested: Any) -> str:
     """Why a setting of a run cannot be changed; of a request, the first field that differs."""
-    if isinstance(had, Mapping) and isinstance(asks, Mapping):
-        name = next(key for key in {**asks, **had} if asks.get(key) != had.get(key))
-        had, asks = had.get(name), asks.get(name)
-    if had in (None, False):
+    if isinstance(before, Mapping) and isinstance(requested, Mapping):
+        name = next(key for key in {**requested, **before} if requested.get(key) != before.get(key))
+        before, requested = before.get(name), requested.get(name)
+    if before in (None, False):
         return f"the run was started without {option(name)}; a resumed run keeps that: leave it out"
-    return f"the run has {option(name)} {had!r}, not {'none' if asks is None else repr(asks)}; a resumed run keeps it"
+    value = "none" if requested is None else repr(requested)
+    return f"the run has {option(name)} {before!r}, not {value}; a resumed run keeps it"
 
 
 def option(name: str) -> str:

@@ -31,7 +31,7 @@ from automl.tasks.time_limit import (
     SHORT_RUN_SECONDS,
     STARTUP_SECONDS,
     has_no_time,
-    least_seconds,
+    min_seconds,
     seconds_of_a_trial,
 )
 from automl.tasks.user_data import check_is_defined, copy_encoder
@@ -54,7 +54,7 @@ class CrossValidated:
     metric: str
     folds_how: str  # random, group, duplicates or time; empty if there is only the validation set
     views: Views  # subfolders of the data
-    most_seconds: float | None = None  # limit for all folds of a configuration; slower ones fail
+    max_seconds: float | None = None  # limit for all folds of a configuration; slower ones fail
     leaves_one: bool = True  # the time limit waits for the first configuration, so that there is a model
     epochs_are: str = "folds"
     keeps_files: bool = True  # the ensemble may use the predictions of every trial
@@ -98,7 +98,7 @@ class CrossValidated:
         """The task with ``seconds`` left for a training; None: no limit. A training that cannot end in time is aborted
         early, if the space has a family that never is."""
         if seconds is None:
-            return replace(self, most_seconds=None)
+            return replace(self, max_seconds=None)
         gives_up = bool(field_plans.NEVER_SLOW & {*families_of(self.space)})
         return replace(self, seconds_left=seconds, gives_up=gives_up)
 
@@ -306,7 +306,7 @@ def described_plan(
 
         default, folder = task.space.get_default_configuration(), Path(task.data)
         cheaper = families[0] == CHEAPEST or default.get("tfidf_ngrams") == "words"
-        least = least_seconds(Facts.read(folder), folder, spent, families[0], cheaper=cheaper)
+        least = min_seconds(Facts.read(folder), folder, spent, families[0], cheaper=cheaper)
         if seconds < least:
             return (
                 f"plan: one model, {families[0]}, scored by {_scored_by(task)}; {limit} seconds will be exceeded: "

@@ -123,10 +123,10 @@ def suits(kind: str, asked: str | None) -> bool:
         return False
     wanted = _listed(asked)
     folds, others = FAMILIES[kind], [name for name in CHOICES[kind] if name not in FAMILIES[kind]]
-    strange = next((name for name in wanted if name not in folds and name not in others), None)
-    if strange is not None or ({*wanted} & {*folds} and {*wanted} & {*others}):
+    unknown = next((name for name in wanted if name not in folds and name not in others), None)
+    if unknown is not None or ({*wanted} & {*folds} and {*wanted} & {*others}):
         raise UserError(
-            f"--model {strange or asked!r} does not suit {kind}; choose auto, some of: {', '.join(folds)}, or, scored "
+            f"--model {unknown or asked!r} does not suit {kind}; choose auto, some of: {', '.join(folds)}, or, scored "
             f"by one validation set, some of: {', '.join(others)}"
         )
     return set(wanted) <= set(folds)

@@ -82,7 +82,7 @@ def has_no_time(facts: Facts, folder: Path, time_limit: float, n_workers: int, m
     return OVERHEAD_SECONDS + (1 + REFIT_FACTOR) * field_plans.slowness() * first > time_limit
 
 
-def least_seconds(facts: Facts, folder: Path, spent: float, first: str, *, cheaper: bool) -> float:
+def min_seconds(facts: Facts, folder: Path, spent: float, first: str, *, cheaper: bool) -> float:
     """The seconds that a run on texts, images and the like needs for a first model, scored on the validation set.
 
     ``spent``: seconds of the command so far. ``first``: the first family. ``cheaper``: see ``field_plans.space_of``.

@@ -95,7 +95,7 @@ class FoldsTraining:
             rounds = self.rounds[-1] if self.rounds else ()
             if self._out_of_bag is None:
                 learner = self._learner()
-                learner.most_seconds = self._seconds_left(self._kind.share_of_seconds or 1.0)
+                learner.max_seconds = self._seconds_left(self._kind.share_of_seconds or 1.0)
                 learner.fit(self._rows(slice(None)))
                 rounds = learner.rounds
                 self._out_of_bag = learner.out_of_bag().astype(np.float32)
@@ -130,7 +130,7 @@ class FoldsTraining:
         learner = self._learner(fold)
         if rounds is None:
             learner.gives_up = self.task.gives_up and not self.n_done
-            learner.most_seconds = self._most_seconds(fold)
+            learner.max_seconds = self._max_seconds(fold)
         try:
             learner.fit(self._rows(before), self._rows(stopping), rounds or ())
         except TooSlow as error:
@@ -139,7 +139,7 @@ class FoldsTraining:
             raise TooSlow(f"{error.reason}, a share {OF_THE_SEARCH}") from None
         return learner
 
-    def _most_seconds(self, fold: int) -> float | None:
+    def _max_seconds(self, fold: int) -> float | None:
         """The time limit of a fit: an equal share of what is left. If it would give up at the limit, and with it the
         earlier folds, it gets at least LATER_FOLDS."""
         share = self._kind.share_of_seconds
@@ -156,8 +156,8 @@ class FoldsTraining:
     def _seconds_left(self, share: float) -> float | None:
         """What remains of a share of the configuration's limit, and of the time left when the training (re)started."""
         done, limits = sum(self.seconds), []
-        if self.task.most_seconds is not None:
-            limits.append(share * self.task.most_seconds - done)
+        if self.task.max_seconds is not None:
+            limits.append(share * self.task.max_seconds - done)
         if (self.task.gives_up or self._kind.share_of_seconds is not None) and self.task.seconds_left is not None:
             limits.append(share * self.task.seconds_left - (done - self._before))
         return min(limits, default=None)
@@ -167,7 +167,7 @@ class FoldsTraining:
         """Whether less is left of the run than of the configuration's limit."""
         if self.task.seconds_left is None:
             return False
-        own = math.inf if self.task.most_seconds is None else self.task.most_seconds - self._before
+        own = math.inf if self.task.max_seconds is None else self.task.max_seconds - self._before
         return self.task.seconds_left < own
 
     def _set_aside(self, rows: NDArray[Any], fold: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -197,7 +197,7 @@ class FoldsTraining:
 
     def _check_time(self) -> None:
         """TooSlow after the second fold if all would take too long; the first may wait for imports."""
-        most, n = self.task.most_seconds, self.task.max_epochs
+        most, n = self.task.max_seconds, self.task.max_epochs
         if self.task.gives_up:
             left = self._seconds_left(1.0)
             most = None if left is None else sum(self.seconds) + left

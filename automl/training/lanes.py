@@ -198,15 +198,15 @@ class Program:
             for loss, count in zip(self.losses.tolist(), self.tally.tolist(), strict=True)
         ]
 
-    def step(self, raw: Tensor, wanted: Tensor, rates: Tensor, generators: Sequence[torch.Generator]) -> None:
+    def step(self, raw: Tensor, targets: Tensor, rates: Tensor, generators: Sequence[torch.Generator]) -> None:
         """A step of each lane on its batch of raw examples (lanes, batch, ...). Nothing in it waits for the device."""
         inputs = self.rules(raw.flatten(0, 1))
-        inputs = self._augmented(inputs.reshape(*wanted.shape, *inputs.shape[1:]), generators)
+        inputs = self._augmented(inputs.reshape(*targets.shape, *inputs.shape[1:]), generators)
         outputs = self.lanes(inputs, generators)
-        losses = self._losses(outputs, wanted)
+        losses = self._losses(outputs, targets)
         self.optimizer.step(self.lanes.gradients_of(losses), rates)
         self.losses += losses.detach()
-        self.tally += self._tallies(outputs.detach(), wanted)
+        self.tally += self._tallies(outputs.detach(), targets)
 
     def write_back(self) -> None:
         """Copy the state of the lanes into their trainings."""
@@ -242,21 +242,21 @@ class Program:
             return x
         return torch.stack([augment(*each) for each in zip(x, strengths, generators, strict=True)])
 
-    def _losses(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+    def _losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of each lane's batch: those of `automl.data.targets`, which average over one batch."""
         if isinstance(self.target, Number):
-            errors = outputs[..., 0].to(wanted.dtype) - (wanted - self.target.mean) / self.target.std
+            errors = outputs[..., 0].to(targets.dtype) - (targets - self.target.mean) / self.target.std
             return in_its_unit((errors**2).mean(1), self.lanes.modules[0])
         assert isinstance(self.target, Classes)
         logs = outputs.log_softmax(2)
-        right = -logs.gather(2, wanted[..., None])[..., 0].mean(1)
+        right = -logs.gather(2, targets[..., None])[..., 0].mean(1)
         return (1 - self.smoothing) * right - self.smoothing * logs.mean((1, 2))
 
-    def _tallies(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+    def _tallies(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What the targets tally, of each lane."""
         if isinstance(self.target, Number):
-            return ((outputs[..., 0].float() * self.target.std + self.target.mean - wanted) ** 2).sum(1)
-        return (outputs.argmax(2) == wanted).sum(1)
+            return ((outputs[..., 0].float() * self.target.std + self.target.mean - targets) ** 2).sum(1)
+        return (outputs.argmax(2) == targets).sum(1)
 
 
 def generator(training: NetworkTraining) -> torch.Generator:

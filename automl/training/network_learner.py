@@ -100,7 +100,7 @@ class NetworkLearner(Learner):
             x = torch.from_numpy(np.ascontiguousarray(train.x)).to(home_of(train.x, device))
             y = torch.from_numpy(np.ascontiguousarray(train.y)).to(device)
             examples = DeviceExamples(self.model, x, y)
-            watch = FitWatch(epochs, self.most_seconds, "epochs")
+            watch = FitWatch(epochs, self.max_seconds, "epochs")
             for epoch in range(epochs):
                 order = torch.randperm(len(y), device=device)
                 loss, _ = descent.epoch(

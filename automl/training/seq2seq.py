@@ -36,7 +36,7 @@ class TranslationTraining(Training):
         self.source_lengths, self.target_lengths = (lengths(torch.from_numpy(side)) for side in sides)
         self.lengths = (self.source_lengths + self.target_lengths).to(device)
         # Random ones: the first may be of few groups or of the oldest days.
-        self.judged = sorted(shuffled(len(self.pairs.valid_wanted))[: task.valid_size])
+        self.judged = sorted(shuffled(len(self.pairs.valid_references))[: task.valid_size])
         with isolated(device, seed, 0):
             self.translator = translator_for(task, config, self.pairs)
             self.translator.module.to(device)
@@ -66,8 +66,8 @@ class TranslationTraining(Training):
 
     def validate(self) -> dict[str, float]:
         translations = self.translator.write(self.pairs.valid_source[self.judged], beam=1)
-        wanted = [self.pairs.valid_wanted[place] for place in self.judged]
-        return {self.task.metric: measure(self.task.metric, wanted, translations)}
+        references = [self.pairs.valid_references[place] for place in self.judged]
+        return {self.task.metric: measure(self.task.metric, references, translations)}
 
     def preprocessing(self) -> dict[str, Any]:
         return {"n_source": len(self.pairs.source), "n_target": len(self.pairs.target)}
@@ -100,6 +100,6 @@ def evaluate_translator(task: TranslationTask, checkpoint: Path, device: str) ->
     with isolated(where):
         translations = translator.write(pairs.test_source[: task.test_size], beam=BEAM)
     return {
-        name: measure(name, pairs.test_wanted[: task.test_size], translations)
+        name: measure(name, pairs.test_references[: task.test_size], translations)
         for name in names_of(METRICS[task.metric].kind)
     }

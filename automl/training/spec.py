@@ -54,7 +54,7 @@ class FoldsTask(Protocol):
     @property
     def metric(self) -> str: ...
     @property
-    def most_seconds(self) -> float | None: ...  # limit for all folds of a configuration
+    def max_seconds(self) -> float | None: ...  # limit for all folds of a configuration
     @property
     def seconds_left(self) -> float | None: ...  # of the search, when the training begins or resumes
     @property

@@ -81,7 +81,7 @@ def train_jobs(
     watch: Callable[[int, int], None] = lambda done, of: None,
     redundant: Callable[[int, TrainingResult], set[int]] = lambda key, done: set(),
     log: Write = lambda event, **facts: None,
-    most_seconds: float | None = None,
+    max_seconds: float | None = None,
 ) -> dict[int, TrainingResult]:
     """Run jobs to their end; returns the results of the trainings, by key.
 
@@ -89,10 +89,10 @@ def train_jobs(
     keys of trainings that need not start once this one has ended. If a program of several trainings fails as a whole,
     its unfinished ones are trained alone, since one of them may be the cause. Each attempt has its own folder, which
     becomes the training's at its end. ``log``: called with starts, ends, restarts and retries; a training is identified
-    by the name of its folder. ``most_seconds``: trainings that have not ended by then are dropped and count as failed.
+    by the name of its folder. ``max_seconds``: trainings that have not ended by then are dropped and count as failed.
     Raises Blocked if a training ended for an external reason, such as a full disk.
     """
-    end_at = math.inf if most_seconds is None else executor.now() + most_seconds
+    end_at = math.inf if max_seconds is None else executor.now() + max_seconds
     run = _Run(jobs, executor, redundant, log)
     while run.is_unfinished:
         run.submit_waiting()
@@ -100,7 +100,7 @@ def train_jobs(
             run.handle(event)
         watch(len(run.done), run.n_trainings)
         if executor.now() >= end_at and run.is_unfinished:
-            run.drop_rest(f"{TOO_SLOW}: it was not done within the {most_seconds:.3g} s that were left")
+            run.drop_rest(f"{TOO_SLOW}: it was not done within the {max_seconds:.3g} s that were left")
             break
     return run.done
 

@@ -140,7 +140,7 @@ def has_gpus() -> bool:
 
 
 class RayExecutor(RemoteExecutor[_Actor]):
-    """One actor per worker, as many as the nodes have room for, but at most ``most``.
+    """One actor per worker, as many as the nodes have room for, but at most ``max_workers``.
 
     An actor holds its cores and share of a GPU for the whole run. If it dies, the tuner retries its job, and its node
     stays in use. A draining node gets no more jobs.
@@ -152,7 +152,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
         settings: WorkerSettings,
         *,
         address: str | None = None,
-        most: int | None = None,
+        max_workers: int | None = None,
         cores: float = 1.0,
         gpus: float = 0.0,
         data: Path | None = None,
@@ -161,7 +161,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
         """``cores``, ``gpus``: of each worker; may be fractions. ``data``: the folder that ``task.data`` names, which
         is sent along. ``say``: called with a line if a node cannot be used. UserError if there is no such cluster.
         """
-        super().__init__(most, say)
+        super().__init__(max_workers, say)
         content = pickled(task)
         connect(address)
         self._cores, self._gpus = cores, gpus
@@ -226,7 +226,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
                 ray.kill(actor.handle)
         there = Counter(actor.node for actor in self._workers)
         left = {node: n - there[node] for node, n in rooms.items()}
-        while len(self._workers) < self._most + N_SPARE_WORKERS and any(n > 0 for n in left.values()):
+        while len(self._workers) < self._max_workers + N_SPARE_WORKERS and any(n > 0 for n in left.values()):
             node = max(left, key=lambda each: left[each])
             left[node] -= 1
             self._start(node)

@@ -168,10 +168,10 @@ class RemoteExecutor(Executor, Generic[W]):
     """Jobs on workers that may come and go. Each attempt at a job has its own number, so that late events of earlier
     attempts are ignored."""
 
-    def __init__(self, most: int | None, say: Callable[[str], object]) -> None:
-        """``most``: jobs at a time; None: as many as there are workers. ``say``: called with a line if a worker
+    def __init__(self, max_workers: int | None, say: Callable[[str], object]) -> None:
+        """``max_workers``: jobs at a time; None: as many as there are workers. ``say``: called with a line if a worker
         cannot be used."""
-        self._most = math.inf if most is None else most
+        self._max_workers = math.inf if max_workers is None else max_workers
         self._say = say
         self._workers: list[W] = []
         self._attempts = itertools.count()
@@ -179,12 +179,12 @@ class RemoteExecutor(Executor, Generic[W]):
     @property
     def n_workers(self) -> int:
         active = [worker for worker in self._workers if worker.ready and (worker.job or not worker.leaving)]
-        return int(min(self._most, len(active)))
+        return int(min(self._max_workers, len(active)))
 
     @property
     def n_free(self) -> int:
         n_busy = sum(worker.job is not None for worker in self._workers)
-        return int(max(0, min(self._most - n_busy, len(self._idle()))))
+        return int(max(0, min(self._max_workers - n_busy, len(self._idle()))))
 
     def _idle(self) -> list[W]:
         return [worker for worker in self._workers if worker.ready and not worker.leaving and worker.job is None]

@@ -77,12 +77,12 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         listen: str,
         token: bytes,
         tls: ssl.SSLContext | None = None,
-        most: int | None = None,
+        max_workers: int | None = None,
         say: Callable[[str], object],
     ) -> None:
         """``listen``: HOST:PORT, port 0 for a free one. ``say``: called with a line if a worker cannot be used.
         UserError if the address is not available."""
-        super().__init__(most, say)
+        super().__init__(max_workers, say)
         self._token = token
         self._settings = of_this_process(settings)
         self._welcome = {

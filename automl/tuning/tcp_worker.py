@@ -75,10 +75,10 @@ class RunConnection:
         except OSError as error:
             raise Disconnected(str(error)) from None
 
-    def receive(self, most: int = -1) -> dict[str, Any]:
-        """The next message, of at most ``most`` bytes. Disconnected if the connection is lost."""
+    def receive(self, max_bytes: int = -1) -> dict[str, Any]:
+        """The next message, of at most ``max_bytes`` bytes. Disconnected if the connection is lost."""
         try:
-            line = self._reader.readline(most)
+            line = self._reader.readline(max_bytes)
             if not line.endswith(b"\n"):
                 raise Disconnected("the connection was closed")
             return message_of(line)

@@ -51,7 +51,7 @@ def executor_of(kind: str) -> Iterator[Executor]:
     elif kind == "ray":
         from automl.tuning.ray_executor import RayExecutor
 
-        with RayExecutor(task, WorkerSettings(), most=1, say=print) as on_ray:
+        with RayExecutor(task, WorkerSettings(), max_workers=1, say=print) as on_ray:
             yield on_ray
     else:
         from automl.tuning.tcp_executor import TcpExecutor

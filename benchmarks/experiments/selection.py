@@ -132,8 +132,8 @@ def greedy_by_rows(rows_each: int) -> Rule:
     return lambda store: greedy_some_searched(len(store.y) // rows_each)(store)
 
 
-def bagged_greedy(places_of: Callable[[StoredPredictions], NDArray[Any]] = _candidates, most: int = 99) -> Rule:
-    """The mean of greedy weights on N_BAGS bootstrap samples of the rows, for at most ``most`` configurations."""
+def bagged_greedy(places_of: Callable[[StoredPredictions], NDArray[Any]] = _candidates, max_members: int = 99) -> Rule:
+    """The mean of greedy weights on N_BAGS bootstrap samples of the rows, for at most ``max_members`` configurations."""
 
     def rule(store: StoredPredictions) -> dict[int, float]:
         rng = np.random.default_rng(0)
@@ -143,7 +143,7 @@ def bagged_greedy(places_of: Callable[[StoredPredictions], NDArray[Any]] = _cand
             rows = rng.integers(0, len(store.y), len(store.y))
             for place, weight in _greedy(store, places, rows).items():
                 total[place] = total.get(place, 0.0) + weight / N_BAGS
-        kept = sorted(total, key=lambda place: -total[place])[:most]
+        kept = sorted(total, key=lambda place: -total[place])[:max_members]
         return {place: total[place] / sum(total[each] for each in kept) for place in kept}
 
     return rule
@@ -172,8 +172,8 @@ RULES: dict[str, Rule] = {
     "greedy of presets and a searched one for each 100 rows": greedy_by_rows(100),
     f"greedy on {N_BAGS} bootstrap samples": bagged_greedy(),
     f"greedy of presets on {N_BAGS} bootstrap samples": bagged_greedy(presets),
-    f"greedy on {N_BAGS} bootstrap samples, at most 8 members": bagged_greedy(most=8),
-    f"greedy on {N_BAGS} bootstrap samples, at most 5 members": bagged_greedy(most=5),
+    f"greedy on {N_BAGS} bootstrap samples, at most 8 members": bagged_greedy(max_members=8),
+    f"greedy on {N_BAGS} bootstrap samples, at most 5 members": bagged_greedy(max_members=5),
     f"greedy of presets and the best 5 searched on {N_BAGS} bootstrap samples": bagged_greedy(some_searched(5)),
     "greedy, a quarter of the weight equal for presets": shrunk_greedy(0.25),
 }

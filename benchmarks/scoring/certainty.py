@@ -117,8 +117,8 @@ def _losses(table: pd.DataFrame) -> np.ndarray:
     return np.asarray(means - means.min(axis=1, keepdims=True))
 
 
-def units_needed(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, most: int = MAX_UNITS) -> int | None:
-    """The number of units like these from which ``versus`` would be sure, None if more than ``most``.
+def units_needed(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, max_units: int = MAX_UNITS) -> int | None:
+    """The number of units like these from which ``versus`` would be sure, None if more than ``max_units``.
 
     A rough estimate: the units seen so far are repeated.
     """
@@ -126,7 +126,7 @@ def units_needed(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, most: int
     def sure(times: int) -> bool:
         return versus(a, b, margin, times=times, n_draws=N_ROUGH).sure
 
-    last = most // len(a)
+    last = max_units // len(a)
     if last < 2 or not sure(last):
         return None
     return (2 + bisect.bisect_left(range(2, last), True, key=sure)) * len(a)

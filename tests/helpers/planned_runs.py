@@ -41,7 +41,7 @@ def planned_run(request, place, *, folds, n_trials, model=None, metric=None, wat
         watch(folder)
         about = {"strategy": "auto", "seed": 0, "n_trials": n_trials, "started": "today"}
         card = build(
-            task, search.tuner, folder, about, most=None, left=300.0, milliseconds=None,
+            task, search.tuner, folder, about, max_members=None, left=300.0, milliseconds=None,
             watch=lambda line: watch(folder), say=say,
         )  # fmt: skip
     return folder.path, card

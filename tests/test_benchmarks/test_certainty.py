@@ -131,4 +131,4 @@ def test_how_many_units_would_tell():
     needed = units_needed(a, b)
     assert needed is not None
     assert needed > 6
-    assert units_needed(a, b, most=needed - 1) is None
+    assert units_needed(a, b, max_units=needed - 1) is None

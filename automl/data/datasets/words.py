@@ -18,7 +18,7 @@ def word_encoder(parts: Parts[Examples[str, str]], *, length: int, n_words: int)
     from automl.data.ingest.text import TextEncoder
     from automl.data.ingest.tokenizers import known_tokenizer
 
-    known = number_tokens((text.split() for text in parts.train.x), most=n_words, least=MIN_OCCURRENCES)
+    known = number_tokens((text.split() for text in parts.train.x), max_tokens=n_words, min_count=MIN_OCCURRENCES)
     return TextEncoder("text", known_tokenizer(known), length)
 
 

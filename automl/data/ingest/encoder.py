@@ -134,10 +134,10 @@ class Reader(ABC):
         """Which examples have no prediction, in words that follow the noun."""
         return "that cannot be read"
 
-    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+    def frames(self, path: Path, unusable: Counter[str]) -> Iterator[pd.DataFrame]:
         """The examples of a file as frames; a file of rows is read in chunks.
 
-        ``strange``: incremented, by column, by the number of values that are present but treated as missing.
+        ``unusable``: incremented, by column, by the number of values that are present but treated as missing.
         Lines about the file, if there are any, are in ``attrs[NOTES]`` of a frame; see also N_READ.
         """
         yield self.as_frame(path)

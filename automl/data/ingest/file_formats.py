@@ -87,12 +87,12 @@ class ParquetSource:
         *,
         written: Collection[str] = (),
         numbers: Collection[str] = (),
-        strange: Counter[str] | None = None,
+        unusable: Counter[str] | None = None,
     ) -> Iterator[pd.DataFrame]:
         """As for a CSV file; ``written`` has no effect, since Parquet columns are typed."""
         size, decimals = max(ROWS, CELLS // max(1, len(columns or self.names))), self.decimals
         for chunk in self._read(size, columns):
-            yield _with_numbers(chunk, numbers, decimals, strange)
+            yield _with_numbers(chunk, numbers, decimals, unusable)
 
     def copies(self) -> Iterator[pd.DataFrame]:
         """The rows of ``chunks`` with whole numbers as such, also beside missing ones."""
@@ -225,12 +225,12 @@ class CsvSource:
         *,
         written: Collection[str] = (),
         numbers: Collection[str] = (),
-        strange: Counter[str] | None = None,
+        unusable: Counter[str] | None = None,
     ) -> Iterator[pd.DataFrame]:
         """The rows in chunks, with some of the columns or all.
 
         ``written``: columns kept as spelled, without parsing of numbers or booleans. ``numbers``: columns in which
-        everything else becomes missing; ``strange`` counts the values lost.
+        everything else becomes missing; ``unusable`` counts the values lost.
         """
         usual = "," if "," in self.decimals.values() and self.separator != "," else "."
         spelled = {name for name, sign in self.decimals.items() if sign != usual} | (set(written) & set(self.names))
@@ -238,7 +238,7 @@ class CsvSource:
         for chunk in self._read(dtype=kinds, decimal=usual, na_values=MISSING, skipinitialspace=True):
             if columns is not None:
                 chunk = chunk[[name for name in self.names if name in columns]]
-            yield _with_numbers(chunk, numbers, self.decimals, strange)
+            yield _with_numbers(chunk, numbers, self.decimals, unusable)
 
     def copies(self) -> Iterator[pd.DataFrame]:
         """The rows of ``chunks`` as strings exactly as in the file."""
@@ -312,7 +312,7 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
 
 
 def _with_numbers(
-    chunk: pd.DataFrame, numbers: Collection[str], decimals: Mapping[str, str], strange: Counter[str] | None
+    chunk: pd.DataFrame, numbers: Collection[str], decimals: Mapping[str, str], unusable: Counter[str] | None
 ) -> pd.DataFrame:
     """The chunk with these columns converted to numbers."""
     import pandas as pd
@@ -323,9 +323,9 @@ def _with_numbers(
         if name not in numbers:
             continue
         found = as_numbers(values, decimals.get(str(name), "."))
-        if strange is not None:
+        if unusable is not None:
             lost = values[np.isnan(found) & values.notna().to_numpy()]
-            strange[str(name)] += int((~lost.isin(SIGNS)).sum())
+            unusable[str(name)] += int((~lost.isin(SIGNS)).sum())
         columns[name] = pd.Series(found, index=chunk.index)
     return pd.DataFrame(columns) if numbers else chunk
 

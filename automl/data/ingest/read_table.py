@@ -107,14 +107,14 @@ def read_table(
     decimals: Mapping[str, str] | None = None,
     exact: Collection[str | None] = (),
     classes: Mapping[str, int] | None = None,
-    strange: Counter[str] | None = None,
+    unusable: Counter[str] | None = None,
 ) -> Table:
     """The file's rows, or some of its columns; ``texts`` are kept as strings.
 
     ``numeric``: whether columns are numbers, as decided in training. ``decimals``: decimal signs, used where the file
     is ambiguous. ``exact``: columns of which float32 may lose digits that matter, such as times to sort by.
     ``classes``: columns that may hold classes, which are kept as spelled, and how many different numbers with leading
-    zeros are classes too. ``strange``: counts the values lost in each column of numbers. UserError if the file cannot
+    zeros are classes too. ``unusable``: counts the values lost in each column of numbers. UserError if the file cannot
     be read, naming the row where possible.
     """
     import pandas as pd
@@ -133,16 +133,16 @@ def read_table(
         raise UserError(f"{str(path)!r} has no rows after its header")
     parts: dict[str, list[Any]] = {name: [] for name in facts}
     numbers = {name for name, fact in facts.items() if fact.is_number and name not in texts}
-    chunks = source.chunks(columns, written=facts.keys() - numbers, numbers=numbers, strange=strange)
+    chunks = source.chunks(columns, written=facts.keys() - numbers, numbers=numbers, unusable=unusable)
     for chunk in _watched(source, chunks, 0.5):
         for name in facts:
             parts[name].append(_compact(chunk[name], facts[name], name in texts))
     frame = pd.DataFrame({name: _joined(parts.pop(name)) for name in list(parts)})
-    mixed = (note for fact in facts.values() if fact.name not in texts for note in _strange(fact))
+    mixed = (note for fact in facts.values() if fact.name not in texts for note in _mixed(fact))
     return Table(frame, source.decimals, [*source.notes, *mixed])
 
 
-def _strange(fact: ColumnFacts) -> Iterator[str]:
+def _mixed(fact: ColumnFacts) -> Iterator[str]:
     """Notes on a column that holds numbers and other values, or codes."""
     if fact.codes.found:
         yield f"column {fact.name!r} is treated as categorical: it has {fact.codes.width} digits with leading zeros"
@@ -232,22 +232,22 @@ def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: boo
         if facts.known is None and facts.most_codes is None and not facts.exact and facts.codes.width != 0:
             facts.codes.learn(present.tolist())
     numbers = np.full(len(present), np.nan) if words else as_numbers(present, decimal)
-    strange = np.isnan(numbers)
-    good = numbers[~strange]
+    unusable = np.isnan(numbers)
+    good = numbers[~unusable]
     if len(good):
         facts.low, facts.high = min(facts.low, float(good.min())), max(facts.high, float(good.max()))
         facts.largest = max(-facts.low, facts.high)
-        if strange.any():
-            infinite = strange.copy()
-            infinite[strange] = are_infinite(present[strange])
+        if unusable.any():
+            infinite = unusable.copy()
+            infinite[unusable] = are_infinite(present[unusable])
             if infinite.any():
                 facts.infinite = facts.infinite or _row(present, infinite, values, before)
             facts.n_infinite += int(infinite.sum())
             facts.n -= int(infinite.sum())
-            strange &= ~infinite
+            unusable &= ~infinite
     facts.n_numbers += len(good)
-    if strange.any() and facts.stray is None:
-        facts.stray = (_row(present, strange, values, before), str(present.iloc[int(strange.argmax())]))
+    if unusable.any() and facts.stray is None:
+        facts.stray = (_row(present, unusable, values, before), str(present.iloc[int(unusable.argmax())]))
 
 
 def _row(present: pd.Series[Any], which: NDArray[np.bool_], values: pd.Series[Any], before: int) -> int:

@@ -74,16 +74,16 @@ class Seasons:
         lengths, parts = (tuple(content.get(name, ())) for name in ("lengths", "parts"))
         return cls(content.get("step", 0.0), lengths, parts, content.get("regular", False))
 
-    def positions(self, times: NDArray[Any], most: int) -> NDArray[np.int64]:
+    def positions(self, times: NDArray[Any], max_step: int) -> NDArray[np.int64]:
         """The steps from the first of a series' times, (n,), ascending, to each; if they are not regular, its row.
 
-        Each row is a step or more after the one before, and at most ``most``, however long the gap.
+        Each row is a step or more after the one before, and at most ``max_step``, however long the gap.
         """
         dates = as_dates(times)
         if not self.regular or dates.dtype.kind != "M":
             return np.arange(len(times))
         apart = np.diff(dates).astype("timedelta64[us]").astype(float) / 1e6 / self.step
-        return np.concatenate([[0], np.clip(np.round(apart), 1, most).cumsum()]).astype(np.int64)
+        return np.concatenate([[0], np.clip(np.round(apart), 1, max_step).cumsum()]).astype(np.int64)
 
     def window(self, shortest: int) -> int:
         """The number of newest rows that a forecast reads, at least ``shortest``: with a season, also the row before

@@ -135,16 +135,16 @@ class SeriesEncoder(encoder.Encoder):
         rows = self._read(examples)
         return self._in_utc(windows(rows, self.layout)[0], rows)
 
-    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+    def frames(self, path: Path, unusable: Counter[str]) -> Iterator[pd.DataFrame]:
         found: Counter[str] = Counter()
         rows = self._read(path, found)
         frame, counts = windows(rows, self.layout)
         for name in self.channels:
             if name in self.layout.levels:
                 unknown = np.isnan(self.layout.numbers(rows[name], name)) & rows[name].notna().to_numpy()
-                strange[name] += int(unknown.sum())
+                unusable[name] += int(unknown.sum())
             else:
-                strange[name] += found[name]
+                unusable[name] += found[name]
         frame.attrs[encoder.N_READ] = len(rows)
         frame.attrs[encoder.NOTES] = [
             *rows.attrs.get(encoder.NOTES, []),
@@ -170,7 +170,7 @@ class SeriesEncoder(encoder.Encoder):
             f"first {self.reach - 1} {unit}s of a series have no forecast, as each needs {self.reach}"
         )
 
-    def _read(self, examples: Any, strange: Counter[str] | None = None) -> pd.DataFrame:
+    def _read(self, examples: Any, unusable: Counter[str] | None = None) -> pd.DataFrame:
         """The different rows of a file, counting values lost, or of a frame, with a note on repeated ones.
 
         UserError if a column is missing or if there are few.
@@ -184,7 +184,7 @@ class SeriesEncoder(encoder.Encoder):
                 numeric=numeric,
                 decimals=self.layout.decimals,
                 exact=[self.time, *self.layout.offsets],
-                strange=strange,
+                unusable=unusable,
             ).frame
         check_is_frame(frame)
         read = (self.time, self.group, *self.channels)

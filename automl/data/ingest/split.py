@@ -31,11 +31,11 @@ class SplitRows:
         return iter((self.train, self.valid, self.test))
 
 
-def check_enough(n: int, least: int = MIN_ROWS, hints: Sequence[str] = ()) -> None:
+def check_enough(n: int, min_rows: int = MIN_ROWS, hints: Sequence[str] = ()) -> None:
     """Raise UserError, with hints, for too few rows to split."""
-    if n < least:
+    if n < min_rows:
         raise UserError(
-            "; ".join([f"at least {least} usable rows are needed to split the data, there are {n}", *hints])
+            "; ".join([f"at least {min_rows} usable rows are needed to split the data, there are {n}", *hints])
         )
 
 
@@ -149,7 +149,7 @@ def by_copies(y: NDArray[Any], keys: NDArray[Any], *, hold_out: bool = True) -> 
     _, codes, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     part, targets = np.full(len(sizes), -1), _targets(len(y), hold_out)
     # A few examples with many copies each would decide the scores of a small set.
-    part[sizes > 1], left = dealt(sizes[sizes > 1], targets, most=share(len(y)) // 4)
+    part[sizes > 1], left = dealt(sizes[sizes > 1], targets, max_size=share(len(y)) // 4)
     part = part[codes]
     single = np.flatnonzero(part < 0)
     n_valid, n_test = (max(0, n) for n in (*left, 0)[1:3])
@@ -167,13 +167,13 @@ def _targets(n: int, hold_out: bool) -> list[int]:
     return [n - 2 * share(n), share(n), share(n)] if hold_out else [n - share(n), share(n)]
 
 
-def dealt(sizes: NDArray[Any], targets: Sequence[int], most: float = math.inf) -> tuple[NDArray[Any], list[int]]:
+def dealt(sizes: NDArray[Any], targets: Sequence[int], max_size: float = math.inf) -> tuple[NDArray[Any], list[int]]:
     """The set of each group, given its number of rows, and what each set still lacks: large groups first, each in the
-    set that lacks most. Groups of over ``most`` rows are in the first set while it has room."""
+    set that lacks most. Groups of over ``max_size`` rows are in the first set while it has room."""
     part, left = np.zeros(len(sizes), dtype=int), list(targets)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(sizes))
     for group in order[np.argsort(-sizes[order], kind="stable")]:
-        if not most < sizes[group] <= left[0]:
+        if not max_size < sizes[group] <= left[0]:
             part[group] = max(range(len(targets)), key=lambda i: left[i] / targets[i])
         left[part[group]] -= sizes[group]
     return part, left

@@ -82,12 +82,12 @@ class TableEncoder(encoder.Encoder):
     def strict(self) -> list[str]:
         return [column.name for column in self.table.columns if column.role in ("number", "date")]
 
-    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+    def frames(self, path: Path, unusable: Counter[str]) -> Iterator[pd.DataFrame]:
         numbers = {name for name, is_number in self.table.numeric.items() if is_number}
         written = self.table.numeric.keys() - numbers
         source = open_source(path, self.table.decimals)
-        for chunk in source.chunks(written=written, numbers=numbers, strange=strange):
-            strange.update(self.table.unknown(chunk))
+        for chunk in source.chunks(written=written, numbers=numbers, unusable=unusable):
+            unusable.update(self.table.unknown(chunk))
             yield chunk
 
     @property
@@ -176,7 +176,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
         decimals={**request.decimals, **({} if known is None else known.decimals)},
         exact=[request.time, *(() if known is None else known.exact)],
         classes=target_classes(request),
-        strange=lost,
+        unusable=lost,
     )
     frame = table.frame
     labels = frame.pop(request.target)

@@ -108,9 +108,9 @@ def numbers(values: pd.Series[Any], name: str, offset: float | None) -> Labelled
     """The labels of a target column of numbers. ``offset``: subtracted from them; None: as they need it."""
     present, notes = _present(values, name)
     found = as_numbers(values)
-    strange = present & np.isnan(found)
-    if strange.any():
-        first = int(strange.argmax())
+    unusable = present & np.isnan(found)
+    if unusable.any():
+        first = int(unusable.argmax())
         raise UserError(
             f"the target {name!r} is not numeric: row {first + 1:,} has {str(values.iloc[first])!r}; "
             "correct it, or predict classes (--kind classification) or another --target"

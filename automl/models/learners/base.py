@@ -57,7 +57,7 @@ class Learner(ABC):
     def __init__(self, config: Mapping[str, Any], inputs: Any, target: Target, seed: int) -> None:
         """``inputs`` and ``target``: the statistics of all training rows."""
         self.config, self.inputs, self.target, self.seed = config, inputs, target, seed
-        self.most_seconds: float | None = None
+        self.max_seconds: float | None = None
         """Time limit of a fit. One that adapts to it ends there, or as soon as the model is of use; others raise
         TooSlow as soon as their first rounds show that they will take longer."""
         self.gives_up = True

@@ -70,10 +70,10 @@ class Forest(Learner):
             bootstrap=True,
             random_state=self.seed % 2**32,
         )
-        if not rounds and self.most_seconds is not None:
+        if not rounds and self.max_seconds is not None:
             start = time.perf_counter()
             forest.set_params(n_estimators=MIN_TREES, warm_start=True).fit(x, train.y, sample_weight=train.weights)
-            n = MIN_TREES * self.most_seconds / (time.perf_counter() - start)
+            n = MIN_TREES * self.max_seconds / (time.perf_counter() - start)
             forest.set_params(n_estimators=int(np.clip(n, MIN_TREES + 1, N_TREES)))
         forest.set_params(oob_score=train.weights is None)  # nearly every bootstrap sample has a heavy row
         self.forest = forest.fit(x, train.y, sample_weight=train.weights).set_params(warm_start=False)

@@ -99,7 +99,7 @@ class LightGBM(Learner):
             scored = [data.create_valid(others, long_tail.labels(valid.y, self.unit), weight=valid.weights)]
         self.boosters, found = [], []
         each = self._parameters(train.y)
-        share = None if self.most_seconds is None else self.most_seconds / len(each)
+        share = None if self.max_seconds is None else self.max_seconds / len(each)
         for place, parameters in enumerate(each):
             stopping = EarlyStopping(len(train.y), share, self.gives_up, classes=isinstance(self.target, Classes))
             callbacks = [] if valid is None else [_stopped(stopping)]

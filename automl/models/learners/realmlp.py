@@ -75,7 +75,7 @@ class RealMLP(Learner):
 
         with isolated(torch.device("cpu")), torch.inference_mode():
             scored = None if valid is None else encoded(valid)
-            most = None if self.most_seconds is None else start + self.most_seconds
+            most = None if self.max_seconds is None else start + self.max_seconds
             self._network, self.rounds = fit_network(
                 self._sizes(), self.config, encoded(train), scored, rounds, self.seed, most, self.gives_up
             )

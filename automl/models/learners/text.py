@@ -161,8 +161,8 @@ class LsaLightGBM(TextLearner):
         self.vectors = np.ascontiguousarray(vectors.T, np.float32)
         rows = x @ self.vectors
         self.boosting = LightGBM(self.config, Columns.of(rows, ()), self.target, self.seed)
-        if self.most_seconds is not None:
-            self.boosting.most_seconds = max(0.0, self.most_seconds - (time.perf_counter() - start))
+        if self.max_seconds is not None:
+            self.boosting.max_seconds = max(0.0, self.max_seconds - (time.perf_counter() - start))
         self.boosting.gives_up = self.gives_up
         scored = None if valid is None else Rows(self.features(valid.x) @ self.vectors, valid.y)
         self.boosting.fit(Rows(rows, train.y), scored, rounds)

@@ -54,9 +54,9 @@ class TfIdf(NamedTuple):
         return csr_array((values, columns, starts), shape=(counts.shape[0], len(self.columns)))
 
 
-def _frequent(n_texts: NDArray[np.int64], most: float) -> NDArray[np.int64]:
-    """The columns in MIN_TEXTS to ``most`` texts, at most the MAX_NGRAMS most frequent, in order."""
-    columns = np.flatnonzero((n_texts >= MIN_TEXTS) & (n_texts <= most))
+def _frequent(n_texts: NDArray[np.int64], max_texts: float) -> NDArray[np.int64]:
+    """The columns in MIN_TEXTS to ``max_texts`` texts, at most the MAX_NGRAMS most frequent, in order."""
+    columns = np.flatnonzero((n_texts >= MIN_TEXTS) & (n_texts <= max_texts))
     if len(columns) > MAX_NGRAMS:
         columns = columns[np.argsort(-n_texts[columns], kind="stable")[:MAX_NGRAMS]]
     return np.sort(columns)

@@ -92,7 +92,7 @@ def test_a_small_language_is_learnt_and_new_sentences_are_translated(family, epo
         predictor.predict(pd.DataFrame({"de": ["der"]}))
     assert isinstance(predictor.model, Translator)
     pairs = read_pairs(data)
-    assert measure("chrf", pairs.test_wanted, predictor.model.write(pairs.test_source, beam=4)) == scores["chrf"]
+    assert measure("chrf", pairs.test_references, predictor.model.write(pairs.test_source, beam=4)) == scores["chrf"]
 
 
 def test_training_goes_on_where_it_paused(data, tmp_path):
@@ -131,10 +131,10 @@ def test_pairs_come_back_from_their_folder(data, pairs):
     assert (found.train_target == END).sum(1).tolist() == [1] * len(found.train_target)
     known = dict(pairs.itertuples(index=False))
     given = [found.source.decode(row) for row in found.test_source.tolist()]
-    assert [(known[text],) for text in given] == found.test_wanted
+    assert [(known[text],) for text in given] == found.test_references
     train = {found.source.decode(row) for row in found.train_source.tolist()}
     assert not train & set(given)
-    assert len(train) + len(given) + len(found.valid_wanted) == 700
+    assert len(train) + len(given) + len(found.valid_references) == 700
 
 
 def test_the_spellings_of_special_tokens_are_text():

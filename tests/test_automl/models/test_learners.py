@@ -57,7 +57,7 @@ def test_every_family_that_is_tried_is_registered():
 def test_a_forest_has_the_trees_that_its_time_limit_allows(family, kind):
     train = rows(300, 0, kind)
     cut, whole, few = (learner_for(family, train, target_of(train, kind)) for _ in range(3))
-    cut.most_seconds, whole.most_seconds = 1e-3, 100.0
+    cut.max_seconds, whole.max_seconds = 1e-3, 100.0
     cut.fit(train)
     whole.fit(train)
     few.fit(train, rounds=cut.rounds)
@@ -118,7 +118,7 @@ def test_a_fit_that_cannot_end_in_its_seconds_gives_up_early(family, kind, monke
     monkeypatch.setattr("automl.models.learners.fit_watch.MIN_SECONDS", 0.0)  # the whole fit takes less
     train, valid = rows(300, 0, kind), rows(100, 1, kind)
     learner = learner_for(family, train, target_of(train, kind))
-    learner.most_seconds = 0.01
+    learner.max_seconds = 0.01
     with pytest.raises(
         TooSlow, match=r"^too slow: \d+ (rounds|epochs) would take .* s, longer than the 0(\.01)? s left for this fit$"
     ):

@@ -144,7 +144,7 @@ def test_rounds_give_the_epoch_that_early_stopping_kept():
 def test_a_short_time_shortens_the_schedule(seconds, epochs):
     train, valid = parts(mixed_table(600), 400)
     limited, free = (learner(train, cardinalities=(3, 4, 12), lr=0.15, epochs=n) for n in (60, epochs))
-    limited.most_seconds, limited.gives_up = seconds, False
+    limited.max_seconds, limited.gives_up = seconds, False
     limited.fit(train, valid)
     free.fit(train, valid)
     assert limited.rounds == free.rounds
@@ -175,7 +175,7 @@ def test_the_time_of_an_epoch_is_that_of_its_batches_and_of_the_validation(monke
     monkeypatch.setattr(realmlp_training, "validation_loss", validation)
     monkeypatch.setattr(realmlp_training.time, "perf_counter", lambda: now)
     monkeypatch.setattr(Network, "backpropagate", batch)
-    model.most_seconds = 200.0
+    model.max_seconds = 200.0
     model.fit(train, valid)
     probe = 3 * (PROBE_BATCHES * 0.1 + 1.0)
     assert model.rounds[1] == int(TIME_SHARE * (200.0 - probe) / (20 * 0.1 + 1.0))
@@ -312,7 +312,7 @@ x = rng.normal(size=(60, 2)).astype(np.float32)
 rows = Rows(x, x[:, 0] + x[:, 1])
 config = {"width": 16, "epochs": 8, "lr": 0.04, "dropout": 0.15, "weight_decay": 0.02}
 learner = learner_class("realmlp")(config, Columns.of(x, ()), Number.of(rows.y), 0)
-learner.most_seconds = 0.4
+learner.max_seconds = 0.4
 assert "torch" not in sys.modules
 learner.fit(Rows(x[:40], rows.y[:40]), Rows(x[40:], rows.y[40:]))
 """

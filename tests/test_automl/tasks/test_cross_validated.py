@@ -291,7 +291,7 @@ def test_a_short_run_begins_with_the_cheapest_family(wine):
     short, long = (cross_validated(wine, 1, None, None, time_limit=seconds) for seconds in (10, 60))
     assert Encoding(short.space).default["model"] == "linear"
     assert Encoding(long.space).default["model"] == "lightgbm"
-    assert short.most_seconds == 10, "a share of the limit would be too little for any"
+    assert short.max_seconds == 10, "a share of the limit would be too little for any"
     assert cross_validated(wine, 1, "realmlp", None, time_limit=10).runtimes == {"torch"}
 
 
@@ -333,7 +333,7 @@ def test_catboost_is_among_the_families_where_it_is_installed(wine, monkeypatch)
 
 
 def test_folds_that_would_take_too_long_fail_after_the_second(wine, tmp_path):
-    task = replace(cross_validated(wine, 8, None, None), most_seconds=1e-3)
+    task = replace(cross_validated(wine, 8, None, None), max_seconds=1e-3)
     with pytest.raises(
         TrainingFailed, match=r"too slow: 8 folds would take .* s, longer than the 0\.001 s of a configuration"
     ):
@@ -368,7 +368,7 @@ def test_a_later_fold_does_not_give_up(wine, tmp_path, monkeypatch, family):
 
 
 def test_the_only_configuration_of_a_run_that_is_late_is_trained_to_its_end(wine):
-    task = replace(cross_validated(wine, 4, "linear", None, time_limit=60), most_seconds=1e-6)
+    task = replace(cross_validated(wine, 4, "linear", None, time_limit=60), max_seconds=1e-6)
     training = {"seed": 0, "epochs": 4, "checkpoint": None, "device": "cpu"}
     with pytest.raises(TrainingFailed, match="4 folds would take"):
         list(within(task, 30.0).train(preset(task, "linear"), **training))
@@ -379,12 +379,12 @@ def test_a_later_fold_that_would_give_up_has_the_time_of_the_earlier_ones(wine, 
     task = cross_validated(wine, 4, "linear", None).within(100.0)
     (tmp_path / "trial").mkdir()
     folds = FoldsTraining(replace(task, gives_up=True), preset(task, "linear"), 0, tmp_path / "trial")
-    assert folds._most_seconds(0) == pytest.approx(25.0)
+    assert folds._max_seconds(0) == pytest.approx(25.0)
     folds.next_fold()
     folds.seconds[0] = 30.0
-    assert folds._most_seconds(1) == pytest.approx(LATER_FOLDS * 30.0)
+    assert folds._max_seconds(1) == pytest.approx(LATER_FOLDS * 30.0)
     folds.seconds[0] = 4.0
-    assert folds._most_seconds(1) == pytest.approx(96.0 / 3)
+    assert folds._max_seconds(1) == pytest.approx(96.0 / 3)
 
 
 def test_boosting_without_another_family_ends_with_the_rounds_so_far(wine, tmp_path, monkeypatch):
@@ -399,7 +399,7 @@ def test_boosting_without_another_family_ends_with_the_rounds_so_far(wine, tmp_p
 
 def test_a_training_that_goes_on_has_the_seconds_that_are_left_then(wine, tmp_path):
     """Those of the folds that it has done count only towards the seconds of a configuration."""
-    task = replace(cross_validated(wine, 8, "extra_trees,lightgbm", None), most_seconds=100.0, gives_up=True)
+    task = replace(cross_validated(wine, 8, "extra_trees,lightgbm", None), max_seconds=100.0, gives_up=True)
     (tmp_path / "trial").mkdir()
     folds = FoldsTraining(task, preset(task, "lightgbm"), 0, tmp_path / "trial")
     folds.next_fold()

@@ -213,7 +213,7 @@ def test_trainings_that_do_not_end_in_time_are_dropped_and_the_others_stay(tmp_p
     jobs = [Job(key, {"x": x, "width": 1}, 0, 1, folder=str(tmp_path / str(key))) for key, x in enumerate((0.1, 0.9))]
     with ProcessExecutor(Endless(), 1) as executor:
         train_jobs(jobs[:1], executor)  # its process has started by then
-        done = train_jobs(jobs, executor, most_seconds=5.0)
+        done = train_jobs(jobs, executor, max_seconds=5.0)
     assert done[0].ended.error is None
     assert done[1].ended.error == "too slow: it was not done within the 5 s that were left"
     assert [place.name for place in tmp_path.iterdir()] == ["0"], "nothing half done is left"

@@ -223,7 +223,7 @@ def test_an_actor_that_is_killed_loses_its_job_and_a_spare_takes_its_place(nodes
         time.sleep(1000)
 
     nodes(num_cpus=2)
-    with executor_of(objective, most=1) as executor:
+    with executor_of(objective, max_workers=1) as executor:
         until(lambda: sum(actor.ready for actor in executor._workers) == 2, executor)
         assert (executor.n_workers, executor.n_free) == (1, 1)
         executor.submit(job())
