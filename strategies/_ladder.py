@@ -62,9 +62,9 @@ class Ladder:
             below = {rung: losses[level - 1] for rung, level in enumerate(self.levels) if level <= len(losses)}
             # Some scores are undefined in the first epochs; a NaN would spread to the converted losses of all trials.
             reached = {rung: loss for rung, loss in below.items() if math.isfinite(loss)}
-        self._put(outcome.proposal.first, reached or {0: losses[-1]})
+        self._record(outcome.proposal.first, reached or {0: losses[-1]})
 
-    def _put(self, trial: int, losses: dict[int, float]) -> None:
+    def _record(self, trial: int, losses: dict[int, float]) -> None:
         self.losses.setdefault(trial, {}).update(losses)
 
     def steps(self) -> list[float]:
@@ -106,13 +106,13 @@ class RankedLadder(Ladder):
         self._changes = [Ranking() for _ in levels[1:]]  # by rung: these places by the change in loss to the next
         self._correlations: dict[int, float | None] = {}  # by rung
 
-    def _put(self, trial: int, losses: dict[int, float]) -> None:
+    def _record(self, trial: int, losses: dict[int, float]) -> None:
         if trial not in self._place:
             self._place[trial] = len(self._trials)
             self._trials.append(trial)
         before = self.losses.get(trial, {})
         new = {rung: loss for rung, loss in losses.items() if before.get(rung) != loss}
-        super()._put(trial, losses)
+        super()._record(trial, losses)
         for rung, loss in new.items():
             self.ranked[rung].put(trial, loss)
         for rung in sorted({rung - below for rung in new for below in (0, 1)}):
@@ -136,14 +136,14 @@ class RankedLadder(Ladder):
         them may be chance.
         """
         top = len(self.levels) - 1
-        misleading = [rung for rung in range(top) if self._surely_misleads(rung)]
+        misleading = [rung for rung in range(top) if self._is_misleading(rung)]
         for rung in range(max(misleading, default=-1) + 1, top):
             correlation = self.correlation(rung)
             if correlation is None or correlation >= MIN_CORRELATION:
                 return rung
         return top
 
-    def _surely_misleads(self, rung: int) -> bool:
+    def _is_misleading(self, rung: int) -> bool:
         """Whether the upper 95% bound of a rung's correlation, by Fisher's z, is below the minimum."""
         correlation = self.correlation(rung)
         if correlation is None or correlation >= MIN_CORRELATION:

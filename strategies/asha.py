@@ -93,7 +93,7 @@ class Asha(Wrapper):
         for rung, ranked in enumerate(self.ladder.ranked[:-1]):
             n_ranked = len(ranked)
             affordable = bisect.bisect_right(range(left + 1), left, key=lambda n: self._cost(rung, n_ranked, n))
-            n_coming = len(self._running) + affordable + self._owes_default()  # the last one may exceed the budget
+            n_coming = len(self._running) + affordable + self._default_is_paused()  # the last one may exceed the budget
             found.update(ranked.items((n_ranked + n_coming) // ETA))
             found -= self._promoted[rung]
         return found - {self._default}
@@ -155,7 +155,7 @@ class Asha(Wrapper):
                         return trial, rung + 1
         return None
 
-    def _owes_default(self) -> bool:
+    def _default_is_paused(self) -> bool:
         """Whether the default config paused and has not yet been promoted to a full training."""
         trial, whole = self._default, len(self.ladder.levels) - 1
         if trial not in self.ladder.losses or trial in self._running or trial in self._failed:
@@ -163,7 +163,7 @@ class Asha(Wrapper):
         return whole > 0 and trial not in self._promoted[whole - 1]
 
     def _default_is_due(self) -> bool:
-        if not self._owes_default():
+        if not self._default_is_paused():
             return False
         another = bool(self.ladder.ranked[-1]) and (self.n_trials is None or not self._trains_fully())
         return another or self._is_late()

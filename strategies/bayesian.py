@@ -127,14 +127,14 @@ class BayesianOptimization(ConfigStrategy):
         if factor < 1.0:
             info["lengthscales"] = round(factor, 3)
         if self._has_many:
-            info["ahead"] = cast("list[JSON]", self._further(acquisition, found, values))
+            info["ahead"] = cast("list[JSON]", self._further_proposals(acquisition, found, values))
         for point, value in zip(found, values, strict=True):
             config = self.encoding.decode(point)
             if self.is_new(config):
                 return config, {**info, "log_ei": round(float(value), 3)}
         return self.encoding.decode(found[0]), info
 
-    def _further(self, acquisition: Acquisition, found: np.ndarray, values: np.ndarray) -> list[Config]:
+    def _further_proposals(self, acquisition: Acquisition, found: np.ndarray, values: np.ndarray) -> list[Config]:
         """Further proposals among the best points (m, d), each as if the earlier ones were pending."""
         if not isinstance(acquisition, LogEI | BeliefWeighted):
             return []

@@ -112,7 +112,7 @@ class Encoding:
         self._unset = dict.fromkeys(space, NotSet)
         order = [name for name in (space.meta or {}).get("order", list(space)) if name in space]
         order += [name for name in space if name not in order]
-        order = [name for name in order if _can_exist(name, space, fixed)] if fixed else order
+        order = [name for name in order if _can_be_active(name, space, fixed)] if fixed else order
         self.dimensions = tuple(
             Dimension(name, "choice", fixed[name], values=(fixed[name],)) if name in fixed else _dimension(space[name])
             for name in order
@@ -238,21 +238,21 @@ class Encoding:
         return all(condition.satisfied_by_value(values) for condition in conditions)
 
 
-def _can_exist(name: str, space: ConfigurationSpace, fixed: Mapping[str, Value]) -> bool:
+def _can_be_active(name: str, space: ConfigurationSpace, fixed: Mapping[str, Value]) -> bool:
     """Whether this hyperparameter is active in some config with the fixed values."""
-    return all(_can_hold(condition, space, fixed) for condition in space.parent_conditions_of[name])
+    return all(_is_satisfiable(condition, space, fixed) for condition in space.parent_conditions_of[name])
 
 
-def _can_hold(condition: Any, space: ConfigurationSpace, fixed: Mapping[str, Value]) -> bool:
+def _is_satisfiable(condition: Any, space: ConfigurationSpace, fixed: Mapping[str, Value]) -> bool:
     from ConfigSpace.conditions import AndConjunction, OrConjunction
 
     if isinstance(condition, AndConjunction | OrConjunction):
-        parts = [_can_hold(part, space, fixed) for part in condition.components]
+        parts = [_is_satisfiable(part, space, fixed) for part in condition.components]
         return all(parts) if isinstance(condition, AndConjunction) else any(parts)
     parent = condition.parent.name
     if parent in fixed:
         return bool(condition.satisfied_by_value({parent: fixed[parent]}))
-    return _can_exist(parent, space, fixed)
+    return _can_be_active(parent, space, fixed)
 
 
 def _is_monotone(clause: Any) -> bool:

@@ -79,7 +79,7 @@ def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
     basis = [comparison.basis] if comparison.basis else []
     ending = [*_about_barely(barely, comparison), *_about_failures(study, encoding, failed, seed)]
     facts: dict[str, Any] = {"compared": comparison, "n_failed": len(failed)}
-    reason = _too_little(encoding, trials, values)
+    reason = _why_unexplained(encoding, trials, values)
     if reason is not None:
         return Explanation(words=[*basis, reason, *ending], reason=reason, **facts)
     found = importances(encoding, trials, values, maximize, seed)
@@ -141,7 +141,7 @@ def _condition(part: Any) -> str:
     return name + " or ".join(show(plain(value)) for value in values)
 
 
-def _too_little(encoding: Encoding, trials: list[Trial], values: np.ndarray) -> str | None:
+def _why_unexplained(encoding: Encoding, trials: list[Trial], values: np.ndarray) -> str | None:
     if len(trials) < MIN_COMPARED:
         were = f"{len(trials)} {'was' if len(trials) == 1 else 'were'}"
         return f"Too few trials: {were} trained long enough to be compared, {MIN_COMPARED} are needed."

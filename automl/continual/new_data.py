@@ -206,14 +206,14 @@ def _fresh(
     times: NDArray[np.uint64] | None,
 ) -> NDArray[np.bool_]:
     """Which labelled examples are not in the run's data, (n,). TooFewNewExamples as in ``read_new``."""
-    fresh = _not_in(folder, arrays, y, times)
+    fresh = _unseen(folder, arrays, y, times)
     for place in older if times is None else ():  # ``folder`` has the times of all data
-        fresh &= _not_in(place, arrays, y, times, n_old(place))
+        fresh &= _unseen(place, arrays, y, times, n_old(place))
     n_fresh, n = int(fresh.sum()), len(fresh)
     if n_fresh < min(MIN_ROWS, n):
         raise TooFewNewExamples(n_fresh, n - n_fresh)
     for place in tried:
-        n_other = int((fresh & _not_in(place, arrays, y, times, n_old(place))).sum())
+        n_other = int((fresh & _unseen(place, arrays, y, times, n_old(place))).sum())
         if n_other < min(MIN_ROWS, n_fresh):
             raise TooFewNewExamples(n_other, n - n_other, tried=True)
     return fresh
@@ -229,7 +229,7 @@ def _with_learned_groups(parts: SplitRows, is_learned: NDArray[np.bool_]) -> Spl
     return replace(parts, train=np.concatenate([parts.train, *moved]), valid=valid, test=test)
 
 
-def _not_in(
+def _unseen(
     folder: Path,
     arrays: Mapping[str, Array],
     y: NDArray[Any],

@@ -62,7 +62,7 @@ def interval(metric: str, truth: Truth, predicted: NDArray[Any]) -> tuple[float,
     if right is not None:
         exact = binomtest(right, len(truth)).proportion_ci(CONFIDENCE)
         return float(exact.low), float(exact.high)
-    drawn = _drawn(metric, truth, [predicted])[:, 0]
+    drawn = _bootstrap_scores(metric, truth, [predicted])[:, 0]
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.nanpercentile(drawn, [tail, 100 - tail])
     return float(low), float(high)
@@ -78,14 +78,14 @@ def has_fallen(metric: str, old: tuple[Truth, NDArray[Any]], new: tuple[Truth, N
         n, n_new, right_new = len(old[0]), len(new[0]), round(score(metric, *new) * len(new[0]))
         counts = [[right, n - right], [right_new, n_new - right_new]]
         return bool(fisher_exact(counts, alternative="greater").pvalue < 1 - CONFIDENCE)
-    before, after = (_drawn(metric, truth, [predicted])[:, 0] for truth, predicted in (old, new))
+    before, after = (_bootstrap_scores(metric, truth, [predicted])[:, 0] for truth, predicted in (old, new))
     sign = 1 if METRICS[metric].best is not None else -1
     return bool(np.nanpercentile(sign * (before - after), 100 * (1 - CONFIDENCE)) > 0)
 
 
 def gain(metric: str, truth: Truth, first: NDArray[Any], second: NDArray[Any], probability: float) -> Gain:
     """The gain of the second model over the first, and its lower bound with this probability."""
-    drawn = _drawn(metric, truth, [first, second])
+    drawn = _bootstrap_scores(metric, truth, [first, second])
     sign = 1 if METRICS[metric].best is not None else -1
     differences = sign * (drawn[:, 1] - drawn[:, 0])
     value = loss_of(metric, score(metric, truth, first)) - loss_of(metric, score(metric, truth, second))
@@ -138,7 +138,7 @@ def _all_or_none(metric: str, truth: Truth, predicted: NDArray[Any]) -> int | No
     return right if right in (0, len(truth)) else None
 
 
-def _drawn(metric: str, truth: Truth, models: list[NDArray[Any]]) -> NDArray[np.float64]:
+def _bootstrap_scores(metric: str, truth: Truth, models: list[NDArray[Any]]) -> NDArray[np.float64]:
     """(DRAWS, models): the metric of each model on the same drawn examples."""
     rng = np.random.default_rng(0)
     wide = [widened(predicted, truth) for predicted in models]

@@ -82,7 +82,7 @@ def promote(
 
     choice = _choose(task, before, candidates, tolerance)
     verdict, model = choice.verdict, choice.candidate.model
-    why = f"{SHORT[choice.candidate.what]} {_how(task.metric, verdict)}"
+    why = f"{SHORT[choice.candidate.what]} {_in_words(task.metric, verdict)}"
     rules = {
         "temperature": _temperature(task.metric, choice), "threshold": model.threshold, "shifts": model.shifts,
     }  # fmt: skip
@@ -96,7 +96,7 @@ def promote(
         about = {name: before.card.get(name) for name in ("strategy", "seed", "n_trials", "started")}
         about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": coming, SAW_VALID: choice.saw}
         reported = replace(task, metric=metric)
-        how = _how(task.metric, verdict)
+        how = _in_words(task.metric, verdict)
         facts = compared if metric == task.metric else compare(reported, [])
         card = _write(reported, choice, after, writing, about, how, _baseline(facts))
         doubt = not_better_than_baseline(card)
@@ -303,7 +303,7 @@ LONG = {
 }
 
 
-def _how(metric: str, verdict: Verdict) -> str:
+def _in_words(metric: str, verdict: Verdict) -> str:
     """How a candidate compares with the model in use."""
     found, both, lost = verdict.new, verdict.both, verdict.lost
     by = f"{metric} by {significant(abs(found.value))} on new validation data"

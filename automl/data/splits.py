@@ -90,7 +90,7 @@ def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:
     """
     order, by_class = _orders(y)
     # Evenly spaced positions among the examples sorted by class give every class its share, and exactly n in total.
-    return _parted(order, by_class[np.arange(n) * len(y) // n])
+    return _split(order, by_class[np.arange(n) * len(y) // n])
 
 
 def held_out(y: Labels, n: int) -> tuple[Indices, Indices]:
@@ -105,7 +105,7 @@ def held_out(y: Labels, n: int) -> tuple[Indices, Indices]:
     place = np.empty(len(y), np.int64)
     place[order] = np.arange(len(y))
     first = np.minimum.reduceat(place[by_value], np.arange(n) * len(y) // n)  # the first of each range in random order
-    return _parted(order, order[first])
+    return _split(order, order[first])
 
 
 def _orders(y: Labels) -> tuple[Indices, Indices]:
@@ -114,7 +114,7 @@ def _orders(y: Labels) -> tuple[Indices, Indices]:
     return order, order[np.argsort(y[order], kind="stable")]
 
 
-def _parted(order: Indices, chosen: Indices) -> tuple[Indices, Indices]:
+def _split(order: Indices, chosen: Indices) -> tuple[Indices, Indices]:
     """The chosen examples and the others, in the given order."""
     is_chosen = np.zeros(len(order), dtype=bool)
     is_chosen[chosen] = True

@@ -50,17 +50,17 @@ class LimitedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self._look()
+        self._update_timer()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._look()
+        self._update_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
 
-    def _look(self) -> None:
+    def _update_timer(self) -> None:
         """Update what the connection waits for: uvicorn drops its own limit once another byte has arrived."""
         if self._is_waiting():
             if self._timer is None:
@@ -81,16 +81,16 @@ class LimitedProtocol(H11Protocol):
 
     def _wait(self) -> None:
         self.waits_since = self.loop.time()
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._late, self.waits_since + READ_SECONDS)
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._time_out, self.waits_since + READ_SECONDS)
 
-    def _late(self, until: float) -> None:
+    def _time_out(self, until: float) -> None:
         """Close the connection, unless a response is still being read, which may take until the time ``until``."""
         if self._is_unread() and self.loop.time() < until:
-            self._timer = self.loop.call_later(HEAD_SECONDS, self._late, until)
+            self._timer = self.loop.call_later(HEAD_SECONDS, self._time_out, until)
         elif self._is_waiting():
             self.transport.abort()
         else:
-            self._look()
+            self._update_timer()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

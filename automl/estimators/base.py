@@ -89,7 +89,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
             if isinstance(sample_weight, Real):
                 sample_weight = np.full(len(frame), sample_weight)
             _check_complete(sample_weight, "sample_weight")
-            frame, y, sample_weight, groups = _that_count(frame, y, sample_weight, groups)
+            frame, y, sample_weight, groups = _with_weight(frame, y, sample_weight, groups)
         _check_complete(y, "y")
         with ExitStack() as stack:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
@@ -102,7 +102,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         for note in self.notes_:
             if isinstance(note, Caution):
                 warnings.warn(note, UserWarning, stacklevel=2)
-        if doubts := _doubts(cards):
+        if doubts := _baseline_warning(cards):
             warnings.warn(in_python(doubts), UserWarning, stacklevel=2)
         return self
 
@@ -324,7 +324,7 @@ def baseline_of(card: Mapping[str, Any]) -> dict[str, Any]:
     return {name: card["baseline"][name] for name in ("name", "score")}
 
 
-def _doubts(cards: Mapping[str, Mapping[str, Any]]) -> str:
+def _baseline_warning(cards: Mapping[str, Mapping[str, Any]]) -> str:
     """A warning about models not better than their baselines, by target if there are several; empty if none."""
     from automl.analysis.ensembles import not_better_than_baseline
 
@@ -342,7 +342,7 @@ def _check_complete(values: Any, name: str) -> None:
         raise ValueError(f"{name} has missing values in {n:,} row{'s' * (n != 1)}")
 
 
-def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple[pd.DataFrame, Any, Any, Any]:
+def _with_weight(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple[pd.DataFrame, Any, Any, Any]:
     """The rows whose weight is not zero."""
     weights = column_or_1d(weights)
     weights = weights.astype(float) if weights.dtype.kind == "b" else weights

@@ -39,7 +39,7 @@ def planned(asked: Settings, prepared: Path) -> Settings:
     from automl.tasks.families import cross_validated_alone
 
     kind = Facts.read(prepared).kind
-    obstacle = _obstacle_to_the_plan(asked, kind)
+    obstacle = _why_not_default_plan(asked, kind)
     if obstacle is None:
         return with_folds(asked, prepared)
     needing: dict[str, Any] = {"--no-test": None if asked.has_test else True, "--max-latency": asked.max_latency}
@@ -51,7 +51,7 @@ def planned(asked: Settings, prepared: Path) -> Settings:
     return asked
 
 
-def _obstacle_to_the_plan(asked: Settings, kind: str) -> str | None:
+def _why_not_default_plan(asked: Settings, kind: str) -> str | None:
     """Why a run on this kind of data does not follow the default plan, as the end of a message; None if it does."""
     from automl.tasks.families import FAMILIES, suits
 

@@ -36,7 +36,7 @@ class Parameters:
         """The estimator's parameters at a config."""
         parameters = {}
         for name, value in config.items():
-            parameter, read = self.read.get(name, (name, _itself))
+            parameter, read = self.read.get(name, (name, _identity))
             if parameter:
                 parameters[parameter] = read(value)
         return parameters
@@ -57,7 +57,7 @@ def load_parameters(source: Any) -> Parameters:
     return Parameters(load_space(forms), read)
 
 
-def _itself(value: Value) -> Any:
+def _identity(value: Value) -> Any:
     return value
 
 
@@ -106,7 +106,7 @@ def _several(sources: Sequence[Any]) -> tuple[dict[str, Any], dict[str, tuple[st
     if not sources or not all(isinstance(source, Mapping) for source in sources):
         raise UserError(f"a space given as a list must hold dicts of names to values, got {sources!r}")
     forms: dict[str, Any] = {SELECTOR: {"choice": list(range(len(sources)))}}
-    read: dict[str, tuple[str, Read]] = {SELECTOR: ("", _itself)}
+    read: dict[str, tuple[str, Read]] = {SELECTOR: ("", _identity)}
     clauses: list[dict[str, Any]] = []
     for i, source in enumerate(sources):
         own, own_read = _one(source)
@@ -115,7 +115,7 @@ def _several(sources: Sequence[Any]) -> tuple[dict[str, Any], dict[str, tuple[st
         for name, form in own.items():
             when = {f"{i} {parent}": value for parent, value in form.get("when", {}).items()}
             forms[f"{i} {name}"] = form | {"when": {SELECTOR: i, **when}}
-            read[f"{i} {name}"] = own_read.get(name, (name, _itself))
+            read[f"{i} {name}"] = own_read.get(name, (name, _identity))
     return (forms | {"forbidden": clauses} if clauses else forms), read
 
 
@@ -131,7 +131,7 @@ def _distribution(name: str, distribution: Any) -> tuple[dict[str, Any], tuple[s
     if not low <= high or math.isnan(distribution.ppf(0.5)):
         raise SpaceError(name, f"the distribution has no range, but ends at {low:g} and {high:g}; check its arguments")
     if hasattr(distribution, "pmf"):
-        return _whole_numbers(distribution, low, high), (name, _itself)
+        return _whole_numbers(distribution, low, high), (name, _identity)
     shares = [0.0 if math.isfinite(low) else TAIL, 1.0 if math.isfinite(high) else 1.0 - TAIL]
     return {"float": shares}, (name, lambda share: plain(distribution.ppf(share)))
 

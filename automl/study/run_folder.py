@@ -178,7 +178,7 @@ class TrialFolders:
     def __init__(self, root: Path | None) -> None:
         self._root = root
         for before in () if root is None else root.glob(f"*{BACKUP_SUFFIX}"):
-            _put_back(before)
+            _restore_backup(before)
 
     def begin(self, number: int, *, continues: bool) -> Path | None:
         """The folder for a new attempt: empty, or in the state of the trial's last recorded step.
@@ -270,18 +270,18 @@ def replace_folder(place: Path, new: Path) -> None:
     Between the two steps, in which the process may be killed, the old folder has the suffix BACKUP_SUFFIX.
     """
     before = place.with_name(f"{place.name}{BACKUP_SUFFIX}")
-    _put_back(before)
+    _restore_backup(before)
     with suppress(FileNotFoundError):
         place.rename(before)
     try:
         new.rename(place)
     except FileNotFoundError:
-        _put_back(before)
+        _restore_backup(before)
         raise UserError(f"the folder {str(new)!r} was {REMOVED}") from None
     shutil.rmtree(before, ignore_errors=True)
 
 
-def _put_back(before: Path) -> None:
+def _restore_backup(before: Path) -> None:
     """Undo a replacement that was interrupted, or finish one that left the old folder behind."""
     place = before.with_name(before.name.removesuffix(BACKUP_SUFFIX))
     if place.exists():

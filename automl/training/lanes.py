@@ -64,11 +64,11 @@ def lane_key(task: SupervisedTask, config: Mapping[str, Any]) -> Hashable | None
     if own.get("class_weight") or data.inputs.kind in ("padded", "tokens"):
         return None
     shape = shape_of(task, config)
-    return (family, shape) if _pays(data.inputs, family, shape, data.target) else None
+    return (family, shape) if _is_faster(data.inputs, family, shape, data.target) else None
 
 
 @functools.lru_cache(maxsize=1000)
-def _pays(inputs: Inputs, family: str, shape: tuple[tuple[str, Any], ...], target: Target) -> bool:
+def _is_faster(inputs: Inputs, family: str, shape: tuple[tuple[str, Any], ...], target: Target) -> bool:
     """Whether several networks of a shape are trained faster in one program than one after the other."""
     with torch.device("meta"):
         module = build_for(inputs, family, {**dict(shape), "dropout": 0.0}, target)

@@ -25,7 +25,7 @@ def kill_marked(variable: str, mark: str) -> None:
     import psutil
 
     for _ in range(PASSES):
-        found = [process for process in psutil.process_iter() if _has(process, variable, mark)]
+        found = [process for process in psutil.process_iter() if _has_variable(process, variable, mark)]
         if not found:
             return
         for process in found:
@@ -36,7 +36,7 @@ def kill_marked(variable: str, mark: str) -> None:
         psutil.wait_procs(found, timeout=1)
 
 
-def _has(process: psutil.Process, variable: str, mark: str) -> bool:
+def _has_variable(process: psutil.Process, variable: str, mark: str) -> bool:
     import psutil
 
     try:

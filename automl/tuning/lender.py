@@ -59,7 +59,7 @@ class Lender:
         self.id = self._table.join(self._executor.n_workers)
         self._is_late = False  # whether it has killed its jobs, as others may count it as dead
         self._alive_until = now + job_table.LEASE_SECONDS  # as others see it
-        self._next_sign = now + HEARTBEAT_SECONDS
+        self._next_heartbeat = now + HEARTBEAT_SECONDS
 
     def _run(self) -> None:
         try:
@@ -76,22 +76,22 @@ class Lender:
             self._table.leave(self.id)
 
     def _step(self) -> None:
-        is_due = time.monotonic() >= self._next_sign
+        is_due = time.monotonic() >= self._next_heartbeat
         if is_due:
-            self._give_sign()
+            self._send_heartbeat()
         if self._n_events:
             self._keep(self._executor.wait(POLL_SECONDS))
         is_woken = self._table.woken(0.0 if self._n_events else POLL_SECONDS)
         has_ended = self._write()
         if is_due or is_woken:
-            self._obey()
+            self._apply_requests()
         if is_due or is_woken or has_ended:
-            self._take()
+            self._take_jobs()
 
-    def _give_sign(self) -> None:
+    def _send_heartbeat(self) -> None:
         now = time.monotonic()
         if not self._is_late and self._table.heartbeat(self.id):
-            self._alive_until, self._next_sign = now + job_table.LEASE_SECONDS, now + HEARTBEAT_SECONDS
+            self._alive_until, self._next_heartbeat = now + job_table.LEASE_SECONDS, now + HEARTBEAT_SECONDS
         else:  # others train its jobs now, or will once it has left: events of both attempts must not mix
             self._kill()
             self._table.leave(self.id)
@@ -104,7 +104,7 @@ class Lender:
         self._over.wait(0.5)
         with contextlib.suppress(ConnectionLost):
             self._table.listen("lenders")
-            self._next_sign = 0.0
+            self._next_heartbeat = 0.0
 
     def _kill(self) -> None:
         self._executor.cancel()
@@ -138,7 +138,7 @@ class Lender:
                 self._keep([JobEnded(-job, 0.0, error, lost=True)])
         self._write()
 
-    def _obey(self) -> None:
+    def _apply_requests(self) -> None:
         """Stop jobs as requested, and kill those that the leader has dropped."""
         mine = self._table.mine(self.id)
         if self._n_events.keys() - mine.keys():
@@ -155,18 +155,18 @@ class Lender:
                 self._stopped.add(job)
                 self._executor.stop(-job)
 
-    def _take(self) -> None:
+    def _take_jobs(self) -> None:
         if self._executor.n_free <= 0:
             return
         for id_, content in self._table.take(self.id, self._executor.n_free):
-            job = self._here(-id_, Job.from_json(json.loads(content)))  # lanes keep their trials' numbers as keys
+            job = self._localised(-id_, Job.from_json(json.loads(content)))  # lanes keep their trials' numbers as keys
             self._n_events[id_] = 0
             self._executor.submit(job)
 
-    def _here(self, key: int, job: Job) -> Job:
+    def _localised(self, key: int, job: Job) -> Job:
         """The job with folders and devices of this machine."""
 
-        lanes = tuple(self._here(lane.key, lane) for lane in job.lanes)
+        lanes = tuple(self._localised(lane.key, lane) for lane in job.lanes)
         here = replace(job, key=key, lanes=lanes, device=self._device)
         if job.folder is None:
             return here

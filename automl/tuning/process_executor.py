@@ -109,7 +109,7 @@ class ProcessExecutor(Executor):
             worker = self._worker_for(self._held[0])
             if worker is None:
                 return
-            self._give(worker, self._held.popleft())
+            self._send_job(worker, self._held.popleft())
 
     def _worker_for(self, job: Job) -> WorkerProcess | None:
         """An idle process with the job's runtime or none yet, on the least busy card with room for the job; a new
@@ -118,7 +118,7 @@ class ProcessExecutor(Executor):
         if not free:
             free = [self._start(len(self._workers))]
             self._workers += free
-        fitting = [w for w in free if w.card is None or self._admission.has_room(w.card, _what(job))]
+        fitting = [w for w in free if w.card is None or self._admission.has_room(w.card, _memory_key(job))]
         if not fitting:
             return None
         return min(
@@ -126,11 +126,11 @@ class ProcessExecutor(Executor):
             key=lambda w: (w.runtime != job.runtime, 0 if w.card is None else self._admission.n_running(w.card)),
         )
 
-    def _give(self, worker: WorkerProcess, job: Job) -> None:
+    def _send_job(self, worker: WorkerProcess, job: Job) -> None:
         worker.job, worker.n_oom_kills, worker.started = job, n_oom_kills(), self.now()
         worker.runtime = job.runtime
         if worker.card is not None:
-            self._admission.began(worker.card, job.key, _what(job))
+            self._admission.began(worker.card, job.key, _memory_key(job))
         device = "cuda" if self._cards and job.device != "cpu" else job.device  # the process sees a single one
         worker.send({"job": asdict(replace(job.anywhere(), device=device))})
         if job.key in self._stopped:  # while it waited to start again
@@ -283,6 +283,6 @@ class ProcessExecutor(Executor):
         return JobEnded(worker.job.key, self._trial_seconds or 0.0, error)
 
 
-def _what(job: Job) -> Mapping[str, Any]:
+def _memory_key(job: Job) -> Mapping[str, Any]:
     """What a job's memory use depends on."""
     return {**job.config, "lanes": len(job.lanes)} if job.lanes else job.config

@@ -62,9 +62,9 @@ def connect(address: str | None) -> None:
         return
     named = address or os.environ.get("RAY_ADDRESS")
     found = named or ray._private.utils.read_ray_address()
-    if named is None and (found is None or _no_answer(found)):
+    if named is None and (found is None or _connection_error(found)):
         found = "local"  # also if this machine's cluster has died
-    reason = _no_answer(found)
+    reason = _connection_error(found)
     if reason is not None:
         raise UserError(f"cannot connect to a Ray cluster at {found}: {reason}")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -111,7 +111,7 @@ def _may_be_same(address: str, connected: str) -> bool:
     return port == other_port and (len(ips) == 1 or any(ip.startswith("127.") for ip in ips))
 
 
-def _no_answer(address: str) -> str | None:
+def _connection_error(address: str) -> str | None:
     """Why HOST:PORT does not answer (Ray would retry for minutes); None if it does, or for other forms of address."""
     if address in ("auto", "local") or "://" in address:
         return None
@@ -171,10 +171,10 @@ class RayExecutor(RemoteExecutor[_Actor]):
         self._refused: dict[str, str] = {}  # node -> why it cannot be used
         self._n_failures: Counter[str] = Counter()  # by node
         self._looked = -math.inf
-        self._look()
+        self._check_nodes()
 
-    def _happened(self, seconds: float) -> Iterator[Event]:
-        self._look()
+    def _new_events(self, seconds: float) -> Iterator[Event]:
+        self._check_nodes()
         calls = {actor.call: actor for actor in self._workers}
         if not calls:
             time.sleep(min(seconds, CHECK_SECONDS))
@@ -189,13 +189,13 @@ class RayExecutor(RemoteExecutor[_Actor]):
         try:
             events = ray.get(actor.call)
         except OutOfMemoryError:
-            return self._lost(actor, "was killed, as its machine is short of memory", again=False)
+            return self._worker_lost(actor, "was killed, as its machine is short of memory", again=False)
         except RayError as error:
             ray.kill(actor.handle)
             if isinstance(error, RayTaskError) or (isinstance(error, ActorDiedError) and error.actor_init_failed):
                 self._failed(actor, error)
-                return self._lost(actor, "cannot train")
-            return self._lost(actor, "is gone")
+                return self._worker_lost(actor, "cannot train")
+            return self._worker_lost(actor, "is gone")
         actor.ready = True
         actor.call = actor.handle.wait.options(**EVENTS).remote(POLL_SECONDS)
         return [mine for event in events for mine in self._received(actor, event)]
@@ -213,7 +213,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
             raise UserError(f"no machine of the cluster can train: {cause}")
         self._say(f"{actor.name} is left out: {cause}")
 
-    def _look(self) -> None:
+    def _check_nodes(self) -> None:
         """Match the actors to the room on the current nodes, evenly spread."""
         if time.monotonic() < self._looked + CHECK_SECONDS:
             return

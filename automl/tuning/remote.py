@@ -105,11 +105,11 @@ class Supervisor:
             if self._is_closed:  # late messages of a lost run
                 return
             try:
-                self._obey(message)
+                self._handle_message(message)
             except Exception as error:  # raised again by ``wait``, since the sender expects only events
                 self._error = error
 
-    def _obey(self, message: Mapping[str, Any]) -> None:
+    def _handle_message(self, message: Mapping[str, Any]) -> None:
         if "job" in message:
             self._executor.cancel()
             self._executor.submit(Job.from_json(message["job"]))
@@ -208,14 +208,14 @@ class RemoteExecutor(Executor, Generic[W]):
     def wait(self, timeout: float | None = None) -> list[Event]:
         until = math.inf if timeout is None else time.monotonic() + timeout
         while timeout is not None or any(worker.job for worker in self._workers):
-            happened = list(self._happened(max(0.0, min(1.0, until - time.monotonic()))))
+            happened = list(self._new_events(max(0.0, min(1.0, until - time.monotonic()))))
             if happened or time.monotonic() >= until:
                 return happened
         return []
 
     @abstractmethod
-    def _happened(self, seconds: float) -> Iterable[Event]:
-        """Wait at most this many seconds; returns the events of ``_received`` and ``_lost``."""
+    def _new_events(self, seconds: float) -> Iterable[Event]:
+        """Wait at most this many seconds; returns the events of ``_received`` and ``_worker_lost``."""
 
     def _received(self, worker: W, event: Event) -> list[Event]:
         """An event of a worker, if it belongs to the current attempt."""
@@ -226,7 +226,7 @@ class RemoteExecutor(Executor, Generic[W]):
             worker.job = None
         return [replace(event, key=key)]
 
-    def _lost(self, worker: W, reason: str, *, again: bool = True) -> list[Event]:
+    def _worker_lost(self, worker: W, reason: str, *, again: bool = True) -> list[Event]:
         """Remove a lost worker. ``again``: another attempt at its job may succeed."""
         self._workers.remove(worker)
         job, worker.job = worker.job, None

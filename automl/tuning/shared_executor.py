@@ -88,7 +88,7 @@ class SharedExecutor(Executor):
         return max(0, self._n_workers - sum(not put.ended for put in self._put.values()))
 
     def submit(self, job: Job) -> None:
-        self._forget_told()
+        self._remove_reported()
         if job.key in self._put:  # an earlier step of the trial
             self._table.remove([self._put.pop(job.key).id])
         put = self._found.pop(job.key, None)
@@ -107,7 +107,7 @@ class SharedExecutor(Executor):
         until = None if timeout is None else self.now() + timeout
         while True:
             self._check()
-            self._forget_told()
+            self._remove_reported()
             self._read()
             if self.now() - self._counted >= SECONDS_BETWEEN_COUNTS:
                 self._count()
@@ -143,7 +143,7 @@ class SharedExecutor(Executor):
         self._n_workers = max(1, self._table.n_workers())
         self._counted = self.now()
 
-    def _forget_told(self) -> None:
+    def _remove_reported(self) -> None:
         """Remove jobs whose outcomes are in the study. Until then, another leader would need their events."""
         trials = self._study.trials
         over = [k for k, put in self._put.items() if put.ended and (k not in trials or trials[k].state != "running")]

@@ -72,7 +72,7 @@ class StoppingRules:
         """Why the search ends now; None if it continues."""
         if self._target_reached():
             return f"target of {self._target:g} reached"
-        if self._gave_up():
+        if self._only_failures():
             return f"the first {self._study.counts['failed']} trials all failed"
         if self._out_of_patience():
             return f"no better trial within the epochs of {self._patience} full training{'s' * (self._patience != 1)}"
@@ -86,7 +86,7 @@ class StoppingRules:
         assert value is not None
         return value >= self._target if self._task.maximize else value <= self._target
 
-    def _gave_up(self) -> bool:
+    def _only_failures(self) -> bool:
         """Whether all trials failed, enough of them in this session: a resumed run may have been fixed."""
         counts = self._study.counts
         if counts["failed"] + counts["running"] < len(self._study.trials):

@@ -115,22 +115,22 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def _happened(self, seconds: float) -> Iterator[Event]:
+    def _new_events(self, seconds: float) -> Iterator[Event]:
         try:
-            yield from self._taken(*self._inbox.get(timeout=seconds))
+            yield from self._handle(*self._inbox.get(timeout=seconds))
             while not self._inbox.empty():
-                yield from self._taken(*self._inbox.get())
+                yield from self._handle(*self._inbox.get())
         except queue.Empty:
             return
 
-    def _taken(self, connection: _Connection, what: Event | str | None) -> list[Event]:
+    def _handle(self, connection: _Connection, what: Event | str | None) -> list[Event]:
         """``what``: None if the worker is ready, the reason if it has left, or an event."""
         if what is None:
             connection.ready = True
             self._workers.append(connection)
             return []
         if isinstance(what, str):
-            return self._lost(connection, what) if connection.ready else []
+            return self._worker_lost(connection, what) if connection.ready else []
         return self._received(connection, what)
 
     def close(self) -> None:
@@ -166,7 +166,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
             reason = await self._events(connection, reader)
             self._inbox.put((connection, reason))
         except _Busy:
-            self._tell_once(
+            self._say_once(
                 f"{MAX_UNAUTHENTICATED} connections at a time are being checked; a worker at {address} has to try again"
             )
             writer.write(line_of({"busy": True}))
@@ -186,9 +186,9 @@ class TcpExecutor(RemoteExecutor[_Connection]):
 
     def _leave_out(self, who: str, reason: str) -> None:
         """Report that a worker is left out, once per reason."""
-        self._tell_once(f"{who} is left out: {reason}")
+        self._say_once(f"{who} is left out: {reason}")
 
-    def _tell_once(self, what: str) -> None:
+    def _say_once(self, what: str) -> None:
         if what not in self._said and len(self._said) < MAX_MESSAGES:
             self._said.add(what)
             self._say(what)

@@ -178,7 +178,7 @@ def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.LabelledRo
     every = own + (test or [])
     paths = [file for file, _ in every]
     using = decoder or ImagesEncoder.of_sizes(paths)
-    good, notes = _that_can_be_read(paths, folder, using)
+    good, notes = _readable(paths, folder, using)
     files = list(itertools.compress(every, good))
     if decoder is None and not good.all():  # the headers of damaged images do not count
         kept = [file for file, _ in files]
@@ -228,9 +228,7 @@ def _listed(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]
     raise UserError(f"{str(folder)!r} must contain one folder of images ({', '.join(SUFFIXES)}) per class; it has none")
 
 
-def _that_can_be_read(
-    files: Sequence[Path], folder: Path, decoder: ImagesEncoder
-) -> tuple[NDArray[np.bool_], list[str]]:
+def _readable(files: Sequence[Path], folder: Path, decoder: ImagesEncoder) -> tuple[NDArray[np.bool_], list[str]]:
     """Which images can be read, (n,), and a note on the others. UserError if none can."""
     errors = decoder.decode([str(file) for file in files])
     found = [error for error in errors if error is not None]

@@ -127,7 +127,7 @@ def read_table(
         for name in chunk.columns:
             new = ColumnFacts(name, known=known.get(name), exact=name in exact, most_codes=classes.get(name))
             fact = facts.setdefault(name, new)
-            _learn(fact, chunk[name], n, name in texts, source.decimals.get(name, "."))
+            _update_facts(fact, chunk[name], n, name in texts, source.decimals.get(name, "."))
         n += len(chunk)
     if n == 0:
         raise UserError(f"{str(path)!r} has no rows after its header")
@@ -208,7 +208,7 @@ def column_names(path: Path) -> list[str]:
     return open_source(path).names
 
 
-def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: bool, decimal: str) -> None:
+def _update_facts(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: bool, decimal: str) -> None:
     """Update a column's facts with a chunk; ``before``: rows in the earlier chunks."""
     import pandas as pd
 

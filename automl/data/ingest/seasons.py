@@ -51,8 +51,8 @@ class Seasons:
         dates = as_dates(times["time"].to_numpy())
         if dates.dtype.kind != "M":
             return cls()
-        apart = _apart(times["series"].to_numpy(), dates)
-        step = _usual(apart)
+        apart = _gaps(times["series"].to_numpy(), dates)
+        step = _usual_gap(apart)
         if step is None:
             return cls()
         length = len(times) / times["series"].nunique()
@@ -144,7 +144,7 @@ class Seasons:
         dates = as_dates(times["time"].to_numpy())
         if not self.step or dates.dtype.kind != "M":
             return
-        step = _usual(_apart(times["series"].to_numpy(), dates))
+        step = _usual_gap(_gaps(times["series"].to_numpy(), dates))
         if step is not None and not _same(step, self.step):
             before = in_words(self.step)
             yield f"rows are usually {in_words(step)} apart, in the training data {before}: forecasts may be wrong"
@@ -170,7 +170,7 @@ def in_words(seconds: float) -> str:
     return f"{number} {name}{'s' * (name in ('day', 'month', 'year') and number != '1')}"
 
 
-def _apart(series: NDArray[Any], dates: NDArray[Any]) -> pd.Series[float]:
+def _gaps(series: NDArray[Any], dates: NDArray[Any]) -> pd.Series[float]:
     """The seconds between rows of a series with different times, by series."""
     import pandas as pd
 
@@ -179,7 +179,7 @@ def _apart(series: NDArray[Any], dates: NDArray[Any]) -> pd.Series[float]:
     return apart[apart > 0]
 
 
-def _usual(apart: pd.Series[float]) -> float | None:
+def _usual_gap(apart: pd.Series[float]) -> float | None:
     """The median of these seconds; None if there are none."""
     usual = float(apart.median())
     return None if math.isnan(usual) else usual

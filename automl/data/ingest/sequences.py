@@ -89,7 +89,8 @@ class SequencesEncoder(encoder.Encoder):
                 f"{where} must have {self.channels} channels of equal length, got {len(record)} "
                 f"with {', '.join(map(str, sorted(lengths)[:5])) or 'no'} steps"
             )
-        return np.stack([_bridged(np.array([as_number(v, where) for v in channel], np.float32)) for channel in record])
+        channels = ([as_number(value, where) for value in channel] for channel in record)
+        return np.stack([_interpolated(np.array(channel, np.float32)) for channel in channels])
 
     def record_schema(self) -> Schema:
         steps = {"minItems": self.length, "maxItems": self.length} if self.same_length else {"minItems": 1}
@@ -106,7 +107,7 @@ def _from_array(example: Any, row: int) -> Sequence:
     if found.ndim != 2 or not found.size:
         raise UserError(f"example {row} must be an array of numbers, (channels, steps), got {shown(example)}")
     found[~(np.abs(found) <= MAX_FLOAT32)] = np.nan
-    return np.stack([_bridged(channel) for channel in found])
+    return np.stack([_interpolated(channel) for channel in found])
 
 
 def read(request: Request) -> encoder.LabelledRows:
@@ -180,7 +181,7 @@ def parse_ts(content: str, name: str) -> tuple[list[Sequence], list[str]]:
         if not values or (has_classes and not label):
             raise UserError(f"{name} line {number:,} has no class after the last colon")
         length = max(map(len, values))
-        sequence = np.stack([_bridged(np.pad(channel, (0, length - len(channel)), "edge")) for channel in values])
+        sequence = np.stack([_interpolated(np.pad(channel, (0, length - len(channel)), "edge")) for channel in values])
         if sequences and len(sequence) != len(sequences[0]):
             raise UserError(f"{name} line {number:,} has {len(sequence)} channels, the first {len(sequences[0])}")
         sequences.append(sequence)
@@ -195,7 +196,7 @@ def _value(text: str) -> float:
     return value if abs(value) <= MAX_FLOAT32 else np.nan
 
 
-def _bridged(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _interpolated(values: NDArray[np.float32]) -> NDArray[np.float32]:
     missing = np.isnan(values)
     if missing.all():
         return np.zeros_like(values)

@@ -145,12 +145,12 @@ def _classes(values: pd.Series[Any], name: str, present: NDArray[np.bool_], note
     if len(kept) < 2:
         raise UserError(
             f"the target {name!r} needs two classes with at least {MIN_ROWS_PER_CLASS} rows each, it has {len(kept)}; "
-            f"{_instead(values[present], 'give more rows or another --target')}"
+            f"{_way_out(values[present], 'give more rows or another --target')}"
         )
     if len(kept) > MAX_CLASSES:
         raise UserError(
             f"the target {name!r} has {len(kept):,} classes, at most {MAX_CLASSES} are supported; "
-            f"{_instead(values[present], 'give another --target')}"
+            f"{_way_out(values[present], 'give another --target')}"
         )
     notes += about_case(map(str, kept))
     new = np.cumsum(~rare) - 1
@@ -168,7 +168,7 @@ def about_case(names: Iterable[str], known: Iterable[str] = ()) -> list[str]:
     return []
 
 
-def _instead(values: pd.Series[Any], otherwise: str) -> str:
+def _way_out(values: pd.Series[Any], otherwise: str) -> str:
     """The way out for a target that cannot be classes: regression only if its values are numbers."""
     is_text = bool(np.isnan(as_numbers(values)).any())
     return otherwise if is_text else f"if it is a number, give --kind regression, else {otherwise}"

@@ -5,7 +5,7 @@ import pytest
 
 from automl.continual import paired_bootstrap
 from automl.continual.paired_bootstrap import CONFIDENCE, PROMOTION_CONFIDENCE, Gain, Truth, allowance, gain, score
-from automl.continual.promotion import Verdict, _best, _how, saw_validation
+from automl.continual.promotion import Verdict, _best, _in_words, saw_validation
 
 
 def test_examples_that_a_candidate_was_trained_on_do_not_choose_it():
@@ -92,4 +92,4 @@ NONE, SURELY, PERHAPS = Gain(0.0, 0.0), Gain(0.03, 0.02), Gain(0.03, -0.01)
     ],
 )  # fmt: skip
 def test_a_verdict_in_words(new, both, lost, n_old, said):
-    assert _how("auc", Verdict(new, both, lost, 0.01, n_old)) == said
+    assert _in_words("auc", Verdict(new, both, lost, 0.01, n_old)) == said
