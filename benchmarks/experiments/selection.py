@@ -133,7 +133,7 @@ def greedy_by_rows(rows_each: int) -> Rule:
 
 
 def bagged_greedy(places_of: Callable[[StoredPredictions], NDArray[Any]] = _candidates, max_members: int = 99) -> Rule:
-    """The mean of greedy weights on N_BAGS bootstrap samples of the rows, for at most ``max_members`` configurations."""
+    """The mean of greedy weights on N_BAGS bootstrap samples of the rows, for up to ``max_members`` configurations."""
 
     def rule(store: StoredPredictions) -> dict[int, float]:
         rng = np.random.default_rng(0)

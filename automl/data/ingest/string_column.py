@@ -32,7 +32,7 @@ class StringReader(encoder.Reader):
     def as_frame(self, examples: Any) -> pd.DataFrame:
         return column_frame(examples, self.name)
 
-    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+    def frames(self, path: Path, unusable: Counter[str]) -> Iterator[pd.DataFrame]:
         yield from open_source(path).chunks(written=[self.name])
 
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
