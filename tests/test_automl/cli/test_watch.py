@@ -113,7 +113,8 @@ if __name__ == "__main__":
     assert f": stopped without ending; continue with {how}" in " ".join(text.split())
     assert "best loss 0.500" in text
     study, summary = read_run(folder)
-    assert (summary["metric"], summary["n_trials"], summary["best"]["loss"]) == ("loss", 2, 0.5)
+    assert (summary["metric"], summary["best"]["loss"]) == ("loss", 0.5)
+    assert (summary["n_trials"], summary["n_unfinished"]) == (1, 1)
     assert "The run ended early: its process is gone." in headline(study, summary)["notes"]
 
 
