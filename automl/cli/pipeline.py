@@ -52,9 +52,7 @@ if TYPE_CHECKING:
     from automl.task import Task
 
 
-MAX_NAME_LENGTH = (
-    48  # maximum characters (up to 4 bytes each) of a name in a folder's name, which has at most 255 bytes
-)
+MAX_NAME_LENGTH = 48  # characters, of up to 4 bytes each: a folder's name, with more parts, has at most 255 bytes
 
 
 def run_session(
