@@ -86,8 +86,8 @@ def final_rows(summary: Mapping[str, Any]) -> dict[str, Any] | None:
         "metric": final["metric"],
         "split": final["split"],
         "rows": rows,
-        "mean": [show_mean(numbers(final[who]), alone=True) for who in ("chosen", "default")],
-        "deviation": [show_deviation(numbers(final[who])) for who in ("chosen", "default")],
+        "mean": [show_mean(numbers(final[role]), alone=True) for role in ("chosen", "default")],
+        "deviation": [show_deviation(numbers(final[role])) for role in ("chosen", "default")],
         "difference": "-" if mean is None else _difference(mean if summary["maximize"] else -mean, 0.0),
         "chance": 2 ** (len(known) - 1) if one_sided else None,  # equal configs look one-sided in one of this many runs
         "errors": final["errors"],

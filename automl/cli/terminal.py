@@ -131,14 +131,14 @@ def _show_final(console: Console, final: Mapping[str, Any], shown: Values) -> No
     table.add_column("mean", justify="right")
     if final["split"] == "test":
         table.add_column("gap to own validation", justify="right")
-    for who in ("chosen", "default"):
-        scores = final[who]
+    for role in ("chosen", "default"):
+        scores = final[role]
         cells = ["failed" if score is None else shown.show(score) for score in scores]
-        if who in final["any_seed"]:
+        if role in final["any_seed"]:
             cells += ["the same"] * (n - 1)
-        row = [who, *cells, shown.show(_mean(scores))]
+        row = [role, *cells, shown.show(_mean(scores))]
         if final["split"] == "test":
-            gaps = zip(scores, final[f"{who}_validation"], strict=True)
+            gaps = zip(scores, final[f"{role}_validation"], strict=True)
             gap = _mean([None if t is None or v is None else t - v for t, v in gaps])
             row.append("-" if gap is None else f"{'+' if gap >= 0 else ''}{grouped(gap, _n_decimals(row[-1]))}")
         table.add_row(*row)

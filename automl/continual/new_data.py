@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.continual.paired_bootstrap import Truth
+from automl.continual.paired_bootstrap import GroundTruth
 from automl.data.ingest.encoder import Encoder, LabelledRows
 from automl.data.ingest.kinds import load_encoder
 from automl.data.ingest.notes import left_out
@@ -364,10 +364,10 @@ def splits_by_family(task: OwnData | CrossValidated) -> Callable[[str], Splits]:
     return splits
 
 
-def truth_of(task: OwnData | CrossValidated, part: str) -> Truth:
+def truth_of(task: OwnData | CrossValidated, part: str) -> GroundTruth:
     """The ground truth for a set of the task's data."""
     splits = splits_by_family(task)(task.space["model"].default_value)
-    return Truth(
+    return GroundTruth(
         getattr(splits, f"y_{part}"),
         weights_of(Path(task.data), part),
         levels_of(splits.target),

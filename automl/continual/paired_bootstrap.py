@@ -18,7 +18,7 @@ PROMOTION_CONFIDENCE = 0.8  # for a model to count as better: keeping a worse mo
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """The ground truth that predictions are scored against."""
 
     y: NDArray[Any]  # labels, (n,)
@@ -29,10 +29,10 @@ class Truth:
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, rows: Any) -> Truth:
+    def __getitem__(self, rows: Any) -> GroundTruth:
         return replace(self, y=self.y[rows], weights=None if self.weights is None else self.weights[rows])
 
-    def __add__(self, other: Truth) -> Truth:
+    def __add__(self, other: GroundTruth) -> GroundTruth:
         weights = None
         if self.weights is not None and other.weights is not None:
             weights = np.concatenate([self.weights, other.weights])
@@ -47,12 +47,12 @@ class Gain:
     low: float  # the gain exceeds it with the given probability
 
 
-def score(metric: str, truth: Truth, predicted: NDArray[Any]) -> float:
+def score(metric: str, truth: GroundTruth, predicted: NDArray[Any]) -> float:
     """The metric; classes unknown to the model have probability 0."""
     return measure(metric, truth.y, widened(predicted, truth), weights=truth.weights, levels=truth.levels)
 
 
-def interval(metric: str, truth: Truth, predicted: NDArray[Any]) -> tuple[float, float]:
+def interval(metric: str, truth: GroundTruth, predicted: NDArray[Any]) -> tuple[float, float]:
     """The central interval of the metric over bootstrap samples, at the level CONFIDENCE.
 
     If all examples are right, or all wrong, the samples do not differ; for a share of right ones, the exact interval is
@@ -68,7 +68,7 @@ def interval(metric: str, truth: Truth, predicted: NDArray[Any]) -> tuple[float,
     return float(low), float(high)
 
 
-def has_fallen(metric: str, old: tuple[Truth, NDArray[Any]], new: tuple[Truth, NDArray[Any]]) -> bool:
+def has_fallen(metric: str, old: tuple[GroundTruth, NDArray[Any]], new: tuple[GroundTruth, NDArray[Any]]) -> bool:
     """Whether a model is significantly worse on new examples than on old ones, given labels and predictions of each.
 
     By Fisher's exact test if all old ones are right, or all wrong, since samples of them do not differ.
@@ -83,7 +83,7 @@ def has_fallen(metric: str, old: tuple[Truth, NDArray[Any]], new: tuple[Truth, N
     return bool(np.nanpercentile(sign * (before - after), 100 * (1 - CONFIDENCE)) > 0)
 
 
-def gain(metric: str, truth: Truth, first: NDArray[Any], second: NDArray[Any], probability: float) -> Gain:
+def gain(metric: str, truth: GroundTruth, first: NDArray[Any], second: NDArray[Any], probability: float) -> Gain:
     """The gain of the second model over the first, and its lower bound with this probability."""
     drawn = _bootstrap_scores(metric, truth, [first, second])
     sign = 1 if METRICS[metric].best is not None else -1
@@ -122,7 +122,7 @@ def allowance(metric: str, tolerance: float, before: float) -> float:
     return tolerance * (abs(before) if scale is None else scale)
 
 
-def widened(predicted: NDArray[Any], truth: Truth) -> NDArray[Any]:
+def widened(predicted: NDArray[Any], truth: GroundTruth) -> NDArray[Any]:
     """Probabilities with a column for every known class and label; quantiles and numbers as they are."""
     if predicted.ndim == 1 or truth.levels or not len(truth):
         return predicted
@@ -130,7 +130,7 @@ def widened(predicted: NDArray[Any], truth: Truth) -> NDArray[Any]:
     return np.concatenate([predicted, np.zeros((len(predicted), n_more))], 1) if n_more > 0 else predicted
 
 
-def _all_or_none(metric: str, truth: Truth, predicted: NDArray[Any]) -> int | None:
+def _all_or_none(metric: str, truth: GroundTruth, predicted: NDArray[Any]) -> int | None:
     """The number of right examples if all or none are right; else None, also with weights and for other metrics."""
     if not METRICS[metric].is_share or truth.weights is not None:
         return None
@@ -138,7 +138,7 @@ def _all_or_none(metric: str, truth: Truth, predicted: NDArray[Any]) -> int | No
     return right if right in (0, len(truth)) else None
 
 
-def _bootstrap_scores(metric: str, truth: Truth, models: list[NDArray[Any]]) -> NDArray[np.float64]:
+def _bootstrap_scores(metric: str, truth: GroundTruth, models: list[NDArray[Any]]) -> NDArray[np.float64]:
     """(DRAWS, models): the metric of each model on the same drawn examples."""
     rng = np.random.default_rng(0)
     wide = [widened(predicted, truth) for predicted in models]

@@ -19,7 +19,7 @@ from automl.continual.paired_bootstrap import (
     CONFIDENCE,
     PROMOTION_CONFIDENCE,
     Gain,
-    Truth,
+    GroundTruth,
     allowance,
     follows,
     gain,
@@ -131,7 +131,7 @@ class _Choice:
 
     candidate: Candidate
     predicted: NDArray[Any]  # its predictions for the validation set
-    truth: Truth  # of the validation set
+    truth: GroundTruth  # of the validation set
     unseen: NDArray[np.int64]  # the validation examples that no candidate was trained on
     halves: Sequence[NDArray[np.int64]]  # of these
     saw: bool  # whether this candidate was trained on the others
@@ -208,7 +208,7 @@ def _baseline(compared: Mapping[str, Any]) -> dict[str, Any]:
 
 def _best(
     metric: str,
-    truth: Truth,
+    truth: GroundTruth,
     predicted: Sequence[NDArray[Any]],
     halves: Sequence[NDArray[np.int64]],
     n_old_rows: int,
@@ -232,10 +232,10 @@ class _Comparison:
     """The examples for judging: new validation examples, and old ones that the model in use was not trained on."""
 
     metric: str
-    truth: Truth  # of the validation set, old before new
+    truth: GroundTruth  # of the validation set, old before new
     ours: NDArray[Any]  # the model in use's predictions for it
     n_old: int
-    old: Truth
+    old: GroundTruth
     ours_old: NDArray[Any]
     x_old: Callable[[str], NDArray[Any]] | None  # by model family, if the old examples are not from the validation set
     allowed: float  # loss on them
@@ -288,7 +288,7 @@ class _Comparison:
         return widened(on_old, self.truth)
 
 
-def _balanced(metric: str, truth: Truth, predicted: NDArray[Any], rows: NDArray[np.int64], n: int) -> float:
+def _balanced(metric: str, truth: GroundTruth, predicted: NDArray[Any], rows: NDArray[np.int64], n: int) -> float:
     """The mean of the scores on old and on new examples, so that many old ones do not outweigh the new."""
     sides = [rows[rows < n], rows[rows >= n]]
     return float(np.mean([score(metric, truth[side], widened(predicted, truth)[side]) for side in sides if len(side)]))

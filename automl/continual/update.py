@@ -19,7 +19,7 @@ from automl.continual.candidates import Trainer
 from automl.continual.continued_data import can_continue
 from automl.continual.drift import Drift, drifts
 from automl.continual.new_data import NewData, read_new, request_for, splits_by_family, truth_of, unite
-from automl.continual.paired_bootstrap import Truth, has_fallen, interval, score
+from automl.continual.paired_bootstrap import GroundTruth, has_fallen, interval, score
 from automl.continual.promotion import outcome, promote
 from automl.continual.refitted_ensemble import refitted
 from automl.continual.versions import BUILT_ON, Lineage, Versions
@@ -256,7 +256,7 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
     on_old, on_new = before.deciding(lambda f: by_family(f).x_test), before.deciding(lambda f: new.arrays[views.of(f)])
     n_classes = len(splits.target.names) + len(new.new_classes)
     old_truth = replace(truth_of(task, "test"), n_classes=n_classes)
-    new_truth = Truth(new.y, new.weights, levels_of(splits.target), n_classes)
+    new_truth = GroundTruth(new.y, new.weights, levels_of(splits.target), n_classes)
     scored = score(task.metric, new_truth, on_new)
     known, worse, compared = None, False, "the run has no test set to compare with"
     if len(old_truth):

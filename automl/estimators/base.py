@@ -25,7 +25,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from automl.data.ingest.notes import Caution
+from automl.data.ingest.notes import DataWarning
 from automl.errors import UserError
 from automl.estimators.parameters import check_parameters, in_python
 
@@ -100,7 +100,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
                 raise ValueError(in_python(str(error))) from error
             self._keep(run / MODEL)
         for note in self.notes_:
-            if isinstance(note, Caution):
+            if isinstance(note, DataWarning):
                 warnings.warn(note, UserWarning, stacklevel=2)
         if doubts := _baseline_warning(cards):
             warnings.warn(in_python(doubts), UserWarning, stacklevel=2)

@@ -22,7 +22,7 @@ from automl.integrations.tracker import FINAL, Snapshot, TrackedRun, Tracker, on
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
-    from automl.tuning.final_evaluation import Who
+    from automl.tuning.final_evaluation import Role
 
 STUDY, TRIAL, STATE = "automl.study.study", "automl.trial", "state"  # tags
 STATUS = {"running": "RUNNING", "complete": "FINISHED", "failed": "FAILED"}  # all other states: KILLED
@@ -111,12 +111,12 @@ class MLflow(Tracker):
         metric = self._metric("best_loss", loss, int(time.time() * 1000), n_trials)
         self._log(self._parent, metrics=[metric], tags=tags)
 
-    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
+    def write_final(self, chosen: int, means: Mapping[Role, Mapping[str, float]], kept: Role) -> None:
         assert self._parent is not None
         now = int(time.time() * 1000)
         metrics = [
-            self._metric(f"{who}_{name}", value, now, 0)
-            for who, scores in means.items()
+            self._metric(f"{role}_{name}", value, now, 0)
+            for role, scores in means.items()
             for name, value in scores.items()
         ]
         self._log(self._parent, metrics=metrics, tags={"final.trial": chosen, "final.kept": kept})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from automl.integrations.tracker import FINAL, Snapshot, TrackedRun, Tracker
 
 if TYPE_CHECKING:
-    from automl.tuning.final_evaluation import Who
+    from automl.tuning.final_evaluation import Role
     from strategies.types import Config
 
     Entry = tuple[int, Any]  # a step and a Summary
@@ -53,11 +53,11 @@ class TensorBoard(Tracker):
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         pass  # TensorBoard itself sorts trials by loss
 
-    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
+    def write_final(self, chosen: int, means: Mapping[Role, Mapping[str, float]], kept: Role) -> None:
         from torch.utils.tensorboard.summary import scalar, text
 
-        for who, scores in means.items():
-            self._append(f"final-{who}", [(0, scalar(name, value)) for name, value in scores.items()])
+        for role, scores in means.items():
+            self._append(f"final-{role}", [(0, scalar(name, value)) for name, value in scores.items()])
         self._append(f"final-{kept}", [(0, text("kept", "by the run, in best.yaml and in its model"))])
 
     def close(self, *, interrupted: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from automl.study.trial import State
-    from automl.tuning.final_evaluation import Who
+    from automl.tuning.final_evaluation import Role
     from strategies.types import Config
 
 # States in which a trial no longer changes, except for a failed one that is retried.
@@ -77,7 +77,7 @@ class Tracker(ABC):
         """The incumbent or its loss has changed; ``n_trials`` have been proposed."""
 
     @abstractmethod
-    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
+    def write_final(self, chosen: int, means: Mapping[Role, Mapping[str, float]], kept: Role) -> None:
         """The mean scores of the config of trial ``chosen`` and of the default on fresh seeds, by metric.
 
         ``kept``: which of the two the run keeps, in best.yaml and in its model.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from automl.study.run_folder import RunFolder
     from automl.study.study import Study
     from automl.study.trial import Trial
-    from automl.tuning.final_evaluation import Who
+    from automl.tuning.final_evaluation import Role
     from automl.tuning.trainings import RunningTrial
     from automl.tuning.tuner import Tuner
 
@@ -98,7 +98,7 @@ class Tracking:
 
         return watch_both
 
-    def final(self, means: Mapping[Who, Mapping[str, float]], kept: Who, chosen: int) -> None:
+    def final(self, means: Mapping[Role, Mapping[str, float]], kept: Role, chosen: int) -> None:
         """Call after the final: its mean scores by config and metric, the config that the run keeps, and the trial of
         the chosen config."""
         for writer in self._writers:
@@ -201,7 +201,7 @@ class _Writer:
         self._changed = threading.Condition()
         self._trials: dict[int, Snapshot] = {}  # to be written
         self._best: tuple[Snapshot, float, int] | None = None  # to be written
-        self._final: tuple[int, Mapping[Who, Mapping[str, float]], Who] | None = None  # to be written
+        self._final: tuple[int, Mapping[Role, Mapping[str, float]], Role] | None = None  # to be written
         self._ending = self._interrupted = False
         self._error: str | None = None
         self._has_failed = False
@@ -219,7 +219,7 @@ class _Writer:
             self._best = best, loss, n_trials
             self._changed.notify()
 
-    def put_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
+    def put_final(self, chosen: int, means: Mapping[Role, Mapping[str, float]], kept: Role) -> None:
         with self._changed:
             self._final = chosen, means, kept
             self._changed.notify()

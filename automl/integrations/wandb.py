@@ -17,7 +17,7 @@ from automl.integrations.tracker import FINAL, Snapshot, TrackedRun, Tracker
 if TYPE_CHECKING:
     import wandb
 
-    from automl.tuning.final_evaluation import Who
+    from automl.tuning.final_evaluation import Role
 
 # No terminal output, which would disturb the tuner's, and no statistics of this process, which does not train.
 QUIET = {"silent": True, "console": "off", "disable_git": True, "x_disable_stats": True}
@@ -82,9 +82,10 @@ class WeightsAndBiases(Tracker):
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         pass  # W&B itself sorts the trials of a group by loss
 
-    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
+    def write_final(self, chosen: int, means: Mapping[Role, Mapping[str, float]], kept: Role) -> None:
         run = self._open(f"{self._run.id}-final", "final", {"trial": chosen, "kept": kept}, [])
-        run.summary.update({f"{who}_{name}": value for who, scores in means.items() for name, value in scores.items()})
+        for role, scores in means.items():
+            run.summary.update({f"{role}_{name}": value for name, value in scores.items()})
         run.finish()
 
     def close(self, *, interrupted: bool) -> None:

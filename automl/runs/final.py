@@ -15,7 +15,7 @@ from automl.study.run_folder import RunFolder
 from automl.study.trial import Trial
 from automl.task import Task
 from automl.tuning.executor import Executor
-from automl.tuning.final_evaluation import FinalTraining, Who, final_seed, fit_baseline, refit, to_keep, train_final
+from automl.tuning.final_evaluation import FinalTraining, Role, final_seed, fit_baseline, refit, to_keep, train_final
 from automl.tuning.packs import Write
 from automl.tuning.result import Result
 from strategies.encoding import Encoding
@@ -28,7 +28,7 @@ class Final:
     trainings: Sequence[FinalTraining] = ()  # of the best configs and the default, with fresh seeds
     contenders: Sequence[Trial] = ()  # the trials with these configs, the best in the search first
     chosen: int | None = None  # the number of the chosen contender
-    kept: Who = "chosen"  # which config the run keeps
+    kept: Role = "chosen"  # which config the run keeps
     config: Mapping[str, Any] | None = None  # the config that the run keeps
     refitted: FinalTraining | None = None  # trained on the validation set too
     baseline: Mapping[str, Any] | None = None
@@ -70,7 +70,7 @@ def train_all(
                 run_seed=seed, n_seeds=settings.n_final or 0, device=device, searched=study.trials.values(), watch=done,
                 log=partial(log, stage="final"),
             )  # fmt: skip
-        final.chosen = next(training.trial for training in final.trainings if training.who == "chosen")
+        final.chosen = next(training.trial for training in final.trainings if training.role == "chosen")
         final.kept = to_keep(final.trainings, maximize=task.maximize)
         chosen = next(trial for trial in final.contenders if trial.number == final.chosen)
         final.config = default if final.kept == "default" else chosen.config

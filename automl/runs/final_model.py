@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from automl.runs.settings import Settings
     from automl.study.run_folder import RunFolder
     from automl.study.trial import Trial
-    from automl.tuning.final_evaluation import FinalTraining, Who
+    from automl.tuning.final_evaluation import FinalTraining, Role
 
 
 def refits(task: Task, settings: Settings) -> bool:
@@ -51,7 +51,7 @@ def keep_model(
     folder: RunFolder,
     about: Mapping[str, Any],
     *,
-    who: Who = "chosen",
+    role: Role = "chosen",
     refitted: FinalTraining | None = None,
     trials: Sequence[Trial] = (),
     ensemble: int | None = None,
@@ -59,12 +59,12 @@ def keep_model(
 ) -> dict[str, Any] | None:
     """Create ``model/`` atomically and return its card; None if there is nothing to keep.
 
-    ``trainings``: of the final; the best on validation with the config of ``who`` is kept. ``refitted``: the same
+    ``trainings``: of the final; the best on validation with the config of ``role`` is kept. ``refitted``: the same
     config, also trained on the validation set; kept instead. ``ensemble``: the maximum number of ``trials`` in an
     ensemble, which is kept if it is better. ``baseline``: the task's, scored on the test set. ``about``: facts about
     the run.
     """
-    good = [t for t in trainings if t.who == who and t.error is None and t.validation is not None]
+    good = [t for t in trainings if t.role == role and t.error is None and t.validation is not None]
     if not good:
         return None
     sign = 1 if task.maximize else -1
@@ -72,7 +72,7 @@ def keep_model(
     aside = folder.path / "model.writing"
     shutil.rmtree(aside, ignore_errors=True)
     if isinstance(task, Supervised):
-        kept = ModelDraft("single", _description(who, len(good)))
+        kept = ModelDraft("single", _description(role, len(good)))
         _choose(kept, task, best, refitted, trials, ensemble, folder.trials, aside)
         # Of the arrays that the first family reads.
         data = fingerprint(_splits(task, task.model or task.space["model"].default_value))
@@ -84,19 +84,19 @@ def keep_model(
         else:
             return None
         scores = {} if best.test is None else {task.metric: best.test, **best.others}
-        kept, data = ModelDraft("single", _description(who, len(good)), scores=scores), None
+        kept, data = ModelDraft("single", _description(role, len(good)), scores=scores), None
     kept.baseline = None if baseline is None else {"split": "test", **baseline}
     card = write_card(aside, task, kept, data, about, best.validation)
     replace_folder(folder.model, aside)
     return card
 
 
-def _description(who: str, n: int) -> str:
-    return _one(who) if n == 1 else f"the best on validation of {n} trainings of the {who} config"
+def _description(role: str, n: int) -> str:
+    return _one(role) if n == 1 else f"the best on validation of {n} trainings of the {role} config"
 
 
-def _one(who: str) -> str:
-    return f"one training of the {who} config"
+def _one(role: str) -> str:
+    return f"one training of the {role} config"
 
 
 def _choose(
@@ -126,7 +126,7 @@ def _choose(
 
     complete = _with_models(trials, checkpoints) if ensemble else []
     if ensemble and not complete:
-        kept.description = f"{_one(best.who)}, since there are no fully trained trials to combine"
+        kept.description = f"{_one(best.role)}, since there are no fully trained trials to combine"
     elif ensemble:
         chosen = _best_together(task, complete, checkpoints, ensemble, choosing, y)
         together = _mean(chosen)
@@ -137,12 +137,12 @@ def _choose(
             members, on_valid = [Member(each.model, each.weight) for each in chosen], together
         else:
             reason = scores if len(chosen) > 1 else "a single trial was best"
-            kept.description = f"{_one(best.who)}, since an ensemble was no better: {reason}"
+            kept.description = f"{_one(best.role)}, since an ensemble was no better: {reason}"
     elif refitted is not None and refitted.error is None:
-        kept.made, kept.description = "refit", f"the {best.who} config, trained on the training and validation sets"
+        kept.made, kept.description = "refit", f"the {best.role} config, trained on the training and validation sets"
         members, source = [Member(trained_model(refitted.folder))], refitted.folder
     elif refitted is not None:
-        kept.description = f"{_one(best.who)}, since the refit on both sets failed: {refitted.error}"
+        kept.description = f"{_one(best.role)}, since the refit on both sets failed: {refitted.error}"
 
     if target.names:
         # A refitted model has seen the validation set, so it keeps the temperature of the training that it repeats.

@@ -86,7 +86,7 @@ class Outputs:
         about = about_run(summary)
         summary["model"] = model or keep_model(
             task, trainings, folder, about,
-            who=trained.kept, refitted=trained.refitted, trials=result.trials, ensemble=self._settings.ensemble,
+            role=trained.kept, refitted=trained.refitted, trials=result.trials, ensemble=self._settings.ensemble,
             baseline=trained.baseline,
         )  # fmt: skip
         if summary["best"] is not None:

@@ -62,7 +62,7 @@ class CrossValidated:
     train_size: None = None
     kind: str = "table"  # of the data
     seconds_left: float | None = None  # of the search, when a training begins or resumes
-    gives_up: bool = False  # whether a training that cannot end in time is aborted
+    aborts_if_late: bool = False  # whether a training that cannot end in time is aborted
 
     @property
     def maximize(self) -> bool:
@@ -99,8 +99,8 @@ class CrossValidated:
         early, if the space has a family that never is."""
         if seconds is None:
             return replace(self, max_seconds=None)
-        gives_up = bool(field_plans.NEVER_SLOW & {*families_of(self.space)})
-        return replace(self, seconds_left=seconds, gives_up=gives_up)
+        aborts_if_late = bool(field_plans.NEVER_SLOW & {*families_of(self.space)})
+        return replace(self, seconds_left=seconds, aborts_if_late=aborts_if_late)
 
     def reads(self, family: str) -> tuple[Inputs, Target]:
         """The description of a family's rows, and the target; does not read texts."""

@@ -129,7 +129,7 @@ class FoldsTraining:
             before, stopping = self._set_aside(before, fold)
         learner = self._learner(fold)
         if rounds is None:
-            learner.gives_up = self.task.gives_up and not self.n_done
+            learner.aborts_if_late = self.task.aborts_if_late and not self.n_done
             learner.max_seconds = self._max_seconds(fold)
         try:
             learner.fit(self._rows(before), self._rows(stopping), rounds or ())
@@ -143,7 +143,7 @@ class FoldsTraining:
         """The time limit of a fit: an equal share of what is left. If it would give up at the limit, and with it the
         earlier folds, it gets at least LATER_FOLDS."""
         share = self._kind.share_of_seconds
-        if not self.task.gives_up and share is None:
+        if not self.task.aborts_if_late and share is None:
             return None
         left = self._seconds_left(share or 1.0)
         if left is None:
@@ -158,7 +158,7 @@ class FoldsTraining:
         done, limits = sum(self.seconds), []
         if self.task.max_seconds is not None:
             limits.append(share * self.task.max_seconds - done)
-        if (self.task.gives_up or self._kind.share_of_seconds is not None) and self.task.seconds_left is not None:
+        if (self.task.aborts_if_late or self._kind.share_of_seconds is not None) and self.task.seconds_left is not None:
             limits.append(share * self.task.seconds_left - (done - self._before))
         return min(limits, default=None)
 
@@ -198,15 +198,15 @@ class FoldsTraining:
     def _check_time(self) -> None:
         """TooSlow after the second fold if all would take too long; the first may wait for imports."""
         most, n = self.task.max_seconds, self.task.max_epochs
-        if self.task.gives_up:
+        if self.task.aborts_if_late:
             left = self._seconds_left(1.0)
             most = None if left is None else sum(self.seconds) + left
-        ends_by_itself = self._kind.share_of_seconds is not None and not self.task.gives_up
+        ends_by_itself = self._kind.share_of_seconds is not None and not self.task.aborts_if_late
         if most is None or ends_by_itself or self._out_of_bag is not None or self.n_done != 2:
             return
         expected = self.seconds[0] + (n - 1) * self.seconds[1]
         if expected > most:
-            whose = f"left {OF_THE_SEARCH}" if self.task.gives_up and self._run_is_short else "of a configuration"
+            whose = f"left {OF_THE_SEARCH}" if self.task.aborts_if_late and self._run_is_short else "of a configuration"
             raise TooSlow(f"{n} folds would take {expected:.3g} s, longer than the {most:.3g} s {whose}")
 
     def fit_all(self) -> None:

@@ -58,7 +58,7 @@ class FoldsTask(Protocol):
     @property
     def seconds_left(self) -> float | None: ...  # of the search, when the training begins or resumes
     @property
-    def gives_up(self) -> bool: ...  # whether a training that cannot end in time is aborted
+    def aborts_if_late(self) -> bool: ...  # whether a training that cannot end in time is aborted
     @property
     def keeps_models(self) -> bool: ...  # whether models scored on the validation set are kept
     @property

@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from automl.tuning.executor import Executor
 
 
-Who: TypeAlias = Literal["chosen", "default"]
-WHO: tuple[Who, ...] = ("chosen", "default")
+Role: TypeAlias = Literal["chosen", "default"]
+ROLES: tuple[Role, ...] = ("chosen", "default")
 
 
 @dataclass(frozen=True)
 class FinalTraining:
     """One training of the final: the origin of its config, and its scores."""
 
-    who: Who | Literal["contender"]  # contender: not chosen
+    role: Role | Literal["contender"]  # contender: not chosen
     seed: int
     validation: float | None  # the task's metric after the last epoch
     test: float | None  # None if the task has no test set or the training failed
@@ -97,8 +97,8 @@ def train_final(
     ranked = [by_config[trial.number] for trial in contenders]
     best = best_contender([[training.validation for training in of] for of in ranked], maximize=task.maximize)
     return [
-        *(replace(training, who="chosen") for training in ranked[best]),
-        *(replace(training, who="default") for training in by_config[own]),
+        *(replace(training, role="chosen") for training in ranked[best]),
+        *(replace(training, role="default") for training in by_config[own]),
         *(training for place, of in enumerate(ranked) for training in of if place != best),
     ]
 
@@ -110,14 +110,14 @@ def _repeats(done: TrainingResult, trial: Trial) -> bool:
     return done.ended.error is None and losses == trial.losses and metrics == trial.metrics
 
 
-def _training(who: Who | Literal["contender"], job: Job, done: TrainingResult, metric: str) -> FinalTraining:
+def _training(role: Role | Literal["contender"], job: Job, done: TrainingResult, metric: str) -> FinalTraining:
     ended, scores, validation = done.ended, done.ended.scores, None
     if done.epochs and ended.error is None:
         validation = done.epochs[-1].metrics.get(metric, done.epochs[-1].loss)
     test = scores.get(metric) if ended.error is None else None
     others = {name: value for name, value in scores.items() if name != metric}
     assert job.folder is not None
-    return FinalTraining(who, job.seed, validation, test, ended.error, ended.seconds, Path(job.folder), others)
+    return FinalTraining(role, job.seed, validation, test, ended.error, ended.seconds, Path(job.folder), others)
 
 
 def train_once(
@@ -167,18 +167,18 @@ def final_seed(run_seed: int, i: int) -> int:
     return int(np.random.SeedSequence((run_seed, 0, i), spawn_key=(1,)).generate_state(1)[0] >> 1)
 
 
-def to_keep(trainings: Sequence[FinalTraining], *, maximize: bool) -> Who:
+def to_keep(trainings: Sequence[FinalTraining], *, maximize: bool) -> Role:
     """The config that the run keeps: the chosen one, or the default if that is better on validation.
 
     The chosen one was the best of many, partly by chance or because others were stopped early, and may be worse than
     the default once both are fully trained.
     """
-    chosen, default = (_scores(trainings, who, "validation") for who in WHO)
+    chosen, default = (_scores(trainings, role, "validation") for role in ROLES)
     return "default" if prefers_default(chosen, default, maximize=maximize) else "chosen"
 
 
 def final_summary(
-    trainings: Sequence[FinalTraining], metric: str, kept: Who, baseline: Mapping[str, Any] | None = None
+    trainings: Sequence[FinalTraining], metric: str, kept: Role, baseline: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Scores of both configs, per seed, for summary.json; validation scores if there is no test set.
 
@@ -196,31 +196,31 @@ def final_summary(
         "kept": kept,
         "others": _means(trainings),
         "baseline": baseline,
-        "seeds": max(([t.seed for t in trainings if t.who == who] for who in WHO), key=len),
-        "any_seed": [who for who in WHO if any(t.any_seed for t in trainings if t.who == who)],
+        "seeds": max(([t.seed for t in trainings if t.role == role] for role in ROLES), key=len),
+        "any_seed": [role for role in ROLES if any(t.any_seed for t in trainings if t.role == role)],
         "errors": [training.error for training in trainings if training.error],
     }
 
 
 def contender_summary(trainings: Sequence[FinalTraining], number: int) -> dict[str, Any]:
     """The final's scores of the contender with a trial's config, for summary.json."""
-    own = [training for training in trainings if training.trial == number and training.who != "default"]
+    own = [training for training in trainings if training.trial == number and training.role != "default"]
     return {
         "validation": [training.validation for training in own],
         "any_seed": any(training.any_seed for training in own),
-        "chosen": any(training.who == "chosen" for training in own),
+        "chosen": any(training.role == "chosen" for training in own),
     }
 
 
-def final_means(trainings: Sequence[FinalTraining], metric: str) -> dict[Who, dict[str, float]]:
+def final_means(trainings: Sequence[FinalTraining], metric: str) -> dict[Role, dict[str, float]]:
     """Means over the successful trainings of each config: ``test_accuracy``, or ``validation_accuracy``."""
     split, other_means = _split(trainings), _means(trainings)
-    found: dict[Who, dict[str, float]] = {}
-    for who in WHO:
-        scores = [score for score in _scores(trainings, who, split) if score is not None]
+    found: dict[Role, dict[str, float]] = {}
+    for role in ROLES:
+        scores = [score for score in _scores(trainings, role, split) if score is not None]
         if scores:
-            others = {f"test_{name}": means[who] for name, means in other_means.items() if who in means}
-            found[who] = {f"{split}_{metric}": float(np.mean(scores)), **others}
+            others = {f"test_{name}": means[role] for name, means in other_means.items() if role in means}
+            found[role] = {f"{split}_{metric}": float(np.mean(scores)), **others}
     return found
 
 
@@ -228,14 +228,14 @@ def _split(trainings: Sequence[FinalTraining]) -> Literal["test", "validation"]:
     return "test" if any(training.test is not None for training in trainings) else "validation"
 
 
-def _scores(trainings: Sequence[FinalTraining], who: Who, split: Literal["test", "validation"]) -> list[float | None]:
-    return [getattr(training, split) for training in trainings if training.who == who]
+def _scores(trainings: Sequence[FinalTraining], role: Role, split: Literal["test", "validation"]) -> list[float | None]:
+    return [getattr(training, split) for training in trainings if training.role == role]
 
 
 def _means(trainings: Sequence[FinalTraining]) -> dict[str, dict[str, float]]:
     """The mean over seeds of each other test metric, per config."""
     found: dict[str, dict[str, list[float]]] = {}
     for training in trainings:
-        for name, value in training.others.items() if training.who in WHO else ():
-            found.setdefault(name, {}).setdefault(training.who, []).append(value)
-    return {name: {who: float(np.mean(values)) for who, values in of.items()} for name, of in found.items()}
+        for name, value in training.others.items() if training.role in ROLES else ():
+            found.setdefault(name, {}).setdefault(training.role, []).append(value)
+    return {name: {role: float(np.mean(values)) for role, values in of.items()} for name, of in found.items()}

@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from automl.errors import UserError
 from automl.tuning.pickling import pickled
-from automl.tuning.ray_worker import Parcel, RayWorker
+from automl.tuning.ray_worker import Payload, RayWorker
 from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, host_and_port, of_this_process, unsigned
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
         self._cores, self._gpus = cores, gpus
         self._settings = of_this_process(replace(settings, n_threads=max(1, int(cores))))
         files = None if data is None else {str(f.relative_to(data)): f.read_bytes() for f in _files(data)}
-        self._parcel = Parcel(uuid.uuid4().hex, ray.put(content), None if files is None else ray.put(files))
+        self._parcel = Payload(uuid.uuid4().hex, ray.put(content), None if files is None else ray.put(files))
         self._refused: dict[str, str] = {}  # node -> why it cannot be used
         self._n_failures: Counter[str] = Counter()  # by node
         self._looked = -math.inf

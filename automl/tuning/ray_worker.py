@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Parcel:
+class Payload:
     """What all workers of a run need, in the object store; fetched once per machine."""
 
     key: str  # unique to the run
@@ -46,10 +46,10 @@ class RayWorker:
     def __init__(self) -> None:
         self._held = ExitStack()
 
-    def begin(self, parcel: Parcel, settings: WorkerSettings) -> list[Event]:
+    def begin(self, payload: Payload, settings: WorkerSettings) -> list[Event]:
         """Get ready. UserError if this machine cannot be used."""
         settle(settings)
-        folder = self._held.enter_context(node_files(parcel.key, parcel.unpack))
+        folder = self._held.enter_context(node_files(payload.key, payload.unpack))
         self._supervisor = Supervisor(folder / "task", settings, f"{socket.gethostname()}-{os.getpid()}")
         self._held.callback(self._supervisor.close)
         return []

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from automl.analysis.ensembles import not_better_than_baseline
 from automl.analysis.formatting import as_heading, at_resolution
 from automl.continual import paired_bootstrap
-from automl.continual.paired_bootstrap import Truth, gain, has_fallen, interval
+from automl.continual.paired_bootstrap import GroundTruth, gain, has_fallen, interval
 from automl.continual.update import _judging, update
 from automl.data.datasets.registry import load_data
 from automl.data.ingest.prepare import prepare
@@ -199,7 +199,9 @@ def test_two_models_are_compared_on_the_same_examples(data, name):
     y = frame["target"].astype("category").cat.codes.to_numpy(int) if "classes" in data else frame["target"].to_numpy()
     good, other = halves(data, y, frame.drop(columns="target").to_numpy())
     poor = np.roll(good, 1, axis=0)
-    truth = Truth(y, levels=LEVELS if data == "quantiles" else None, n_classes=len(set(y)) if "classes" in data else 0)
+    truth = GroundTruth(
+        y, levels=LEVELS if data == "quantiles" else None, n_classes=len(set(y)) if "classes" in data else 0
+    )
     low, high = interval(name, truth, other)
     assert low <= measure(name, y, other, levels=truth.levels) <= high
     assert has_fallen(name, (truth, good), (truth, poor))

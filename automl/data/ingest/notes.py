@@ -3,7 +3,7 @@
 from automl.wording import counted
 
 
-class Caution(str):
+class DataWarning(str):
     """A note on data that were left out or changed, or that give the target away; the estimators issue it as a
     warning."""
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.digit_codes import DigitCodes
 from automl.data.ingest.file_formats import SIGNS, CsvSource, ParquetSource, open_source
-from automl.data.ingest.notes import Caution
+from automl.data.ingest.notes import DataWarning
 from automl.data.ingest.number_formats import are_infinite, as_numbers, as_text, differing
 from automl.errors import UserError
 from strategies.errors import did_you_mean
@@ -147,7 +147,7 @@ def _mixed(fact: ColumnFacts) -> Iterator[str]:
     if fact.codes.found:
         yield f"column {fact.name!r} is treated as categorical: it has {fact.codes.width} digits with leading zeros"
     if fact.is_number and fact.infinite is not None:
-        yield Caution(
+        yield DataWarning(
             f"column {fact.name!r} has infinite values ({fact.n_infinite:,}, the first in row {fact.infinite:,}): they "
             "count as missing"
         )

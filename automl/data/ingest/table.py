@@ -21,7 +21,7 @@ from automl.data.ingest.column_checks import (
 from automl.data.ingest.columns import RECURRING, ColumnsEncoder, date_format, recurring_parts
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
-from automl.data.ingest.notes import Caution
+from automl.data.ingest.notes import DataWarning
 from automl.data.ingest.read_table import check_is_frame, column_names, read_table
 from automl.data.ingest.request import Request, column, formats, listed, spelled_group, spelled_target, target_classes
 from automl.data.ingest.split_columns import about_dates, about_groups, check_split, row_weights, split_by
@@ -121,7 +121,7 @@ def read(request: Request) -> encoder.LabelledRows:
         dates.pop(name, None)
         texts.discard(name)
         left_out = f"column {name!r} is left out: {why}"
-        notes.append(left_out if why in NO_WARNING else Caution(left_out))
+        notes.append(left_out if why in NO_WARNING else DataWarning(left_out))
     if set(map(str, frame)) <= {request.time}:
         reasons = "; ".join(f"{name!r}: {why}" for name, why in list(useless.items())[:5])
         of_past = f"; to forecast {rows_of.target!r} from its own past, give --horizon too" if request.time else ""
@@ -137,7 +137,7 @@ def read(request: Request) -> encoder.LabelledRows:
     notes += about_groups(frame, request)
     if request.as_given:
         notes += [
-            Caution(f"column {name!r} equals the target, or maps one-to-one to it: is it known at prediction time?")
+            DataWarning(f"column {name!r} equals the target, or maps one-to-one to it: is it known at prediction time?")
             for name in map(str, frame)
             if equals_target(frame[name], rows_of.labels)
         ]

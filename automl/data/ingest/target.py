@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.columns import date_format
-from automl.data.ingest.notes import Caution, left_out
+from automl.data.ingest.notes import DataWarning, left_out
 from automl.data.ingest.number_formats import as_numbers, differing
 from automl.data.ingest.offsets import offset_of
 from automl.data.ingest.read_table import plain_text, spelled_text
@@ -129,7 +129,7 @@ def _classes(values: pd.Series[Any], name: str, present: NDArray[np.bool_], note
     if rare.any() and not rare.all():
         shown, n = ", ".join(names[rare][:5]), int(counts[rare].sum())
         notes.append(
-            Caution(
+            DataWarning(
                 f"classes with fewer than {MIN_ROWS_PER_CLASS} rows are left out: {shown}"
                 f"{', ...' if rare.sum() > 5 else ''} ({rare.sum()}, with {counted(n, 'row')} in all)"
             )

@@ -60,7 +60,7 @@ class Learner(ABC):
         self.max_seconds: float | None = None
         """Time limit of a fit. One that adapts to it ends there, or as soon as the model is of use; others raise
         TooSlow as soon as their first rounds show that they will take longer."""
-        self.gives_up = True
+        self.aborts_if_late = True
         """Whether a fit that adapts to its time limit raises TooSlow if its model would not be of use by then."""
         self.rounds: Rounds = ()
         """The rounds of the fitted model."""

@@ -83,7 +83,7 @@ class CatBoost(Learner):
             floor = 0.0 if self.unit is None else long_tail.least_loss(valid.y, valid.weights)
             pools = self._pool(*train), self._pool(*valid)
             classes = isinstance(self.target, Classes)
-            stopping = EarlyStopping(len(train.y), self.max_seconds, self.gives_up, classes=classes)
+            stopping = EarlyStopping(len(train.y), self.max_seconds, self.aborts_if_late, classes=classes)
             stopped = _Stopped(stopping, floor)
             self._fit(pools[0], eval_set=pools[1], use_best_model=True, callbacks=[stopped])
             if stopped.too_slow is not None:

@@ -20,10 +20,10 @@ class EarlyStopping:
     """Receives the validation loss of each round, counted from 0, and remembers the best round."""
 
     def __init__(
-        self, n_rows: int, max_seconds: float | None = None, gives_up: bool = True, *, classes: bool = False
+        self, n_rows: int, max_seconds: float | None = None, aborts_if_late: bool = True, *, classes: bool = False
     ) -> None:
-        """``n_rows``: number of training rows. ``max_seconds`` and ``gives_up``: those of the learner."""
-        self._watch, self._gives_up = FitWatch(0, max_seconds, "rounds"), gives_up
+        """``n_rows``: number of training rows. ``max_seconds`` and ``aborts_if_late``: those of the learner."""
+        self._watch, self._aborts_if_late = FitWatch(0, max_seconds, "rounds"), aborts_if_late
         self.best_round = 0
         self._best = math.inf
         self._clear, self._since = math.inf, 0  # the last clear improvement
@@ -45,6 +45,6 @@ class EarlyStopping:
             return True
         if n_done >= USEFUL_ROUNDS:
             return self._watch.is_over
-        if self._gives_up:
+        if self._aborts_if_late:
             self._watch.done(n_done, min(USEFUL_ROUNDS, self._least_rounds))
         return False

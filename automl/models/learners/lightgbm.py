@@ -101,7 +101,7 @@ class LightGBM(Learner):
         each = self._parameters(train.y)
         share = None if self.max_seconds is None else self.max_seconds / len(each)
         for place, parameters in enumerate(each):
-            stopping = EarlyStopping(len(train.y), share, self.gives_up, classes=isinstance(self.target, Classes))
+            stopping = EarlyStopping(len(train.y), share, self.aborts_if_late, classes=isinstance(self.target, Classes))
             callbacks = [] if valid is None else [_stopped(stopping)]
             n_rounds = rounds[place] if valid is None else MAX_ROUNDS
             booster = lightgbm.train(parameters, data, n_rounds, scored, callbacks=callbacks)

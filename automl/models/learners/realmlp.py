@@ -77,7 +77,7 @@ class RealMLP(Learner):
             scored = None if valid is None else encoded(valid)
             most = None if self.max_seconds is None else start + self.max_seconds
             self._network, self.rounds = fit_network(
-                self._sizes(), self.config, encoded(train), scored, rounds, self.seed, most, self.gives_up
+                self._sizes(), self.config, encoded(train), scored, rounds, self.seed, most, self.aborts_if_late
             )
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:

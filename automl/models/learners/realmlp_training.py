@@ -59,14 +59,14 @@ def fit_network(
     rounds: Rounds,
     seed: int,
     deadline: float | None = None,
-    gives_up: bool = True,
+    aborts_if_late: bool = True,
 ) -> tuple[Network, Rounds]:
     """A trained network, and its epoch and the epochs of its schedule.
 
     The schedule is that of ``rounds``, else of ``config["epochs"]``. With ``valid``, the network of the epoch with the
     lowest validation loss; without, that of the first number of ``rounds``, or of the last epoch. With ``valid`` and
     without ``rounds``, the schedule is shortened, to MIN_EPOCHS at most, so that it ends before ``deadline``, which
-    is on the clock of ``time.perf_counter``. TrainingFailed if training diverges; TooSlow if it ``gives_up`` and
+    is on the clock of ``time.perf_counter``. TrainingFailed if training diverges; TooSlow if it ``aborts_if_late`` and
     MIN_EPOCHS would take longer.
     """
     rng = np.random.Generator(np.random.SFC64(seed))
@@ -76,7 +76,7 @@ def fit_network(
     last = rounds[0] if rounds else 0
     epochs = rounds[1] if len(rounds) > 1 else int(config["epochs"])
     if valid is not None and deadline is not None and not rounds:
-        epochs = epochs_affordable(deadline, network, train, valid, config, gives_up)
+        epochs = epochs_affordable(deadline, network, train, valid, config, aborts_if_late)
     best, at, kept = math.inf, 0, network.flat
     for epoch in train_epochs(network, train, config, epochs, rng):
         if valid is None:
@@ -96,7 +96,7 @@ def fit_network(
 
 
 def epochs_affordable(
-    deadline: float, network: Network, train: Encoded, valid: Encoded, config: Mapping[str, Any], gives_up: bool
+    deadline: float, network: Network, train: Encoded, valid: Encoded, config: Mapping[str, Any], aborts_if_late: bool
 ) -> int:
     """The epochs of the config, or as many as end before the deadline, judging by a few batches."""
     before, rng = network.flat.clone(), np.random.Generator(np.random.SFC64(0))
@@ -114,7 +114,7 @@ def epochs_affordable(
     an_epoch, seconds = of_batches * len(train) / len(few) + of_validation, max(0.0, deadline - time.perf_counter())
     most = int(config["epochs"])
     least = min(MIN_EPOCHS, most)
-    if gives_up and least * an_epoch > seconds:
+    if aborts_if_late and least * an_epoch > seconds:
         raise TooSlow(
             f"{least} epochs would take {least * an_epoch:.3g} s, longer than the {seconds:.3g} s left for this fit"
         )

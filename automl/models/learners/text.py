@@ -163,7 +163,7 @@ class LsaLightGBM(TextLearner):
         self.boosting = LightGBM(self.config, Columns.of(rows, ()), self.target, self.seed)
         if self.max_seconds is not None:
             self.boosting.max_seconds = max(0.0, self.max_seconds - (time.perf_counter() - start))
-        self.boosting.gives_up = self.gives_up
+        self.boosting.aborts_if_late = self.aborts_if_late
         scored = None if valid is None else Rows(self.features(valid.x) @ self.vectors, valid.y)
         self.boosting.fit(Rows(rows, train.y), scored, rounds)
         self.rounds = self.boosting.rounds

@@ -6,7 +6,7 @@ from sklearn.metrics import f1_score
 
 from automl.continual.paired_bootstrap import (
     Gain,
-    Truth,
+    GroundTruth,
     allowance,
     follows,
     gain,
@@ -26,17 +26,18 @@ def test_a_gain_is_sure_where_it_is_large_and_not_where_it_is_chance():
         np.where(rng.random((400, 1)) < 0.9, sure, 1 - sure),
         np.where(rng.random((400, 1)) < 0.6, sure, 1 - sure),
     )
-    assert gain("accuracy", Truth(y), bad, good, 0.95).low > 0.2
-    assert gain("accuracy", Truth(y), good, bad, 0.95).low < gain("accuracy", Truth(y), good, bad, 0.95).value < 0
-    assert gain("log_loss", Truth(y), guess, sure, 0.95).value == pytest.approx(np.log(0.9) - np.log(0.5))
-    same = gain("accuracy", Truth(y), good, good, 0.95)
+    assert gain("accuracy", GroundTruth(y), bad, good, 0.95).low > 0.2
+    loss = gain("accuracy", GroundTruth(y), good, bad, 0.95)
+    assert loss.low < loss.value < 0
+    assert gain("log_loss", GroundTruth(y), guess, sure, 0.95).value == pytest.approx(np.log(0.9) - np.log(0.5))
+    same = gain("accuracy", GroundTruth(y), good, good, 0.95)
     assert (same.value, same.low) == (0, 0)
-    low, high = interval("accuracy", Truth(y), good)
-    assert low < score("accuracy", Truth(y), good) < high
+    low, high = interval("accuracy", GroundTruth(y), good)
+    assert low < score("accuracy", GroundTruth(y), good) < high
 
 
 def test_all_right_is_not_certainty():
-    y = Truth(np.zeros(260, int))
+    y = GroundTruth(np.zeros(260, int))
     right, wrong = np.tile([0.9, 0.1], (260, 1)), np.tile([0.1, 0.9], (260, 1))
     low, high = interval("accuracy", y, right)
     assert (low, high) == (pytest.approx(0.025 ** (1 / 260)), 1.0)  # Clopper and Pearson
@@ -51,7 +52,7 @@ def test_all_right_is_not_certainty():
 
 def test_a_model_has_fallen_where_the_difference_is_more_than_chance():
     rng = np.random.default_rng(0)
-    y = Truth(np.zeros(300, int))
+    y = GroundTruth(np.zeros(300, int))
 
     def right(share):
         return np.where(rng.random((300, 1)) < share, [0.9, 0.1], [0.1, 0.9])
@@ -63,7 +64,7 @@ def test_a_model_has_fallen_where_the_difference_is_more_than_chance():
 
 
 def test_classes_that_a_model_does_not_know_have_no_probability():
-    y = Truth(np.array([0, 1, 2, 2]))
+    y = GroundTruth(np.array([0, 1, 2, 2]))
     assert score("accuracy", y, np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [1.0, 0.0]])) == 0.5
 
 
@@ -71,11 +72,11 @@ def test_models_of_two_and_of_three_classes_are_compared_by_one_f1():
     """That of the second of two classes is none of the mean over three, also on rows that lack the third."""
     rng = np.random.default_rng(0)
     y, p = rng.integers(0, 2, 200), rng.random(200)
-    truth, two, three = Truth(y, n_classes=3), np.column_stack([1 - p, p]), np.column_stack([1 - p, p, 0 * p])
+    truth, two, three = GroundTruth(y, n_classes=3), np.column_stack([1 - p, p]), np.column_stack([1 - p, p, 0 * p])
     assert score("f1", truth, two) == score("f1", truth, three) == f1_score(y, p > 0.5, average="macro")
     assert gain("f1", truth, two, three, 0.8) == Gain(0.0, 0.0)
     assert interval("f1", truth[:100], two[:100]) == interval("f1", truth[:100], three[:100])
-    assert score("f1", Truth(y), two) == f1_score(y, p > 0.5)
+    assert score("f1", GroundTruth(y), two) == f1_score(y, p > 0.5)
 
 
 @pytest.mark.parametrize(
@@ -99,10 +100,10 @@ def test_rows_count_as_much_as_they_weigh():
     y = rng.normal(size=200)
     wrong = np.arange(200) < 100
     good_on_some, good_on_others = np.where(wrong, 5.0, y), np.where(wrong, y, 5.0)
-    truth = Truth(y, np.where(wrong, 1e-3, 1.0))
+    truth = GroundTruth(y, np.where(wrong, 1e-3, 1.0))
     assert score("rmse", truth, good_on_some) < 0.2 * score("rmse", truth, good_on_others)
     assert gain("rmse", truth, good_on_others, good_on_some, 0.95).low > 3
-    assert gain("rmse", Truth(y), good_on_others, good_on_some, 0.95).low < 0
+    assert gain("rmse", GroundTruth(y), good_on_others, good_on_some, 0.95).low < 0
     assert has_fallen("rmse", (truth, good_on_some), (truth, good_on_others))
     assert not has_fallen("rmse", (truth, good_on_others), (truth, good_on_some))
     both = truth[:50] + truth[150:]

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from automl.continual import paired_bootstrap
-from automl.continual.paired_bootstrap import CONFIDENCE, PROMOTION_CONFIDENCE, Gain, Truth, allowance, gain, score
+from automl.continual.paired_bootstrap import (
+    CONFIDENCE,
+    PROMOTION_CONFIDENCE,
+    Gain,
+    GroundTruth,
+    allowance,
+    gain,
+    score,
+)
 from automl.continual.promotion import Verdict, _best, _in_words, saw_validation
 
 
@@ -16,10 +24,10 @@ def test_examples_that_a_candidate_was_trained_on_do_not_choose_it():
     memorised = np.where(np.arange(80) < 40, y, y + 3)  # of a model that has seen the first 40
     honest = y + 2
     halves = [np.arange(40, 80, 2), np.arange(41, 80, 2)]
-    place, crossed = _best("rmse", Truth(y), [memorised, honest], halves, 40)
+    place, crossed = _best("rmse", GroundTruth(y), [memorised, honest], halves, 40)
     assert place == 1
     assert (crossed == honest).all()
-    assert _best("rmse", Truth(y), [memorised, honest], [np.arange(0, 80, 2), np.arange(1, 80, 2)], 40)[0] == 0
+    assert _best("rmse", GroundTruth(y), [memorised, honest], [np.arange(0, 80, 2), np.arange(1, 80, 2)], 40)[0] == 0
 
 
 def predicted(n_right):
@@ -46,7 +54,7 @@ def test_a_verdict_on_a_model_that_is_right_on_120_new_and_180_old_of_200_each(
     on_new, on_old, tolerance, promoted, monkeypatch
 ):
     monkeypatch.setattr(paired_bootstrap, "DRAWS", 100)
-    truth, ours_new, ours_old = Truth(np.zeros(200, int)), predicted(120), predicted(180)
+    truth, ours_new, ours_old = GroundTruth(np.zeros(200, int)), predicted(120), predicted(180)
     theirs_new, theirs_old = predicted(on_new), predicted(on_old)
     ours, theirs = np.concatenate([ours_old, ours_new]), np.concatenate([theirs_old, theirs_new])
     verdict = Verdict(

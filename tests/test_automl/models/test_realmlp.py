@@ -144,7 +144,7 @@ def test_rounds_give_the_epoch_that_early_stopping_kept():
 def test_a_short_time_shortens_the_schedule(seconds, epochs):
     train, valid = parts(mixed_table(600), 400)
     limited, free = (learner(train, cardinalities=(3, 4, 12), lr=0.15, epochs=n) for n in (60, epochs))
-    limited.max_seconds, limited.gives_up = seconds, False
+    limited.max_seconds, limited.aborts_if_late = seconds, False
     limited.fit(train, valid)
     free.fit(train, valid)
     assert limited.rounds == free.rounds

@@ -368,7 +368,7 @@ def test_an_interrupted_refit_leaves_the_final_before_it(tmp_path, monkeypatch):
     after = [(line["stage"], line["event"], line["training"]) for line in lines if "stage" in line]
     assert after[:2] == [("final", "start", "trial-0-0"), ("final", "tell", "trial-0-0")]
     assert final.interrupted
-    assert [training.who for training in final.trainings] == ["chosen", "default"]
+    assert [training.role for training in final.trainings] == ["chosen", "default"]
     assert final.refitted is None
 
 

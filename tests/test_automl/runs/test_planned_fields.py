@@ -261,7 +261,7 @@ def test_a_network_that_cannot_end_in_time_gives_up_early(tmp_path):
     list(task.within(600.0).train(config, seed=0, epochs=1, checkpoint=place, device="cpu"))
     assert (place / RECORD).exists()
     alone = cross_validated(tmp_path / "given/data", 1, "cnn", None)
-    assert not alone.within(0.1).gives_up, "there is no other family"
+    assert not alone.within(0.1).aborts_if_late, "there is no other family"
 
 
 def test_boosting_that_cannot_end_in_time_gives_up_early(tmp_path, monkeypatch):

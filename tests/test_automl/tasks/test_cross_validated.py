@@ -378,7 +378,7 @@ def test_the_only_configuration_of_a_run_that_is_late_is_trained_to_its_end(wine
 def test_a_later_fold_that_would_give_up_has_the_time_of_the_earlier_ones(wine, tmp_path):
     task = cross_validated(wine, 4, "linear", None).within(100.0)
     (tmp_path / "trial").mkdir()
-    folds = FoldsTraining(replace(task, gives_up=True), preset(task, "linear"), 0, tmp_path / "trial")
+    folds = FoldsTraining(replace(task, aborts_if_late=True), preset(task, "linear"), 0, tmp_path / "trial")
     assert folds._max_seconds(0) == pytest.approx(25.0)
     folds.next_fold()
     folds.seconds[0] = 30.0
@@ -399,7 +399,7 @@ def test_boosting_without_another_family_ends_with_the_rounds_so_far(wine, tmp_p
 
 def test_a_training_that_goes_on_has_the_seconds_that_are_left_then(wine, tmp_path):
     """Those of the folds that it has done count only towards the seconds of a configuration."""
-    task = replace(cross_validated(wine, 8, "extra_trees,lightgbm", None), max_seconds=100.0, gives_up=True)
+    task = replace(cross_validated(wine, 8, "extra_trees,lightgbm", None), max_seconds=100.0, aborts_if_late=True)
     (tmp_path / "trial").mkdir()
     folds = FoldsTraining(task, preset(task, "lightgbm"), 0, tmp_path / "trial")
     folds.next_fold()

@@ -208,7 +208,7 @@ def test_what_a_baseline_lacks_is_told_instead(monkeypatch):
     ],
 )
 def test_the_final_shows_the_baseline(baseline, said, tmp_path, capsys):
-    trainings = [FinalTraining(who, 1, 0.9, 0.8, None, 1.0, tmp_path) for who in ("chosen", "default")]
+    trainings = [FinalTraining(role, 1, 0.9, 0.8, None, 1.0, tmp_path) for role in ("chosen", "default")]
     final = final_summary(trainings, "accuracy", "chosen", baseline)
     _show_final(Console(width=100), final, Values())
     shown = capsys.readouterr().out

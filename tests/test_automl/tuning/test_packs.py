@@ -121,8 +121,8 @@ def final(task, executor, folder, xs=(0.5, 0.7), n_seeds=3):
 def test_a_final_in_lanes_has_the_results_of_one_without(executor, tmp_path):
     found = final(Lined(), executor(Lined()), tmp_path / "lanes")
     alone = final(Alone(), SerialExecutor(Alone()), tmp_path / "alone")
-    assert [(t.who, t.trial, t.seed, t.validation, t.test, t.error) for t in found] == [
-        (t.who, t.trial, t.seed, t.validation, t.test, t.error) for t in alone
+    assert [(t.role, t.trial, t.seed, t.validation, t.test, t.error) for t in found] == [
+        (t.role, t.trial, t.seed, t.validation, t.test, t.error) for t in alone
     ]
     assert len(found) == 9
 
@@ -162,7 +162,7 @@ def test_repeats_of_a_real_task_share_a_program_and_leave_checkpoints(tmp_path):
     best = Trial(0, config | {"width": 8}, state="complete", losses=[0.5] * 2)
     with SerialExecutor(task) as executor:
         found = train_final(task, [best], config, executor, tmp_path / "final", run_seed=1, n_seeds=2, device="cpu")
-    assert [training.who for training in found] == ["chosen"] * 2 + ["default"] * 2
+    assert [training.role for training in found] == ["chosen"] * 2 + ["default"] * 2
     for training in found:
         record = read_checkpoint(Path(training.folder))[1]
         assert (record["seed"], record["epoch"]) == (training.seed, 2)
