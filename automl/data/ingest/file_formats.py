@@ -1,10 +1,13 @@
-"""Reads the rows of a file in chunks: CSV in any dialect, or Parquet."""
+"""Reads the rows of a file in chunks: CSV in any dialect, what ``csv_copy`` makes one of, or Parquet."""
 
 from __future__ import annotations
 
 import codecs
 import csv
 import re
+import shutil
+import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from automl.data.ingest.csv_copy import SUFFIXES, csv_copy
 from automl.data.ingest.csv_lines import has_spaces_before_quotes, has_stray_quotes, n_empty_at_end
 from automl.data.ingest.digit_codes import may_be_codes
 from automl.data.ingest.number_formats import DECIMAL_COMMA, as_numbers, decimal_sign, without_units
@@ -22,6 +26,7 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+PLAIN = {".csv", ".tsv", ".txt", ".tab", ".data"}
 CELLS = 2_000_000  # cells per chunk
 ROWS = 1_000  # rows per chunk at least
 MISSING = (  # pandas' defaults without None, which may be a class
@@ -44,13 +49,13 @@ def open_source(path: Path, decimals: Mapping[str, str] | None = None) -> CsvSou
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in (".parquet", ".pq"):
         return ParquetSource(path, decimals or {})
-    if set(suffixes) & {".csv", ".tsv", ".txt", ".tab", ".data"}:
-        return CsvSource(path, decimals or {})
     if path.is_dir():
-        raise UserError(f"{str(path)!r} is a folder, which can only hold pictures; give a .csv, .tsv or .parquet file")
-    way_out = "; save the sheet as CSV" if suffixes and suffixes[-1] in (".xls", ".xlsx", ".ods") else ""
-    known = ".csv, .tsv, .txt, .tab, .data, .parquet, .pq or .ts"
-    raise UserError(f"{str(path)!r} is not a {known} file, nor a folder of images{way_out}")
+        raise UserError(f"{str(path)!r} is a folder, which can only hold images; give a .csv, .tsv or .parquet file")
+    if set(suffixes) & PLAIN or (suffixes and suffixes[-1] in SUFFIXES):
+        return CsvSource(path, decimals or {})
+    raise UserError(
+        f"{str(path)!r} is not a table (.csv, .tsv, .parquet, .xlsx, .jsonl, ...), a .ts file or a folder of images"
+    )
 
 
 class ParquetSource:
@@ -128,9 +133,9 @@ class CsvSource:
     def __init__(self, path: Path, decimals: Mapping[str, str]) -> None:
         self.path = path
         self.share_read = 0.0
-        self.notes: list[str] = []
+        self._text, self.notes = self._as_text()
         self.encoding = self._find_encoding()
-        with path.open(encoding=self.encoding, errors="replace", newline="") as file:
+        with self._text.open(encoding=self.encoding, errors="replace", newline="") as file:
             lines = file.readlines(HEAD) + [file.readline() for _ in range(MIN_LINES)]
             head = [line for line in lines[:HEAD_LINES] if line.strip()]
         given = SEPARATOR_LINE.fullmatch(head[0].strip("\r\n")) if len(head) > 1 else None
@@ -139,7 +144,7 @@ class CsvSource:
             raise UserError(f"{str(path)!r} is empty: give a file with a line of column names and a line for each row")
         self.skipped = lines.index(head[0], first)  # lines before the header
         # In a file of one column the header has no separator, so the file's suffix decides.
-        signs = "\t" * (path.suffix.lower() in (".tsv", ".tab")) + SEPARATORS
+        signs = "\t" * (self._text.suffix.lower() in (".tsv", ".tab")) + SEPARATORS
         self.separator = given[1] if given else max(signs, key=lambda sign: _fields(head, sign))
         self.quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
         if self.separator == "\t" and has_stray_quotes(self._lines()):
@@ -156,9 +161,17 @@ class CsvSource:
             self._check_that_one_column_is_meant(head)
             self.notes.append("the file has only one column")
 
+    def _as_text(self) -> tuple[Path, list[str]]:
+        """The file as plain text, which is a temporary copy for some formats, and notes on what was read."""
+        if self.path.suffix.lower() not in SUFFIXES:
+            return self.path, []
+        folder = Path(tempfile.mkdtemp(prefix="automl-csv-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return csv_copy(self.path, folder)
+
     def _lines(self) -> Iterator[str]:
         """The lines from the header on."""
-        with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
+        with self._text.open(encoding=self.encoding, errors="replace", newline="") as file:
             yield from islice(file, self.skipped, None)
 
     def _find_decimals(self, rows: Sequence[Sequence[str]], known: Mapping[str, str]) -> dict[str, str]:
@@ -198,13 +211,13 @@ class CsvSource:
             (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
         )  # fmt: skip
         decoder = codecs.getincrementaldecoder("utf-8")()
-        with self.path.open("rb") as file:
+        with self._text.open("rb") as file:
             block = file.read(1 << 20)
             for mark, encoding in marks:
                 if block.startswith(mark):
                     return encoding
             if block.startswith((b"\x1f\x8b", b"PK\x03\x04")):
-                raise UserError(f"{str(self.path)!r} is compressed; unpack it first")
+                raise UserError(f"{str(self.path)!r} is compressed; unpack it, or give it its suffix (.gz or .zip)")
             if b"\0" in block:
                 raise UserError(f"{str(self.path)!r} is not a text file (zero bytes); export it as CSV in UTF-8")
             try:
@@ -249,11 +262,11 @@ class CsvSource:
         """The rows in chunks. ``options``: of pandas, how values are read."""
         import pandas as pd
 
-        size = self.path.stat().st_size
+        size = self._text.stat().st_size
         is_one = len(self.names) == 1  # then an empty line is an empty example
         try:
             with (
-                self.path.open("rb") as file,
+                self._text.open("rb") as file,
                 pd.read_csv(
                     file,
                     sep=self.separator,

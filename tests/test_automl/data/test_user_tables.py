@@ -158,11 +158,7 @@ def test_a_few_words_in_a_column_of_numbers_are_reported(tmp_path):
         ("a.csv", b"x,x\n1,2\n", "two columns named 'x'"),
         ("a.csv", b"\x00\x01\x02", "is not a text file"),
         ("a.parquet", b"PAR", "is not a Parquet file"),
-        (
-            "a.xlsx",
-            b"PK",
-            "is not a .csv, .tsv, .txt, .tab, .data, .parquet, .pq or .ts file, .*; save the sheet as CSV",
-        ),
+        ("a.feather", b"", "is not a table .*, a .ts file or a folder of images"),
     ],
 )
 def test_bad_files_are_named_with_the_rule(name, content, line, tmp_path):
