@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from automl.data.ingest.csv_copy import SUFFIXES
 from automl.errors import UserError, abridged, writes
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
     from automl.deployment.several_targets import JointPredictor
 
-OTHER_FORMATS = (".parquet", ".xlsx", ".xls", ".json", ".jsonl", ".feather")
+OTHER_FORMATS = (".parquet", ".pq", ".feather", *SUFFIXES)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

@@ -216,7 +216,7 @@ def test_predictions_never_replace_the_data_that_they_are_for(cells, tmp_path):
     ("data", "out", "line"),
     [
         ("nowhere.csv", "told.csv", "there is no file or folder"),
-        ("cells.csv", "told.parquet", "predictions are written as CSV: give an --out that ends in .csv, not "),
+        ("cells.csv", "told.csv.gz", "predictions are written as CSV: give an --out that ends in .csv, not "),
         ("other.csv", "told.csv", "30 columns are missing: 'mean radius', 'mean texture', "),
         ("cells.csv", "no/folder/told.csv", "--out must be a file in an existing folder"),
     ],
