@@ -41,7 +41,7 @@ class SharedRun:
         with status messages."""
         assert location.folder is not None
         self.location, self.folder = location, location.folder
-        self.n_workers, self._device, self._say = n_workers, device, say
+        self.n_workers, self._device, self.say = n_workers, device, say
         self.is_leaving: Callable[[], bool] = lambda: False  # whether others should continue when this process ends
         self.leads = False
         self._lender: Lender | None = None
@@ -70,7 +70,7 @@ class SharedRun:
             if self.leads:
                 return None
             if not has_said:
-                self._say(f"waiting for another process to start the run {self.location.name!r}")
+                self.say(f"waiting for another process to start the run {self.location.name!r}")
             has_said = True
 
     @property
@@ -134,9 +134,8 @@ class SharedRun:
             settings.seed or 0,
         )  # fmt: skip
 
-    def reconnect(self, error: ConnectionLost) -> None:
+    def reconnect(self) -> None:
         """Reconnect, without the lock; this process's trainings continue. UserError if that fails for a minute."""
-        self._say(f"{error}; connecting again")
         self.leads = False
         self.connection.close()
         until = time.monotonic() + SECONDS_TO_RECONNECT
@@ -181,7 +180,8 @@ def take_part(
     """Lead the run, or lend workers to it until it has ended (None).
 
     ``lead``: called with the run's settings, or None for a new one. ``lend``: called with the settings of a run that
-    another process leads; returns whether this one leads now.
+    another process leads; returns whether this one leads now. KeyboardInterrupt if the connection is lost once this
+    process is to end, as when the interrupt itself came amid a query and broke it.
     """
     while True:
         try:
@@ -193,4 +193,7 @@ def take_part(
             if not lend(settings):
                 return None
         except ConnectionLost as error:
-            shared.reconnect(error)
+            if shared.is_leaving():
+                raise KeyboardInterrupt from error
+            shared.say(f"{error}; connecting again")
+            shared.reconnect()

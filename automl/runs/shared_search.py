@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
@@ -50,7 +51,13 @@ def share(
     location = in_database(storage, folder)
     say = logging.getLogger("automl").info
     with SharedRun(location, settings.n_workers, settings.device or "auto", say) as shared:
-        result = take_part(shared, lead, lend)
+        try:
+            result = take_part(shared, lead, lend)
+        except KeyboardInterrupt:
+            if not shared.is_leaving():
+                raise
+            shared.reconnect()
+            return replace(shared.result(task, settings), stop_reason="interrupted")
         return result or shared.result(task, settings)
 
 

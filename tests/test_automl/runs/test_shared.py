@@ -161,6 +161,26 @@ def test_the_database_restarts_and_the_leader_is_interrupted(postgres, database,
     assert [n_begun(tmp_path, number) for number in (3, 4)] == [1, 1]  # they went on without the database
 
 
+def test_an_interrupt_that_breaks_the_connection_ends_the_run(postgres, database, tmp_path):
+    """As Ctrl-C amid a query does."""
+
+    def training(config):
+        return config["x"]
+
+    def breaks(result, trial):
+        if trial.number == 2:
+            postgres.stop()
+            postgres.start()
+            raise KeyboardInterrupt
+
+    options = {"strategy": "random", "storage": database, "study": tmp_path / "run", "n_workers": 1}
+    with pytest.warns(match="interrupted: the result has 3 finished trials"):
+        result = automl.tune(training, SPACE, n_trials=5, callbacks=[breaks], **options)
+    assert result.stop_reason == "interrupted"
+    assert [trial.state for trial in result.trials[:3]] == ["complete"] * 3
+    assert automl.tune(training, SPACE, n_trials=5, resume=True, **options).study.n_ended == 5
+
+
 def test_a_run_of_one_process_is_the_same_as_with_sqlite(database, tmp_path):
     """Trials that pause and continue included."""
 
