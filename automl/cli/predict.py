@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automl.data.ingest.csv_copy import SUFFIXES
 from automl.errors import UserError, abridged, writes
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
     from automl.deployment.several_targets import JointPredictor
 
-OTHER_FORMATS = (".parquet", ".pq", ".feather", *SUFFIXES)
+OTHER_FORMATS = (".parquet", ".pq", ".feather")
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -37,13 +36,14 @@ def predict(
     """Predict for every example in a file or folder of any size."""
     from automl.cli.console import literal_console
     from automl.cli.terminal import show_line
+    from automl.data.ingest.csv_copy import SUFFIXES
 
     if not data.exists():
         raise UserError(f"there is no file or folder {str(data)!r}")
     place = Path(os.path.realpath(out))  # a link is kept and its target written, unless links form a loop
     if (out.exists() and not out.is_file()) or place.is_symlink() or not place.parent.is_dir():
         raise UserError(f"--out must be a file in an existing folder, got {str(out)!r}")
-    if out.suffix.lower() in OTHER_FORMATS:
+    if out.suffix.lower() in (*OTHER_FORMATS, *SUFFIXES):
         raise UserError(f"predictions are written as CSV: give an --out that ends in .csv, not {str(out)!r}")
     if out.exists() and out.samefile(data):
         raise UserError(f"--out {str(out)!r} is the file given by --data; choose another")

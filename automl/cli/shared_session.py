@@ -16,6 +16,7 @@ from automl.runs.configure import resumed, settings_of
 from automl.runs.run_files import read_summary
 from automl.runs.settings import Settings, build_task, default_workers
 from automl.runs.shared import SharedRun, check_has_no_executor, take_part
+from automl.study.database_errors import ConnectionLost
 from automl.study.location import Location, in_database, of_folder
 from automl.study.run_folder import RunFolder
 
@@ -86,7 +87,7 @@ def share(
     with SharedRun(location, n_workers, device, say) as shared:
         try:
             led = take_part(shared, lead, lend)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, ConnectionLost):  # the connection, once it was interrupted
             say(f"interrupted; {OTHERS_GO_ON}")
             return folder, 130
     if led is None:

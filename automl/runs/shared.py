@@ -180,8 +180,8 @@ def take_part(
     """Lead the run, or lend workers to it until it has ended (None).
 
     ``lead``: called with the run's settings, or None for a new one. ``lend``: called with the settings of a run that
-    another process leads; returns whether this one leads now. KeyboardInterrupt if the connection is lost once this
-    process is to end, as when the interrupt itself came amid a query and broke it.
+    another process leads; returns whether this one leads now. ConnectionLost if that happens once this process is
+    leaving, as when an interrupt amid a query breaks the connection.
     """
     while True:
         try:
@@ -194,6 +194,6 @@ def take_part(
                 return None
         except ConnectionLost as error:
             if shared.is_leaving():
-                raise KeyboardInterrupt from error
+                raise
             shared.say(f"{error}; connecting again")
             shared.reconnect()

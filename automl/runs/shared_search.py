@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from automl.errors import UserError
 from automl.runs.settings import Settings
 from automl.runs.shared import SharedRun, take_part
+from automl.study.database_errors import ConnectionLost
 from automl.study.location import in_database
 from automl.study.run_folder import RunFolder
 from automl.tuning.result import Result
@@ -53,9 +54,7 @@ def share(
     with SharedRun(location, settings.n_workers, settings.device or "auto", say) as shared:
         try:
             result = take_part(shared, lead, lend)
-        except KeyboardInterrupt:
-            if not shared.is_leaving():
-                raise
+        except ConnectionLost:  # once it was interrupted
             shared.reconnect()
             return replace(shared.result(task, settings), stop_reason="interrupted")
         return result or shared.result(task, settings)

@@ -8,15 +8,18 @@ import gzip
 import json
 import lzma
 import shutil
+import tempfile
+import weakref
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from automl.errors import UserError, install_command
+from automl.errors import UserError, install_command, writes
 from automl.wording import counted
 
 COMPRESSED: Mapping[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -27,14 +30,32 @@ EXAMPLE = '{"size": 3, "color": "red"}'
 BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
 
 
-def csv_copy(path: Path, folder: Path) -> tuple[Path, list[str]]:
-    """A file that holds the same rows as plain text, and notes on what was read; ``path`` itself if it is plain.
+class CsvCopy:
+    """A temporary file with the rows of another as plain text, and notes on what was read. It lasts as long as this
+    object."""
 
-    ``folder``: for the copy. UserError if the file cannot be read.
-    """
+    def __init__(self, path: Path) -> None:
+        """UserError if the file cannot be read."""
+        folder = Path(tempfile.mkdtemp(prefix="automl-csv-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self.text, self.notes = _converted(path, folder)
+
+
+def csv_copy(path: Path) -> CsvCopy:
+    """The copy of a file. The last one is kept, since a run opens its file more than once."""
+    facts = path.stat()
+    return _copy(path.resolve(), facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _copy(path: Path, _size: int, _mtime: int) -> CsvCopy:
+    return CsvCopy(path)
+
+
+def _converted(path: Path, folder: Path) -> tuple[Path, list[str]]:
     suffix = path.suffix.lower()
     if suffix == ".zip" or suffix in COMPRESSED:
-        return csv_copy(_unpacked(path, folder), folder)
+        return _converted(_unpacked(path, folder), folder)
     notes: list[str] = []
     if suffix in SHEETS:
         rows = _sheet(path, notes)
@@ -43,7 +64,7 @@ def csv_copy(path: Path, folder: Path) -> tuple[Path, list[str]]:
     else:
         return path, notes
     copy = folder / f"{path.stem}.csv"
-    with copy.open("w", encoding="utf-8", newline="") as file:
+    with writes(copy), copy.open("w", encoding="utf-8", newline="") as file:
         file.write("sep=,\n")
         csv.writer(file, lineterminator="\n").writerows(rows)
     return copy, notes
@@ -68,7 +89,7 @@ def _unpacked(path: Path, folder: Path) -> Path:
 
 
 def _written(packed: IO[bytes], to: Path) -> Path:
-    with to.open("wb") as file:
+    with writes(to), to.open("wb") as file:
         shutil.copyfileobj(packed, file)
     return to
 
@@ -83,15 +104,14 @@ def _sheet(path: Path, notes: list[str]) -> Iterable[Sequence[str]]:
         ) from None
     try:
         with CalamineWorkbook.from_path(path) as book:
-            sheets = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
+            filled = [sheet for name in book.sheet_names if (sheet := book.get_sheet_by_name(name)).height]
+            rows = filled[0].to_python() if filled else []
     except (CalamineError, OSError) as error:
         raise _unreadable(path, error) from None
-    filled = {name: rows for name, rows in sheets.items() if rows}
-    if not filled:
+    if not rows:
         raise UserError(f"{str(path)!r} is empty: give a sheet with a row of column names and a row for each example")
-    name, rows = next(iter(filled.items()))
     if len(filled) > 1:
-        notes.append(f"the file has {counted(len(filled), 'sheet')}; only the first, {name!r}, is read")
+        notes.append(f"the file has {counted(len(filled), 'sheet')}; only the first, {filled[0].name!r}, is read")
     with_time = [any(_has_time(cell) for cell in column) for column in zip(*rows, strict=True)]
     return (list(map(_spelled, row, with_time)) for row in rows if any(cell != "" for cell in row))
 
@@ -111,10 +131,13 @@ def _spelled(cell: Any, with_time: bool) -> str:
 
 def _records(path: Path) -> Iterable[Sequence[str]]:
     """A header with all names that occur, then the values of each object, with numbers as spelled in the file."""
-    names = dict.fromkeys(chain.from_iterable(_objects(path)))
+    # A long file of lines is read twice; an array is in memory anyway.
+    held = None if path.suffix.lower() in LINES else list(_objects(path))
+    names = dict.fromkeys(chain.from_iterable(_objects(path) if held is None else held))
     if not names:
-        raise UserError(f'{str(path)!r} is empty: give an object for each row, such as {{"size": 3, "color": "red"}}')
-    return chain([list(names)], ([_text(each.get(name)) for name in names] for each in _objects(path)))
+        raise UserError(f"{str(path)!r} is empty: give an object for each row, such as {EXAMPLE}")
+    objects = _objects(path) if held is None else held
+    return chain([list(names)], ([_text(each.get(name)) for name in names] for each in objects))
 
 
 def _objects(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-import shutil
-import tempfile
-import weakref
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -133,7 +130,9 @@ class CsvSource:
     def __init__(self, path: Path, decimals: Mapping[str, str]) -> None:
         self.path = path
         self.share_read = 0.0
-        self._text, self.notes = self._as_text()
+        self._copy = csv_copy(path) if path.suffix.lower() in SUFFIXES else None
+        self._text = path if self._copy is None else self._copy.text
+        self.notes = [] if self._copy is None else [*self._copy.notes]
         self.encoding = self._find_encoding()
         with self._text.open(encoding=self.encoding, errors="replace", newline="") as file:
             lines = file.readlines(HEAD) + [file.readline() for _ in range(MIN_LINES)]
@@ -160,14 +159,6 @@ class CsvSource:
         if len(names) == 1:
             self._check_that_one_column_is_meant(head)
             self.notes.append("the file has only one column")
-
-    def _as_text(self) -> tuple[Path, list[str]]:
-        """The file as plain text, which is a temporary copy for some formats, and notes on what was read."""
-        if self.path.suffix.lower() not in SUFFIXES:
-            return self.path, []
-        folder = Path(tempfile.mkdtemp(prefix="automl-csv-"))
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        return csv_copy(self.path, folder)
 
     def _lines(self) -> Iterator[str]:
         """The lines from the header on."""

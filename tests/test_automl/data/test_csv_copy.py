@@ -15,10 +15,11 @@ import pandas as pd
 import pytest
 from openpyxl import Workbook
 from sklearn.datasets import load_wine
+from small_files import files_of_at_most
 
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.read_table import read_table
-from automl.errors import UserError
+from automl.errors import Blocked, UserError
 
 
 @pytest.fixture
@@ -66,15 +67,36 @@ def test_the_rows_are_those_of_the_csv_file(name, wine):
     assert table.notes == []
 
 
-def test_copies_are_removed(wine):
-    before = set(Path(tempfile.gettempdir()).glob("automl-csv-*"))
-    source = open_source(written(wine, "w.csv.gz"))
-    assert len(set(Path(tempfile.gettempdir()).glob("automl-csv-*")) - before) == 1
-    assert sum(map(len, source.copies())) == 178
-    assert source.share_read == 1.0
-    del source
+def test_a_copy_is_made_once_and_removed_when_another_file_is_opened(wine, monkeypatch):
+    (place := wine.parent / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    first = open_source(written(wine, "w.csv.gz"))
+    [folder] = place.iterdir()
+    assert open_source(wine.parent / "w.csv.gz").names == first.names
+    assert [*place.iterdir()] == [folder]
+    other = open_source(written(wine, "w.zip"))
+    assert sum(map(len, first.copies())) == 178  # it is still in use
+    assert first.share_read == 1.0
+    del first
     gc.collect()
-    assert set(Path(tempfile.gettempdir()).glob("automl-csv-*")) <= before
+    assert folder not in place.iterdir()
+    assert sum(map(len, other.copies())) == 178
+
+
+def test_a_changed_file_is_copied_again(tmp_path):
+    for rows in (["1"], ["1", "2"]):
+        (tmp_path / "a.jsonl").write_text("\n".join(f'{{"x": {row}}}' for row in rows))
+        assert len(read_table(tmp_path / "a.jsonl").frame) == len(rows)
+
+
+@pytest.mark.parametrize("name", ["w.csv.gz", "w.zip", "w.jsonl", "w.xlsx"])
+def test_a_full_disk_is_not_taken_for_a_broken_file(name, wine):
+    path = written(wine, name)
+    with (
+        files_of_at_most(1_000),
+        pytest.raises(Blocked, match=r"cannot write .* \(File too large\); free space and try again"),
+    ):
+        read_table(path)
 
 
 def test_cells_of_a_sheet_are_spelled_as_in_a_csv_file(tmp_path):
