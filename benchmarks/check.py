@@ -20,7 +20,7 @@ from rich.progress import track
 from automl.errors import UserError
 from benchmarks.checks import recomputed
 from benchmarks.checks.base import COUNTED, Place, is_same, text_of
-from benchmarks.checks.first_page import advice_on, of_advice
+from benchmarks.checks.first_page import advice_on, answers_on, of_advice, of_answers
 from benchmarks.checks.losses import PURE, sampled, unlike
 from benchmarks.checks.tables import found_in, of_board, of_efficiency, of_pairs, of_records
 from benchmarks.command import run_command
@@ -80,7 +80,8 @@ def check_tables(
     )
     pairs = pairs[pairs["clock"] == "trainings"]
     efficiency, tests = (dict(list(table.groupby(PLACE))) for table in (needs, pairs))
-    advice, records = advice_on(leaderboard.with_suffix(".md")), [] if standing is None else _records(standing)
+    first_page = leaderboard.with_suffix(".md")
+    advice, answers, records = advice_on(first_page), answers_on(first_page), _records(standing) if standing else []
     own_folders = [each for folder in folders for each in (folder, *folder.glob("*/")) if each.name in suites]
     rows = read_runs(*(folders if EVERY_SUITE in suites else own_folders or folders))
     facts = known_constants(rows).rename(columns={"seconds": "seconds_of_full"}).reset_index()  # rows have seconds too
@@ -97,6 +98,7 @@ def check_tables(
         if place in efficiency:
             checks += of_efficiency(efficiency[place], own, budgets[-1])
         checks += of_records([record for where, record in records if where == place], found)
+        checks += of_answers([(budget, text) for where, budget, text in answers if where == place], found)
         checks += of_advice([(row, split) for where, row, split in advice if where == place], found)
         for what, name, by_rows, printed, tolerance in checks:
             counts[what] += 1

@@ -152,7 +152,9 @@ class Advice:
         first, losses = self.basis.ours[0], self.basis.losses
         if self.basis.chances[first] <= self.basis.chances[self.strategy]:
             return ""
-        lead = amount(max(0.0, losses[self.strategy] - losses[first]))
+        if losses[first] > losses[self.strategy]:
+            return f"{first} is more likely among the best, but has a higher expected loss."
+        lead = amount(losses[self.strategy] - losses[first])
         return (
             f"{first} is more likely among the best (expected lead: {lead}), but a difference of less than "
             f"{self.basis.margin:g} does not matter in practice."
@@ -241,7 +243,7 @@ def _advice(known: Sequence[Record], n_trials: int, n_workers: int, conditional:
     )
     basis = ranked[0]
     part = next((each for each in ranked[1:] if each.is_subset and each.split == basis.split), None)
-    strategy = preferred({name: basis.chances[name] for name in basis.ours}, basis.losses, basis.margin)
+    strategy = preferred({name: basis.losses[name] for name in basis.ours}, basis.margin)
     left_out = sorted({name for record in known for name in record.ours} - set(basis.ours))
     notes = (
         f"Not compared there: {', '.join(left_out)}." if left_out else "",
@@ -254,11 +256,10 @@ def _advice(known: Sequence[Record], n_trials: int, n_workers: int, conditional:
     return Advice(strategy, basis, part, tuple(ranked), notes)
 
 
-def preferred(chances: Mapping[str, float], losses: Mapping[str, float], margin: float) -> str:
-    """The strategy that is most likely among the best; the default if choosing it instead is not expected to cost more
-    than the margin."""
-    first = max(chances, key=lambda name: chances[name])
-    return DEFAULT if DEFAULT in chances and losses[DEFAULT] <= losses[first] + margin else first
+def preferred(losses: Mapping[str, float], margin: float) -> str:
+    """The strategy with the lowest expected loss; the default if its loss is not higher by more than the margin."""
+    first = min(losses, key=lambda name: losses[name])
+    return DEFAULT if DEFAULT in losses and losses[DEFAULT] <= losses[first] + margin else first
 
 
 def likeliest(chances: Mapping[str, float], strategy: str) -> str:

@@ -11,7 +11,7 @@ OF_WIDTH = 0.05  # tolerance of a drawn end of an interval and of an expected lo
 OF_CHANCE = 0.03  # tolerance of a probability
 COUNTED = REGRETS, ENDS, CHANCES, PAIRS, NEEDS, RECORDS, PRINTED = (
     "regrets", "ends of intervals", "probabilities and losses", "facts of verdicts", "needed budgets",
-    "numbers behind automl select", "numbers of the first table",
+    "numbers behind automl select", "numbers of the first page",
 )  # fmt: skip
 
 Value = float | str

@@ -17,7 +17,7 @@ from benchmarks.pages.efficiency import EXPLANATION as NEEDS
 from benchmarks.pages.efficiency import SHORTLY, efficiencies, full_table, notes, short_table
 from benchmarks.pages.overview import STRATEGIES, WHERE, losses, strategy_table, terms, where_how
 from benchmarks.pages.sentences import AdviceRow, about_zero, advice, budgets, findings
-from benchmarks.pages.situations import ADVICE, SENTENCES, advice_rows, advised, sentences
+from benchmarks.pages.situations import ADVICE, ANSWERS, advice_rows, advised, answers
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
 from benchmarks.runner.effort import SuiteEffort
 from benchmarks.scoring.certainty import FEW, MARGIN, MIN_P, MIN_UNITS
@@ -47,7 +47,7 @@ noisy losses, regret can rise. Above 1 is worse than a median random config. On 
 budget is scored by the mean test loss of three trainings of the returned config with fresh seeds, and strategies
 without these are not compared there; returned is the best of the run's top configs and the default on validation with
 these seeds. There, results after fewer trainings, areas and speed-ups are left out: they would rest on single trainings
-of the search. Curves, areas and speed-ups use the losses along the run. A strategy that also has runs given just a
+of the search. Curves, areas and speed-ups use the losses along the run. A strategy with runs planned for exactly a
 budget, on all tasks and seeds of a comparison, is scored by these at that budget (hollow markers in the plots), else by
 its longest runs; the page of a suite names those that may plan by their budget and are scored by longer runs.
 {BEFORE}
@@ -66,9 +66,10 @@ the lowest mean with each other one; differences below {MARGIN:g} are practicall
 2017). The other is worse or practically equal if that has a probability of {MIN_P:g} or more, else not known yet.
 **best: a**: P is {P_BEST:g} or more, or all others are worse. **best: a or b**: all others are worse; up to {N_GROUP}
 are named. **among the best, practically equal**: those named have a P of {P_BEST:g} or more or are practically equal,
-and the others are worse or less likely. What remains is **not known yet**, as is what has a P below {MIN_P:g}. P is of
-means and the test of ranks, so the two can differ where a few units decide the means. With fewer than {MIN_UNITS} units
-nothing is said of other tasks. How many would decide is estimated by repeating those seen.
+and the others are worse or less likely. All other cases, and any with a P below {MIN_P:g}, are **not known yet**. P
+compares means and the test compares ranks, so the two can differ where a few units decide the means. With fewer than
+{MIN_UNITS} units, no general statement is made. The number of units needed is estimated by duplicating the observed
+ones.
 The p-values of Friedman's test, and of Wilcoxon's with Holm's correction, are in
 [{{name}}-tests.csv]({{name}}-tests.csv).
 No strategy used studies of other tasks.
@@ -168,7 +169,7 @@ def summary(sections: list[Section], costs: pd.DataFrame) -> list[str]:
     if not found:
         return _table(advice(sections, kinds=False))
     above, below = ([f"- **{term}**: {meaning}" for term, meaning in part] for part in terms(found))
-    lines = [f"{SENTENCES}\n", *(f"- {line}" for line in sentences(found)), ""]
+    lines = [f"{ANSWERS}\n", *grid(*answers(found)), ""]
     lines += [*above, ""]
     lines += [*grid(ADVICE, _measured_once(advice_rows(found))), "", *below]
     where = losses(sections)
@@ -272,8 +273,8 @@ def summary_block(sections: list[Section], costs: pd.DataFrame, image: Path | No
 
 
 def advice_block(sections: list[Section]) -> str:
-    """The advice in sentences."""
-    return "\n".join(f"- {line}" for line in sentences(advised(sections), extents=True))
+    """What to use in each situation, and on which tasks that rests."""
+    return "\n".join(grid(*answers(advised(sections), extents=True)))
 
 
 def slug(text: str) -> str:

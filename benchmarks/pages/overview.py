@@ -24,8 +24,8 @@ COLUMNS = (  # suite, field, in words
 MIN_SHOWN = 0.05  # P(best) that is shown
 HELD_OUT = "†"
 STRATEGIES = (
-    f"Expected regret (P(best) if at least {MIN_SHOWN:g}); {HELD_OUT}: on held-out tasks. Blank: not run, or not "
-    "retrained, on all tasks. Times are for 8 hyperparameters after 50 trainings, without early stopping."
+    f"Expected regret (P(best) if at least {MIN_SHOWN:g}); {HELD_OUT}: on held-out tasks. Blank: not run (or not "
+    "retrained) on every task. Times are for 8 hyperparameters after 50 trainings, without early stopping."
 )
 SUBSET = ", subset"
 Terms = list[tuple[str, str]]
@@ -36,7 +36,7 @@ WHERE_HOW = (
 )
 SORTS = {  # suite -> its tasks
     "synthetic": "test functions", "tables": "discrete spaces",
-    "yahpo": "learning curves", "networks": "real trainings",
+    "yahpo": SITUATIONS["yahpo", "all tasks", 1], "networks": SITUATIONS["networks", "all tasks", 1],
 }  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def terms(found: Sequence[SituationAdvice]) -> tuple[Terms, Terms]:
     above = [
         (
             "Recommended",
-            f"`{DEFAULT}`, the default, unless another of automl's is expected to be better by over {MARGIN:g}.",
+            f"automl's strategy with the lowest expected regret; `{DEFAULT}`, the default, if it is within {MARGIN:g}.",
         ),
         ("Regret", "0: best known loss, which runs can beat; 1: median random configuration."),
         (
@@ -59,12 +59,12 @@ def terms(found: Sequence[SituationAdvice]) -> tuple[Terms, Terms]:
         ),
         (
             "Held-out tasks",
-            "never used in the design; the advice rests on them where they exist.",
+            "not used to design the strategies, though earlier versions were run on them too; the advice rests on them "
+            "where they exist.",
         ),
     ]
     if any("=" in each.ours for each in found):
         above.append(("=", "the same results; without learning curves or a choice of models, `auto` is `bo`."))
-    epochs = [shortened.epochs for shortened in networks.TASKS.values()]
     return above, [
         ("Unit", "a task; variants, such as a function in several dimensions, count as one."),
         (
@@ -74,9 +74,10 @@ def terms(found: Sequence[SituationAdvice]) -> tuple[Terms, Terms]:
         ),
         ("Trainings", f"the budget; strategies that do not plan by it{also} are scored at that point of longer runs."),
         (
-            "Real trainings",
-            f"of {len(epochs)} networks, {min(epochs)} to {max(epochs)} epochs, conditional spaces; what is returned "
-            f"is trained again. Regret 0: the best of {sum(LIVE_REFERENCES.values())} configurations.",
+            "Networks",
+            f"long trainings are surrogates; short ones are those of {len(networks.TASKS)} networks with conditional "
+            "spaces, where what is returned is trained again and regret 0 is the best of "
+            f"{sum(LIVE_REFERENCES.values())} configurations.",
         ),
     ]
 
@@ -144,7 +145,7 @@ def strategy_table(sections: Iterable[Section], costs: pd.DataFrame) -> tuple[li
             split, found = next((each for each in by_split.items() if each[1] is not None), (DEVELOPMENT, None))
             comparisons = {} if found is None else found.standings[CLOCK].comparisons
             held_out = HELD_OUT if split != DEVELOPMENT else ""
-            columns += [(f"{words}{held_out}, {budget:g}", comparisons[budget])] if budget in comparisons else []
+            columns += [(f"{words}{held_out}, after {budget:g}", comparisons[budget])] if budget in comparisons else []
     seconds = costs[(costs["n_dimensions"] == 8) & (costs["n_trials"] == 50)].set_index("strategy")["seconds"]
     order: dict[str, float] = {}
     for _, comparison in columns:

@@ -13,7 +13,7 @@ from benchmarks.pages.efficiency import SHORT, SHORTLY, efficiencies, first_of_e
 from benchmarks.pages.markdown import BEFORE, slug
 from benchmarks.pages.overview import STRATEGIES, WHERE, losses, strategy_table, terms, where_how
 from benchmarks.pages.sentences import about_zero, advice, budgets, findings, spent
-from benchmarks.pages.situations import ADVICE, MEANING, SENTENCES, advice_rows, advised, sentences
+from benchmarks.pages.situations import ADVICE, ANSWERS, MEANING, advice_rows, advised, answers
 from benchmarks.runner.effort import commits_of, short
 from benchmarks.scoring.certainty import FEW, MARGIN, MIN_P, MIN_UNITS
 from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS, plain_suite
@@ -56,7 +56,7 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
     by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
     return environment.get_template("leaderboard.html.j2").render(
         terms=terms(found),
-        sentences=(SENTENCES, sentences(found)),
+        answers=(ANSWERS, *answers(found)),
         advice=(ADVICE, advice_rows(found)),
         strategies=(STRATEGIES, *strategy_table(sections, all_costs)),
         losses=(WHERE, where_how(lost), lost),

@@ -1,4 +1,4 @@
-"""What to use in each situation: the first table of the leaderboard, and its sentences."""
+"""What to use in each situation: the first two tables of the leaderboard."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from automl.tuning.recommend import MIN_DIFFERENCE, P_BEST, likeliest, preferred
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.scoring.certainty import MARGIN
-from benchmarks.scoring.cohorts import CLOCK, DEVELOPMENT, EVERY_SUITE, KINDS, SPLITS, suite_at
+from benchmarks.scoring.cohorts import CLOCK, DEVELOPMENT, EVERY_SUITE, KINDS, SPLITS, Field, suite_at
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.regret import ROUNDING
@@ -21,17 +21,21 @@ from benchmarks.scoring.told import PLANNED
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
 SITUATIONS = {  # (suite, field, workers) -> in words
     **{(EVERY_SUITE, f"{kind} spaces", 1): f"{kind} spaces" for kind in KINDS},
-    ("yahpo", "all tasks", 1): "learning curves",
-    ("yahpo", "all tasks", 4): "learning curves, 4 workers",
-    ("networks", "all tasks", 1): "real trainings",
+    ("yahpo", "all tasks", 1): "networks, long trainings",
+    ("yahpo", "all tasks", 4): "networks, long trainings, 4 workers",
+    ("networks", "all tasks", 1): "networks, short trainings",
 }
-MEANING = {  # of a situation, in words for its sentence
-    "numeric spaces": "floats alone; BBOB test functions",
-    "mixed spaces": "floats, integers and choices; BBOB test functions",
+MEANING = {  # of a situation
+    "numeric spaces": "floats alone",
+    "mixed spaces": "floats, integers and choices",
     "discrete spaces": "integers and choices, no floats",
-    "learning curves": "of trainings that can be stopped early, in any space; surrogates of networks",
-    "real trainings": "networks, not surrogates",
+    "networks, long trainings": "{epochs} epochs, can be stopped early; surrogates",
+    "networks, long trainings, 4 workers": "{epochs} epochs, can be stopped early; surrogates",
+    "networks, short trainings": "{epochs} epochs, can be stopped early; trained for real",
 }
+FIRST_COLUMN = "what you tune"
+WITH_SLOW = "with slow strategies too"  # begins the probabilities on a part of the tasks
+VERY_LIKELY, LIKELY = 0.9, 0.66  # P(best) from which a strategy is called so
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,11 @@ class SituationAdvice:
     def first(self) -> Comparison:
         """The comparison that decides."""
         return self.comparison(next(iter(self.measured)))
+
+    @property
+    def field(self) -> Field:
+        """The tasks and seeds that decide."""
+        return next(iter(self.measured.values())).field
 
     @property
     def ours(self) -> str:
@@ -163,11 +172,15 @@ def advised(sections: Iterable[Section]) -> list[SituationAdvice]:
             if measured:
                 first = next(iter(measured.values())).standings[CLOCK].comparisons[budget]
                 ours = first.chances.drop([*OPPONENTS], errors="ignore")
-                strategy = preferred(_numbers(ours["probability"]), _numbers(ours["loss"]), MARGIN)
-                subset = name.replace("all tasks", "subset") if suite != EVERY_SUITE else f"{name}, subset"
-                place = (suite, subset, n_workers, next(iter(measured)))
+                strategy = preferred(_numbers(ours["loss"]), MARGIN)
+                place = (suite, subset_of(suite, name), n_workers, next(iter(measured)))
                 found.append(SituationAdvice(situation, budget, strategy, measured, places.get(place)))
     return found
+
+
+def subset_of(suite: str, field: str) -> str:
+    """The name of the part of a field on which slow strategies ran too."""
+    return f"{field}, subset" if suite == EVERY_SUITE else field.replace("all tasks", "subset")
 
 
 def _numbers(column: pd.Series) -> dict[str, float]:
@@ -179,65 +192,62 @@ def _decided(section: Section, budget: float) -> bool:
     return standing is not None and budget in standing.comparisons and standing.comparisons[budget].decided
 
 
-def sentences(found: Iterable[SituationAdvice], *, extents: bool = False) -> list[str]:
-    """A line per situation: what is likeliest among the best after each budget, and if that is not the recommended
-    strategy, also this one. ``extents``: with the tasks on which it was measured."""
-    situations: dict[str, list[SituationAdvice]] = {}
+def answers(found: Iterable[SituationAdvice], *, extents: bool = False) -> tuple[list[str], list[list[str]]]:
+    """A table with a row per situation: what to use after each budget, and how sure that is. ``extents``: with the
+    tasks on which it was measured."""
+    situations: dict[str, dict[float, SituationAdvice]] = {}
     for each in found:
-        situations.setdefault(each.situation, []).append(each)
-    return [_sentence(rows, extents) for rows in situations.values()]
+        situations.setdefault(each.situation, {})[each.budget] = each
+    budgets = [budget for budget in BUDGETS if any(budget in by_budget for by_budget in situations.values())]
+    rows = []
+    for situation, by_budget in situations.items():
+        advised_here = [*by_budget.values()]
+        epochs = " to ".join(map(str, dict.fromkeys(advised_here[0].field.epochs)))
+        row = [f"**{situation}**: {MEANING[situation].format(epochs=epochs)}"]
+        row += [_answer(by_budget[budget]) if budget in by_budget else "not run" for budget in budgets]
+        rows.append([*row, _measured(advised_here)] if extents else row)
+    header = [FIRST_COLUMN, *(f"{budget:g} trainings" for budget in budgets)]
+    return [*header, *["measured on"] * extents], rows
 
 
-def _sentence(rows: Sequence[SituationAdvice], extents: bool) -> str:
-    split, situation = next(iter(rows[0].measured)), rows[0].situation
-    measured = f"{SPLITS[split]}: {_extents(rows)}" if extents else "development tasks" * (split == DEVELOPMENT)
-    about = [MEANING.get(situation, ""), measured]
-    in_words = f" ({'; '.join(filter(None, about))})" if any(about) else ""
-    first, ours, on_parts, in_development = [], [], [], []
-    for each in rows:
-        if other := each.likelier_in_development:
-            in_development.append((f"`{other.name}`", other.chance, each.budget))
-        own = (each.ours.replace("**", "`"), probability(chance(each.first, each.strategy)), each.budget)
-        other = each.likelier
-        if other is None:
-            first.append(own)
-            continue
-        theirs = (f"`{other.name}`", other.chance, each.budget)
-        if other.extent:
-            first.append(own)
-            on_part = (f"`{each.strategy}`", probability(chance(other.comparison, each.strategy)), each.budget)
-            both = [theirs, on_part] if other.is_likelier_than(each.strategy) else [on_part, theirs]
-            on_parts.append(f"; with slow strategies too ({other.extent}): {_after(both)}")
-        else:
-            first.append(theirs)
-            ours.append(own)
-    are_theirs = {name.strip("`") for name, _, _ in first} <= {*OPPONENTS}
-    of_ours = f"; recommended{' in automl' * are_theirs}: {_after(ours)}" if ours else ""
-    on_others = f"; on development tasks: {_after(in_development)}" if in_development else ""
-    return f"**{situation}**{in_words}: {_after(first)}{of_ours}{''.join(on_parts)}{on_others}"
+def _answer(advice: SituationAdvice) -> str:
+    """For example ``**auto**: open (43%); raw-nevergrad has 87%, regret lower by 0.012``."""
+    own = chance(advice.first, advice.strategy)
+    text = f"**{advice.strategy}**: {_in_words(own)}"
+    other = advice.likelier
+    if other is None:
+        return text
+    if not other.extent:
+        difference = float(advice.first.means[advice.strategy] - advice.first.means[other.name])
+        than = "lower" if difference > 0 else "higher"
+        return f"{text}; `{other.name}` has {other.chance}, regret {than} by {number(abs(difference))}"
+    on_part = chance(other.comparison, advice.strategy)
+    if other.is_likelier_than(advice.strategy):
+        theirs = f"`{other.name}` has {other.chance}, {advice.strategy} {probability(on_part)}"
+        return f"{text}; {WITH_SLOW}, {theirs}"
+    return f"{text}; {WITH_SLOW}, {advice.strategy} has {probability(on_part)}"
+
+
+def _in_words(likely: float) -> str:
+    """For example ``very likely (95%)``."""
+    words = "very likely" if likely >= VERY_LIKELY else "likely" if likely >= LIKELY else "open"
+    return f"{words} ({probability(likely)})"
+
+
+def _measured(rows: Sequence[SituationAdvice]) -> str:
+    """For example ``held-out: 24 tasks of 12 functions, 20 seeds``."""
+    return f"{SPLITS[next(iter(rows[0].measured))]}: {_extents(rows)}"
 
 
 def _extents(rows: Sequence[SituationAdvice]) -> str:
     """The tasks and seeds of a situation, of each budget if they differ."""
-    by_budget = {each.budget: next(iter(each.measured.values())).field for each in rows}
+    by_budget = {each.budget: each.field for each in rows}
     first, *others = by_budget.values()
     if all(other.extent == first.extent for other in others):
         return first.extent
     return (
         f"{first.size}; seeds: {', '.join(f'{field.n_seeds} after {budget:g}' for budget, field in by_budget.items())}"
     )
-
-
-def _after(found: Iterable[tuple[str, str, float]]) -> str:
-    """For example ``auto, 95% after 20, 98% after 50``, from names, probabilities and budgets."""
-    by_name: dict[str, dict[str, list[str]]] = {}
-    for name, likely, budget in found:
-        by_name.setdefault(name, {}).setdefault(likely, []).append(f"{budget:g}")
-    parts = []
-    for name, budgets in by_name.items():
-        after = [f"{likely} after {' and '.join(each)}" for likely, each in budgets.items()]
-        parts.append(f"{name}, {', '.join(after)}")
-    return "; ".join(parts)
 
 
 def chance(comparison: Comparison, name: str) -> float:
@@ -270,9 +280,10 @@ def advice_rows(found: Sequence[SituationAdvice]) -> list[list[str]]:
     return rows
 
 
-SENTENCES = (
-    "Most likely among the best, with P(best): the probability that the expected regret, on tasks like these, is "
-    f"within {MARGIN:g} of the lowest; several can qualify."
+ANSWERS = (
+    "The strategy of automl to use, and how sure that is. The percentage is P(best): the probability that the expected "
+    f"regret, on tasks like these, is within {MARGIN:g} of the lowest. Several can qualify. Very likely: "
+    f"{VERY_LIKELY:.0%} or more; likely: {LIKELY:.0%} or more; open: less."
 )
 LIKELIER, ON_DEVELOPMENT = "alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [

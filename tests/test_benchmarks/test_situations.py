@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from benchmarks.pages.situations import SituationAdvice, sentences
+from benchmarks.pages.situations import SituationAdvice, answers
 from benchmarks.scoring.cohorts import CLOCK
 
 
@@ -16,11 +16,17 @@ def section(chances: dict[str, float], budget: float = 20.0, extent: str = "") -
     table = pd.DataFrame([means, means])
     comparison = SimpleNamespace(chances=pd.DataFrame({"probability": chances}), means=means, table=table, decided=True)
     standings = {CLOCK: SimpleNamespace(comparisons={budget: comparison})}
-    return SimpleNamespace(standings=standings, field=SimpleNamespace(extent=extent))
+    return SimpleNamespace(standings=standings, field=SimpleNamespace(extent=extent, epochs=(10, 18)))
 
 
 def advised(chances: dict[str, float]) -> SituationAdvice:
     return SituationAdvice("numeric spaces", 20.0, "auto", {"holdout": section(chances)})
+
+
+def answer(advice: SituationAdvice) -> str:
+    """What to use after the budget, as the first table has it."""
+    _, [row] = answers([advice])
+    return row[1]
 
 
 @pytest.mark.parametrize(
@@ -46,28 +52,21 @@ def test_strategies_with_the_same_results_are_named_together():
     assert found.ours == "**auto** or **bo**", "the same mean, but not the same results"
     found.first.table["bo"] = found.first.table["auto"]
     assert found.ours == "**auto** (= **bo**)"
-    assert sentences([found]) == [
-        "**numeric spaces** (floats alone; BBOB test functions): `raw-nevergrad`, 87% after 20; recommended in automl: "
-        "`auto` (= `bo`), 43% after 20"
-    ]
 
 
 def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_probabilities():
     part = section({"auto": 0.49, "raw-optuna-gp": 0.992}, extent="15 tasks, 5 seeds")
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
     assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (>99%), `auto` (49%)"
-    assert sentences([found]) == [
-        "**numeric spaces** (floats alone; BBOB test functions): `auto`, >99% after 20; with slow strategies too "
-        "(15 tasks, 5 seeds): `raw-optuna-gp`, >99% after 20; `auto`, 49% after 20"
-    ]
+    assert answer(found) == "**auto**: very likely (>99%); with slow strategies too, `raw-optuna-gp` has >99%, auto 49%"
     also = section(
         {"auto": 0.49, "tpe": 0.992}, extent="15 tasks, 5 seeds"
     )  # is known on all tasks, where it is behind
     assert replace(found, part=also).about_likelier == ""
     as_good = section({"auto": 0.96, "raw-optuna-gp": 0.84}, extent="15 tasks, 5 seeds")
     assert replace(found, part=as_good).about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (84%), `auto` (96%)"
-    assert sentences([replace(found, part=as_good)])[0].endswith(
-        "; with slow strategies too (15 tasks, 5 seeds): `auto`, 96% after 20; `raw-optuna-gp`, 84% after 20"
+    assert (
+        answer(replace(found, part=as_good)) == "**auto**: very likely (>99%); with slow strategies too, auto has 96%"
     )
 
 
@@ -75,28 +74,31 @@ def test_what_is_likelier_on_development_tasks_alone_is_named_too():
     found = advised({"auto": 0.95, "raw-nevergrad": 0.1})
     found = replace(found, measured=found.measured | {"development": section({"auto": 0.52, "raw-nevergrad": 0.77})})
     assert found.about_development == "52% (`raw-nevergrad` 77%)"
-    assert sentences([found])[0].endswith("`auto`, 95% after 20; on development tasks: `raw-nevergrad`, 77% after 20")
     named = replace(found, measured=found.measured | {"holdout": section({"auto": 0.4, "raw-nevergrad": 0.87})})
     assert named.about_development == "52%"
     agreeing = replace(found, measured=found.measured | {"development": section({"auto": 0.9, "raw-nevergrad": 0.77})})
     assert agreeing.about_development == "90%"
 
 
-def test_a_sentence_per_situation_gives_probabilities_and_names_what_is_likelier():
+def test_a_row_per_situation_says_what_to_use_after_each_budget_and_how_sure_that_is():
     usual = advised({"auto": 0.43, "raw-nevergrad": 0.87})
+    usual.first.means["raw-nevergrad"] = 0.083
     more = SituationAdvice(
-        "numeric spaces", 50.0, "auto", {"holdout": section({"auto": 0.43, "raw-nevergrad": 0.8}, 50.0)}
+        "numeric spaces", 50.0, "auto", {"holdout": section({"auto": 0.7, "raw-nevergrad": 0.72}, 50.0)}
     )
-    sure = replace(advised({"auto": 0.999, "bo": 0.98}), situation="choices")
-    later = SituationAdvice("choices", 50.0, "bo", {"holdout": section({"auto": 0.4, "bo": 0.9}, 50.0)})
-    assert sentences([usual, more, sure, later]) == [
-        "**numeric spaces** (floats alone; BBOB test functions): `raw-nevergrad`, 87% after 20, 80% after 50; "
-        "recommended in automl: `auto`, 43% after 20 and 50",
-        "**choices**: `auto` or `bo`, >99% after 20; `bo`, 90% after 50",
-    ]
-    crew = replace(advised({"auto": 0.5, "bo+asha": 0.9}), situation="4 workers")
-    assert sentences([crew]) == ["**4 workers**: `bo+asha`, 90% after 20; recommended: `auto`, 50% after 20"]
-    sure.measured["holdout"].field.extent = "7 tasks, 20 seeds"
-    assert sentences([sure], extents=True) == [
-        "**choices** (held-out: 7 tasks, 20 seeds): `auto` or `bo`, >99% after 20"
-    ]
+    crew = replace(
+        advised({"auto": 0.9, "bo+asha": 0.97}),
+        situation="networks, short trainings",
+        measured={"development": section({"auto": 0.9, "bo+asha": 0.97}, extent="7 tasks, 20 seeds")},
+    )
+    crew.first.means["bo+asha"] = 0.105
+    header, rows = answers([usual, more, crew], extents=True)
+    assert header == ["what you tune", "20 trainings", "50 trainings", "measured on"]
+    assert [row[:3] for row in rows] == [
+        ["**numeric spaces**: floats alone",
+         "**auto**: open (43%); `raw-nevergrad` has 87%, regret lower by 0.017", "**auto**: likely (70%)"],
+        ["**networks, short trainings**: 10 to 18 epochs, can be stopped early; trained for real",
+         "**auto**: very likely (90%); `bo+asha` has 97%, regret higher by 0.0050", "not run"],
+    ]  # fmt: skip
+    assert rows[1][3] == "development: 7 tasks, 20 seeds"
+    assert answers([crew])[0] == ["what you tune", "20 trainings"]
