@@ -75,6 +75,8 @@ The p-values of Friedman's test, and of Wilcoxon's with Holm's correction, are i
 No strategy used studies of other tasks.
 """
 
+GENERALISATION = """Validation versus test, with the number of runs where all strategies have the value (a search that
+stops trainings early may never train the default fully):"""
 HOURS = """Core-hours of the strategies' own computation, as measured, and of trainings that were run, not looked up:
 one that several runs share counts for each of them, and retrainings of returned configurations do not count. Runs with
 several budgets count as several. **Clean** rows are known to come from one commit, without uncommitted changes (which a
@@ -218,7 +220,7 @@ def _section(section: Section, images: list[str]) -> list[str]:
         parts.append(f"- Not compared, as they share too few tasks and seeds: {', '.join(field.left_out)}.")
     parts += ["", *_grid(columns(section, standing), rows(section, standing))]
     if not section.generalisation.empty:
-        parts += ["\nValidation versus test:\n", *_grid(*generalisation(section))]
+        parts += [f"\n{GENERALISATION}\n", *_grid(*generalisation(section))]
     return [*parts, "", *(f"![{escaped(field.title)}]({image})" for image in images), ""]
 
 

@@ -123,7 +123,8 @@ def _failed(section: Section, name: str) -> Cell:
     if pd.isna(row["failed"]):
         return Cell("no trials", float(row["n_crashed"]), crashed)
     share = float(row["failed"])
-    return Cell(f"{share:.1%}" if share else "none", share + float(row["n_crashed"]), crashed)
+    text = "none" if not share else "<0.1%" if share < 0.001 else f"{share:.1%}"
+    return Cell(text, share + float(row["n_crashed"]), crashed)
 
 
 def test_table(budget: float, comparison: Comparison, clock: str) -> dict[str, Any]:
