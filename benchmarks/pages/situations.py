@@ -26,8 +26,8 @@ SITUATIONS = {  # (suite, field, workers) -> in words
     ("networks", "all tasks", 1): "networks, short trainings",
 }
 MEANING = {  # of a situation
-    "numeric spaces": "floats alone",
-    "mixed spaces": "floats, integers and choices",
+    "numeric spaces": "floats alone; BBOB functions",
+    "mixed spaces": "floats, integers and choices; BBOB functions",
     "discrete spaces": "integers and choices, no floats",
     "networks, long trainings": "{epochs} epochs, can be stopped early; surrogates",
     "networks, long trainings, 4 workers": "{epochs} epochs, can be stopped early; surrogates",
