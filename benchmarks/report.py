@@ -22,9 +22,9 @@ from benchmarks.runner.costs import COSTS
 from benchmarks.runner.effort import efforts, listed_versions
 from benchmarks.runner.results import COMMITTED, FOLDERS, read_rows, with_provenance
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KEY, plain_suite, suite_at, titled
+from benchmarks.scoring.exact_budget import longest
 from benchmarks.scoring.leaderboard import Section, board, needs, reliability, sections
 from benchmarks.scoring.regret import beaten
-from benchmarks.scoring.told import longest
 from benchmarks.scoring.verdicts import standing_json
 from benchmarks.suites.base import constants
 

@@ -163,13 +163,13 @@ def task_runs(runs: pd.DataFrame, last: float, *, timed: bool = False) -> list[T
         best, reference = of_task[["best", "reference"]].iloc[0]
         pairs = zip(of_task["strategy"], of_task["seed"], strict=True)
         own: dict[tuple[str, int], SearchRun] = dict(zip(pairs, of_task["run"], strict=True))
-        told = dict(zip(own, of_task["n_trials"] == last, strict=True))  # whose last training may exceed the budget
+        whole = dict(zip(own, of_task["n_trials"] == last, strict=True))  # whose last training may exceed the budget
         worths = {key: run.timed if timed else run.curve for key, run in own.items()}
         known = [run.default for run in own.values()] + [worth for curve in worths.values() for _, worth in curve]
         worst = np.nanmax([reference, *known])
         ends: dict[tuple[str, int], float | None] = {}
         for key, run in own.items():
-            within = [worth for spent, worth in run.returned if told[key] or spent <= last * (1 + 1e-9)]
+            within = [worth for spent, worth in run.returned if whole[key] or spent <= last * (1 + 1e-9)]
             end = within[-1] if within else np.nan  # infinite if no retraining succeeded
             ends[key] = None if np.isnan(end) else ((end if np.isfinite(end) else worst) - best) / (reference - best)
         curves = {

@@ -26,8 +26,8 @@ from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret
 from benchmarks.scoring.certainty import expected
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, PAIR, counted, plain_suite, suite_at
+from benchmarks.scoring.exact_budget import UNPLANNED, longest
 from benchmarks.scoring.statistics import unit_keys
-from benchmarks.scoring.told import UNPLANNED, longest
 
 BUDGETS = (20, 50)  # full trainings
 BLOCK = "duels"
@@ -101,10 +101,10 @@ def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) 
         if len(suites) > 1:
             groups = {EVERY_SUITE: {*suites}} | groups
         for suite, members in groups.items():
-            own, told = _with_told(both[_of(both, members)], *given, judged)
+            own, names = _with_exact_runs(both[_of(both, members)], *given, judged)
             key = {"strategy": strategy, "rival": rival, "suite": suite, "budget": budget}
             n_fresh = own[_of(own, judged)].groupby(PAIR[:2]).ngroups
-            found.append({**key, **_duel(own, units), "fresh_tasks": n_fresh, "told": " ".join(told)})
+            found.append({**key, **_duel(own, units), "fresh_tasks": n_fresh, "told": " ".join(names)})
     return found
 
 
@@ -116,16 +116,16 @@ def _scores(
     return along, regret.at_end(rows, facts, budget, before).unstack("strategy")
 
 
-def _with_told(
+def _with_exact_runs(
     both: pd.DataFrame, along: pd.DataFrame, ends: pd.DataFrame, judged: set[str]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The regrets of the two, by told runs for those that have one in every row, and the names of these.
+    """The regrets of the two, and the names of those whose runs given just the budget count, as every row has one.
 
-    ``along``, ``ends``: those of told runs. ``judged``: the suites scored with fresh seeds.
+    ``along``, ``ends``: those of runs given just the budget. ``judged``: the suites scored with fresh seeds.
     """
     values = pd.concat([along[~_of(along, judged)], ends[_of(ends, judged)]]).reindex(both.index)
-    told = [str(name) for name in both if name in values and values[name].notna().all()]
-    return both.assign(**{name: values[name] for name in told}), told
+    names = [str(name) for name in both if name in values and values[name].notna().all()]
+    return both.assign(**{name: values[name] for name in names}), names
 
 
 def _tested(rows: pd.DataFrame) -> pd.MultiIndex:

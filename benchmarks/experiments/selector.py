@@ -24,8 +24,8 @@ from benchmarks.opponents import OPPONENTS
 from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, PAIR
+from benchmarks.scoring.exact_budget import at_budget
 from benchmarks.scoring.statistics import LEVEL, Units, resamples, unit_keys
-from benchmarks.scoring.told import at_budget
 
 SELECTOR = "auto"
 BUDGETS = (20, 50, 100)  # full trainings

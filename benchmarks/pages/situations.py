@@ -14,9 +14,9 @@ from benchmarks.pages.sentences import number
 from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import CLOCK, DEVELOPMENT, EVERY_SUITE, KINDS, SPLITS, Field, suite_at
 from benchmarks.scoring.comparison import Comparison
+from benchmarks.scoring.exact_budget import PLANNED
 from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.regret import ROUNDING
-from benchmarks.scoring.told import PLANNED
 
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
 SITUATIONS = {  # (suite, field, workers) -> in words
@@ -143,7 +143,7 @@ class SituationAdvice:
     def read_off(self) -> list[str]:
         """The strategies that plan by their budget, but are scored by the start of runs with a larger one."""
         board = next(iter(self.measured.values())).standings[CLOCK].board
-        own = board[(board["budget"] == self.budget) & board["strategy"].isin(PLANNED) & ~board["told"]]
+        own = board[(board["budget"] == self.budget) & board["strategy"].isin(PLANNED) & ~board["exact_budget"]]
         return sorted(own["strategy"])
 
     def chance(self, split: str) -> str:

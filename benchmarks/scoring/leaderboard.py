@@ -13,9 +13,9 @@ import pandas as pd
 from benchmarks.scoring import regret
 from benchmarks.scoring.cohorts import CLOCKS, KEY, PAIR, REFERENCES, Field, fields, with_references
 from benchmarks.scoring.efficiency import medians, needed
+from benchmarks.scoring.exact_budget import ExactBudgetRuns, exact_runs, longest
 from benchmarks.scoring.generalisation import GENERALISATION, generalisation, shared
 from benchmarks.scoring.standings import BASELINE, Standing, standing_of
-from benchmarks.scoring.told import RunsAsTold, longest, told_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Section:
 def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
     """The sections for all runs. ``constants``: best, reference and seconds by (suite, task).
 
-    Fields and curves are those of the longest runs; ``told`` says which other ones count at a budget.
+    Fields and curves are those of the longest runs; ``exact`` says which other ones count at a budget.
     """
     every, table = table, longest(table)
     asked = every.drop_duplicates([*KEY, "n_trials"])
@@ -52,16 +52,16 @@ def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
         member = np.zeros(len(runs), dtype=bool)
         member[_members(runs, field)] = True
         part = rows[member[rows["run"]]]
-        told = told_of(every, asked, field)
+        exact = exact_runs(every, asked, field)
         standings = {}
         for clock, values in regrets[field.n_workers].items():
-            given = told if clock == "trainings" else RunsAsTold()
+            given = exact if clock == "trainings" else ExactBudgetRuns()
             standing = standing_of(field, values, _ends(part, field, facts, clock), part, facts, clock, given)
             if standing is not None:
                 standings[clock] = standing
         word = "regret" if field.normalised else "test loss" if part["test"].notna().any() else "loss"
         own = needed(field, regrets[field.n_workers]["trainings"], part, facts)
-        counted = told.counted(part, field.n_trials)
+        counted = exact.counted(part, field.n_trials)
         found.append(Section(field, standings, _generalisation(counted, field, facts), reliability(part), word, own))
     return found
 

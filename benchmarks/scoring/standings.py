@@ -11,8 +11,8 @@ from benchmarks.scoring import regret, targets
 from benchmarks.scoring.certainty import expected
 from benchmarks.scoring.cohorts import REFERENCES, Field
 from benchmarks.scoring.comparison import NOTHING, Comparison, compare, nothing
+from benchmarks.scoring.exact_budget import PLANNED, UNPLANNED, ExactBudgetRuns
 from benchmarks.scoring.statistics import of_each, of_these, paired_interval
-from benchmarks.scoring.told import PLANNED, UNPLANNED, RunsAsTold
 
 CURVE = (1, 2, 3, 5, 7, 10, 14, 20, 30, 50, 70, 100, 140, 200, 300, 500, 700, 1000)  # budgets of the curves
 SHOWN = (10, 20, 50, 100, 200, 500, 1000)  # budgets of the verdicts
@@ -28,7 +28,7 @@ OWN_TRAININGS = "Scored by single trainings of the search, not by retrainings."
 class Standing:
     """The results of a field under one clock. Budgets are in full trainings, or in the mean time of one."""
 
-    board: pd.DataFrame  # a row per strategy and budget: regret, its intervals, rank, area, speed_up, told
+    board: pd.DataFrame  # a row per strategy and budget: regret, its intervals, rank, area, speed_up, exact_budget
     curves: pd.DataFrame  # the same regrets, intervals and ranks, but all along the longest runs
     comparisons: dict[float, Comparison]  # by shown budget
     duels: pd.DataFrame  # the leader against every other strategy on each task, if there are too few for a test
@@ -43,7 +43,7 @@ class Standing:
         runs; none for retrained configs, of which there are no curves."""
         along = self.curves[["strategy", "budget", "regret"]]
         both = self.board.merge(along, on=["strategy", "budget"], suffixes=("", "_along"))
-        found: pd.DataFrame = both[both["told"] & (both["regret"] != both["regret_along"]) & (not self.fresh)]
+        found: pd.DataFrame = both[both["exact_budget"] & (both["regret"] != both["regret_along"]) & (not self.fresh)]
         return found.drop(columns="regret_along")
 
 
@@ -54,11 +54,11 @@ def standing_of(
     part: pd.DataFrame,
     facts: pd.DataFrame,
     clock: str,
-    told: RunsAsTold,
+    exact: ExactBudgetRuns,
 ) -> Standing | None:
     """The results at budgets up to ``longest``; None if the first one is larger.
 
-    ``regrets`` and ``part``: of the longest runs. ``told``: the runs that count instead of these at their own budget.
+    ``regrets`` and ``part``: of the longest runs. ``exact``: the runs that count instead of these at their own budget.
     """
     dense = [float(budget) for budget in regrets.columns if float(budget) <= longest]
     if not dense:
@@ -71,7 +71,7 @@ def standing_of(
     tested = clock == "trainings" and bool(part["test"].notna().any())
     before = regret.before_any(part, facts)
     values = regret.filled(raw, before)
-    known, scores, said, fresh = _scores(field, raw, before, part, facts, told, tested=tested)
+    known, scores, notes, fresh = _scores(field, raw, before, part, facts, exact, tested=tested)
     worked = known[known.index.get_level_values("strategy").isin(field.strategies)].notna().any()
     scale = dense[0]
     curve = [budget for budget in dense if round(budget / scale) in CURVE or budget == dense[-1]]
@@ -87,61 +87,61 @@ def standing_of(
         random = part[part["strategy"] == BASELINE]
         reached = targets.ecdf(values, targets.random_targets(random, facts), field.units)
     curves = board = _board(field, scores, values, tables, shown)
-    if told.rows or fresh:
+    if exact.rows or fresh:
         curves = _board(field, values, values, _tables(field, values, curve), shown)
     keys = zip(board["budget"], board["strategy"], strict=True)
-    board = board.assign(told=[strategy in told.given(budget) for budget, strategy in keys])
+    board = board.assign(exact_budget=[strategy in exact.given(budget) for budget, strategy in keys])
     if compared and not fresh:
         found = _speed_ups(values, shown, field.units)
-        others = [(budget, name) for budget, rows in told.rows.items() for name in rows["strategy"].unique()]
+        others = [(budget, name) for budget, rows in exact.rows.items() for name in rows["strategy"].unique()]
         board = board.join(found.drop(others, errors="ignore"), on=["budget", "strategy"])  # known of longer runs only
     duels = _duels(scores, comparisons)
     if clock == "trainings":
-        said += [_given(field, told, shown), _read_off(field, told, shown)]
+        notes += [_given(field, exact, shown), _read_off(field, exact, shown)]
     elif part["returned"].notna().any():
-        said = [OWN_TRAININGS]
-    scored = " ".join(filter(None, said))
+        notes = [OWN_TRAININGS]
+    scored = " ".join(filter(None, notes))
     return Standing(board, curves, comparisons, duels, reached, _by_task(scores[dense[-1]]), scored, fresh)
 
 
 def _scores(
-    field: Field, raw: pd.DataFrame, before: pd.Series, part: pd.DataFrame, facts: pd.DataFrame, told: RunsAsTold, *,
-    tested: bool,
+    field: Field, raw: pd.DataFrame, before: pd.Series, part: pd.DataFrame, facts: pd.DataFrame,
+    exact: ExactBudgetRuns, *, tested: bool,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str], bool]:  # fmt: skip
-    """The regrets by which runs are compared, run x budget, of told runs at their budgets.
+    """The regrets by which runs are compared, run x budget, of runs given just a budget at it.
 
     NaN before the first outcome; then the same without NaN and, if ``tested``, with fresh seeds at the largest budget;
     then sentences about these, and whether there are any fresh seeds. ``raw``, ``before`` and ``part``: regrets and
     rows of the longest runs.
     """
     known, values, worst = raw.copy(), regret.filled(raw, before), before
-    for budget in sorted({*told.rows} & {*raw}):
-        own = regret.at_budgets(told.rows[budget], facts, [budget])
+    for budget in sorted({*exact.rows} & {*raw}):
+        own = regret.at_budgets(exact.rows[budget], facts, [budget])
         known.loc[own.index, budget] = own[budget]
-        worst = regret.before_any(told.counted(part, budget), facts)
+        worst = regret.before_any(exact.counted(part, budget), facts)
         values[[budget]] = regret.filled(known[[budget]], worst)
     if not tested:
         return known, values, [], False
     last = float(raw.columns[-1])
-    ends = regret.at_end(told.counted(part, last), facts, last, worst if last in told.rows else before)
+    ends = regret.at_end(exact.counted(part, last), facts, last, worst if last in exact.rows else before)
     return known, *_with_fresh_seeds(field, values, ends)
 
 
-def _given(field: Field, told: RunsAsTold, shown: list[float]) -> str:
+def _given(field: Field, exact: ExactBudgetRuns, shown: list[float]) -> str:
     """A sentence on which strategies are scored by runs given just a budget, where they or others have longer ones."""
     parts = []
     for budget in shown:
-        names = told.given(budget)
-        if names and (budget in told.rows or {*field.strategies} - {*names, *UNPLANNED}):
+        names = exact.given(budget)
+        if names and (budget in exact.rows or {*field.strategies} - {*names, *UNPLANNED}):
             parts.append(f"after {budget:g}, {', '.join(names)}")
     start = "Scored by runs that were given just that budget, not by the start of longer ones: "
     return f"{start}{'; '.join(parts)}." if parts else ""
 
 
-def _read_off(field: Field, told: RunsAsTold, shown: list[float]) -> str:
+def _read_off(field: Field, exact: ExactBudgetRuns, shown: list[float]) -> str:
     """A sentence on the strategies that may plan by their budget but have no runs given just the one they are scored
     at."""
-    names = {b: [name for name in field.strategies if name in PLANNED and name not in told.given(b)] for b in shown}
+    names = {b: [name for name in field.strategies if name in PLANNED and name not in exact.given(b)] for b in shown}
     parts = [f"after {budget:g}, {', '.join(each)}" for budget, each in names.items() if each]
     start = "Read off runs that were given more trainings, by which these may plan: "
     return f"{start}{'; '.join(parts)}." if parts else ""

@@ -20,9 +20,9 @@ from benchmarks.report import known_constants, main, never_worked, read_runs
 from benchmarks.runner.effort import listed_versions
 from benchmarks.scoring import comparison
 from benchmarks.scoring.cohorts import EVERY_SUITE, fields
+from benchmarks.scoring.exact_budget import longest
 from benchmarks.scoring.leaderboard import Section, board, sections
 from benchmarks.scoring.standings import of_units
-from benchmarks.scoring.told import longest
 from benchmarks.suites import YOURS
 from benchmarks.suites.base import CONSTANTS
 
@@ -284,10 +284,10 @@ def test_runs_given_just_a_budget_are_used_at_it_and_nowhere_else():
     assert after.comparisons[20.0].means["b"] == pytest.approx(ends.mean())
     keys = ["budget", "strategy"]
     old, new = before.board.set_index(keys), after.board.set_index(keys)
-    assert new.index[new["told"]].tolist() == [(20.0, "b"), (50.0, "a"), (50.0, "b")]
+    assert new.index[new["exact_budget"]].tolist() == [(20.0, "b"), (50.0, "a"), (50.0, "b")]
     assert list(after.given[["budget", "strategy"]].itertuples(index=False, name=None)) == [(20.0, "b")]
     others = old.index.get_level_values("budget") != 20
-    pd.testing.assert_frame_equal(new[others].drop(columns="told"), old[others].drop(columns="told"))
+    pd.testing.assert_frame_equal(new[others].drop(columns="exact_budget"), old[others].drop(columns="exact_budget"))
     pd.testing.assert_series_equal(new["area"], old["area"])
     assert new.index[new["speed_up"].isna() & old["speed_up"].notna()].tolist() == [(20.0, "b")]  # of longer runs only
     assert new.loc[(20.0, "a"), "regret"] == old.loc[(20.0, "a"), "regret"]
@@ -308,8 +308,8 @@ def test_strategies_that_may_plan_by_the_budget_are_flagged_where_they_are_read_
     (scored,) = {s.standings["trainings"].scored for s in sections(pd.concat(table), constants(TASKS))}
     start = "Read off runs that were given more trainings, by which these may plan: "
     assert scored == f"{start}after 10, bo+asha, raw-smac; after 20, bo+asha, raw-smac."
-    told = runs("raw-smac", 0.2, TASKS[:5], n_seeds=2)
-    section = sections(pd.concat([*table, told]), constants(TASKS))[0]
+    exact = runs("raw-smac", 0.2, TASKS[:5], n_seeds=2)
+    section = sections(pd.concat([*table, exact]), constants(TASKS))[0]
     assert f"{start}after 10, bo+asha, raw-smac; after 20, bo+asha." in section.standings["trainings"].scored
     assert "Read off" not in section.standings["seconds"].scored
 

@@ -21,7 +21,7 @@ PLANNED = ("auto", "bo+asha", "bo+hyperband", "one-epoch", "raw-nevergrad", "raw
 
 
 @dataclass(frozen=True)
-class RunsAsTold:
+class ExactBudgetRuns:
     """The runs of a comparison that were given just one of its budgets.
 
     ``strategies``: by budget, those scored by such runs. ``rows``: by budget, the rows of these runs for the strategies
@@ -41,21 +41,24 @@ class RunsAsTold:
         return part if own is None else pd.concat([part[~part["strategy"].isin(own["strategy"].unique())], own])
 
 
-def told_of(table: pd.DataFrame, runs: pd.DataFrame, field: Field) -> RunsAsTold:
-    """The told runs of a field. ``table``: rows of runs with all budgets; ``runs``: a row per run and budget."""
+def exact_runs(table: pd.DataFrame, runs: pd.DataFrame, field: Field) -> ExactBudgetRuns:
+    """The runs of a field that were given just one of its budgets.
+
+    ``table``: rows of runs with all budgets; ``runs``: a row per run and budget.
+    """
     own = _of(runs, field)
     is_shorter = own["n_trials"] < own.groupby(KEY)["n_trials"].transform("max")
     strategies, rows = dict[float, tuple[str, ...]](), dict[float, pd.DataFrame]()
     for budget in sorted(own["n_trials"].unique()):
-        names = told_at(own, budget)
+        names = strategies_at(own, budget)
         strategies[float(budget)] = tuple(names)
         shorter = own.loc[is_shorter & (own["n_trials"] == budget) & own["strategy"].isin(names), "strategy"].unique()
         if len(shorter):
             rows[float(budget)] = _of(table[(table["n_trials"] == budget) & table["strategy"].isin(shorter)], field)
-    return RunsAsTold(strategies, rows)
+    return ExactBudgetRuns(strategies, rows)
 
 
-def told_at(runs: pd.DataFrame, budget: float) -> list[str]:
+def strategies_at(runs: pd.DataFrame, budget: float) -> list[str]:
     """The strategies of a comparison that have a run given just this budget wherever they have any.
 
     ``runs``: the columns KEY and n_trials.
@@ -67,8 +70,8 @@ def told_at(runs: pd.DataFrame, budget: float) -> list[str]:
 
 def at_budget(table: pd.DataFrame, budget: float) -> pd.DataFrame:
     """The rows that count at a budget, one run for each KEY. ``table``: rows of one comparison with all budgets."""
-    is_told = table["strategy"].isin(told_at(table, budget))
-    return pd.concat([longest(table[~is_told]), table[is_told & (table["n_trials"] == budget)]])
+    is_exact = table["strategy"].isin(strategies_at(table, budget))
+    return pd.concat([longest(table[~is_exact]), table[is_exact & (table["n_trials"] == budget)]])
 
 
 def longest(table: pd.DataFrame) -> pd.DataFrame:
