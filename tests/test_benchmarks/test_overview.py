@@ -43,8 +43,8 @@ def test_strategies_are_compared_by_kind_of_space_and_suite_with_a_blank_where_r
     header, rows = strategy_table(sections(table, both), NO_COSTS)
     assert header[1:] == [
         "numeric, after 20",
-        "networks, long trainings, after 20",
-        "networks, short trainings, after 20",
+        "long trainings, after 20",
+        "short trainings, after 20",
         "time per suggestion",
     ]
     assert [cell != "" for cell in next(row for row in rows if row[0] == "`ga`")[1:]] == [False, True, False, False]
