@@ -100,8 +100,11 @@ def run_session(
     except KeyboardInterrupt:
         if shared is not None:  # whose other processes continue it
             raise
-        without = "" if folder.model.exists() else " without a model"
-        show_line(console, f"stopped{without}; {_resume_hint(folder)}")
+        if folder.can_continue:
+            without = "" if folder.model.exists() else " without a model"
+            show_line(console, f"stopped{without}; {_resume_hint(folder)}")
+        else:
+            show_line(console, "stopped before the first trial; give the same command again")
         return folder, 130
     return folder, _finished(console, session, outputs, summary, live, shared)
 

@@ -277,6 +277,12 @@ def _labels(rows: LabelledRows, old: Target) -> tuple[NDArray[np.int64], NDArray
     target = Classes((*old.names, *map(str, added)))
     place = {name: i for i, name in enumerate(target.names)}
     good = np.array([name in place for name in names], dtype=bool)
+    if len(labelled) and not good.any():
+        shown = ", ".join(old.names[:MAX_NAMED]) + ", ..." * (len(old.names) > MAX_NAMED)
+        raise UserError(
+            f"{rows.target!r} has none of the classes of the model, {shown}, and no other with "
+            f"{MIN_ROWS_PER_CLASS} rows: row {labelled[0] + 1:,} has {names[0]}; write the classes as in the run's data"
+        )
     notes = about_case(added, old.names)
     if len(labelled) < len(rows.labels):
         notes.append(left_out(len(rows.labels) - len(labelled), f"without a value of {rows.target!r}"))

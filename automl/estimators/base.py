@@ -347,6 +347,9 @@ def _with_weight(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tupl
     weights = column_or_1d(weights)
     weights = weights.astype(float) if weights.dtype.kind == "b" else weights
     check_consistent_length(frame, y, weights, groups)
+    if (negative := np.asarray(weights) < 0).any():
+        row = int(negative.argmax())
+        raise ValueError(f"sample_weight must not be negative, but it is {np.asarray(weights)[row]} in row {row + 1:,}")
     counts = weights != 0
     if not counts.any():
         raise ValueError("all sample weights are zero")

@@ -174,7 +174,7 @@ class FunctionTask:
         if self.metric not in value:
             raise NoLoss(f"the objective returned {dict(value)!r}, without the key {self.metric!r}{self._hint(value)}")
         try:
-            given = float(value[self.metric])
+            given = _number(value[self.metric])
         except (TypeError, ValueError, OverflowError):
             raise NoLoss(f"the objective must return a number, got {value[self.metric]!r}") from None
         return epoch_of(number, given, value, seconds, self.maximize)
@@ -188,12 +188,17 @@ class FunctionTask:
         return ""
 
 
+def _number(value: Any) -> float:
+    """A result as a number. Tensors that require gradients would warn."""
+    return float(value.detach() if hasattr(value, "detach") else value)
+
+
 def epoch_of(number: int, given: float, result: Mapping[str, Any], seconds: float, maximize: bool) -> Epoch:
     """An epoch from an objective's result: its loss (under ``maximize``, its score), and all other numbers in it."""
     metrics = {}
     for name, value in result.items():
         try:
-            metrics[name] = float(value)
+            metrics[name] = _number(value)
         except (TypeError, ValueError, OverflowError):
             continue
     if not math.isfinite(given):

@@ -36,7 +36,7 @@ class Report:
 
 def inspect(kind: str, rows: LabelledRows, labelled: Labelled, parts: SplitRows, n_removed: int) -> Report:
     """Report on labelled rows and their split. ``n_removed``: duplicates removed from training or validation."""
-    frame = rows.frame
+    frame, keys = rows.frame, rows.keys[labelled.rows]
     goal = "translation into" if labelled.sentences else "classification of" if labelled.classes else "regression of"
     facts = {"kind": f"{kind}, {goal} {rows.target!r}"}
     facts["examples" if kind == "series" else "rows"] = f"{len(rows.labels):,}, usable {len(labelled.rows):,}"
@@ -48,7 +48,7 @@ def inspect(kind: str, rows: LabelledRows, labelled: Labelled, parts: SplitRows,
         words = ("numbers", "categories", "dates", "texts")
         counts = [f"{word} {kinds.count(word)}" for word in words if word in kinds]
         facts["columns"] = f"{frame.shape[1]} used: {', '.join(counts)}"
-        share = float(frame.isna().to_numpy().mean()) if frame.size < 10**8 else float(frame.isna().mean().mean())
+        share = float(np.mean([column.isna().to_numpy()[labelled.rows].mean() for _, column in frame.items()]))
         facts["missing"] = f"{share:.1%} of the values" if share else "none"
     imbalanced = False
     if labelled.classes:
@@ -68,13 +68,13 @@ def inspect(kind: str, rows: LabelledRows, labelled: Labelled, parts: SplitRows,
             f"standard deviation {significant(y.std())}"
         )
         _extremes(y, rows.target, notes)
-    duplicates = len(rows.keys) - n_different(rows.keys)
+    duplicates = len(keys) - n_different(keys)
     facts["duplicates"] = f"{duplicates:,}" if duplicates else "none"
     if n_removed:
         were = "row was" if n_removed == 1 else "rows were"
         notes.append(f"{n_removed:,} {were} left out of training or validation: duplicates of a row held out")
     if not labelled.sentences:
-        _contradictions(rows.keys[labelled.rows], labelled.y, notes)
+        _contradictions(keys, labelled.y, notes)
     train, valid, test = (len(part) for part in parts)
     facts["split"] = f"train {train:,}, validation {valid:,}, test {test:,}; {parts.how}"
     return Report(facts, notes, imbalanced)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -52,18 +53,11 @@ def as_numbers(values: pd.Series[Any], decimal: str = ".") -> NDArray[np.float64
     return numbers[codes]
 
 
-def are_infinite(values: pd.Series[Any]) -> NDArray[np.bool_]:
-    """Which values of a column are infinite, as numbers or as words such as inf and -Infinity, (n,)."""
-    import pandas as pd
-
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        return np.asarray(np.isinf(values.to_numpy(np.float64, na_value=np.nan)))
+def are_too_large(values: pd.Series[Any], decimal: str = ".") -> NDArray[np.bool_]:
+    """Which values of a column are numbers outside the range of float32, or infinite (inf and -Infinity too), (n,)."""
     codes, different = differing(values)
-    known = np.array(
-        [isinstance(one, str) and INFINITE.fullmatch(one.strip()) is not None for one in different] + [False]
-    )
-    found: NDArray[np.bool_] = known[codes]
-    return found
+    found: NDArray[np.bool_] = np.array([abs(_float_of(one, decimal)) > MAX_FLOAT32 for one in different] + [False])
+    return found[codes]
 
 
 def differing(values: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:
@@ -98,13 +92,22 @@ def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def number_of(value: Any, decimal: str = ".") -> float:
-    """A value or string as a number; NaN for anything else."""
+    """A value or string as a number; NaN for anything else, and outside the range of float32."""
+    number = _float_of(value, decimal)
+    return number if abs(number) <= MAX_FLOAT32 else np.nan
+
+
+def _float_of(value: Any, decimal: str) -> float:
+    """A value or string as a number of any size; NaN for anything else."""
     if not isinstance(value, str):
         try:
-            number = value.total_seconds() if isinstance(value, timedelta) else float(value)
-        except (TypeError, ValueError, OverflowError):
+            return value.total_seconds() if isinstance(value, timedelta) else float(value)
+        except OverflowError:  # from integers of hundreds of digits
+            return math.inf
+        except (TypeError, ValueError):
             return np.nan
-        return number if abs(number) <= MAX_FLOAT32 else np.nan
+    if INFINITE.fullmatch(value.strip()):
+        return math.inf
     if len(value) > MAX_NUMBER_LENGTH:
         return np.nan
     text = without_units(value)
@@ -113,7 +116,7 @@ def number_of(value: Any, decimal: str = ".") -> float:
         text = text.replace(grouped[1], "")
     if decimal == ",":
         text = text.replace(",", ".")
-    return number_of(float(text), decimal) if PLAIN.fullmatch(text) else np.nan
+    return float(text) if PLAIN.fullmatch(text) else np.nan
 
 
 def without_units(text: str) -> str:

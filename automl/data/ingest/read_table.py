@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.digit_codes import DigitCodes
 from automl.data.ingest.file_formats import SIGNS, CsvSource, ParquetSource, open_source
+from automl.data.ingest.json_examples import MAX_FLOAT32
 from automl.data.ingest.notes import DataWarning
-from automl.data.ingest.number_formats import are_infinite, as_numbers, as_text, differing
+from automl.data.ingest.number_formats import are_too_large, as_numbers, as_text, differing
 from automl.errors import UserError
 from strategies.errors import did_you_mean
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 NUMBER_LIKE = 0.95  # share of the present values that must be numbers for the rest to count as missing
 EXACT = 2**24  # whole numbers up to here are exact in 4 bytes; larger ones take 8
 CLOSE = 1e3  # numbers whose range is a smaller share of the largest take 8 bytes too
+MIN_FLOAT32 = float(np.finfo(np.float32).tiny)  # smaller numbers lose digits in 4 bytes
 CODE = re.compile(r"0\d+")  # a class that looks like a number, such as 01
 MAX_LISTED = 10  # missing columns that an error names
 NUMERIC_SHARE = 0.5  # share of numbers in a categorical column from which the other values are reported
@@ -63,8 +65,8 @@ class ColumnFacts:
     high: float = -math.inf
     is_date: bool = False  # has a date type, as in Parquet
     stray: tuple[int, str] | None = None  # row (from 1) and value of the first that is not a number
-    n_infinite: int = 0
-    infinite: int | None = None  # row of the first
+    n_too_large: int = 0  # numbers outside the range of float32, and infinite ones
+    too_large: int | None = None  # row of the first
     exact: bool = False  # whether its numbers are always stored in 8 bytes
     known: bool | None = None  # whether it is a number, if a model has decided that
     most_codes: int | None = None  # if it may hold classes, most that are codes rather than numbers
@@ -75,7 +77,8 @@ class ColumnFacts:
     def fits_float32(self) -> bool:
         """Whether 4 bytes are enough for its numbers and their differences."""
         is_close = 0.0 < CLOSE * (self.high - self.low) < self.largest
-        return not self.exact and self.largest <= EXACT and not is_close
+        is_small = 0.0 < self.largest < MIN_FLOAT32
+        return not self.exact and self.largest <= EXACT and not is_close and not is_small
 
     @property
     def is_number(self) -> bool:
@@ -146,10 +149,10 @@ def _mixed(fact: ColumnFacts) -> Iterator[str]:
     """Notes on a column that holds numbers and other values, or codes."""
     if fact.codes.found:
         yield f"column {fact.name!r} is treated as categorical: it has {fact.codes.width} digits with leading zeros"
-    if fact.is_number and fact.infinite is not None:
+    if fact.is_number and fact.too_large is not None:
         yield DataWarning(
-            f"column {fact.name!r} has infinite values ({fact.n_infinite:,}, the first in row {fact.infinite:,}): they "
-            "count as missing"
+            f"column {fact.name!r} has values that are infinite or above {MAX_FLOAT32:.2g} in size "
+            f"({fact.n_too_large:,}, the first in row {fact.too_large:,}): they count as missing"
         )
     if fact.stray is None:
         return
@@ -238,13 +241,13 @@ def _update_facts(facts: ColumnFacts, values: pd.Series[Any], before: int, is_te
         facts.low, facts.high = min(facts.low, float(good.min())), max(facts.high, float(good.max()))
         facts.largest = max(-facts.low, facts.high)
         if unusable.any():
-            infinite = unusable.copy()
-            infinite[unusable] = are_infinite(present[unusable])
-            if infinite.any():
-                facts.infinite = facts.infinite or _row(present, infinite, values, before)
-            facts.n_infinite += int(infinite.sum())
-            facts.n -= int(infinite.sum())
-            unusable &= ~infinite
+            too_large = unusable.copy()
+            too_large[unusable] = are_too_large(present[unusable], decimal)
+            if too_large.any():
+                facts.too_large = facts.too_large or _row(present, too_large, values, before)
+            facts.n_too_large += int(too_large.sum())
+            facts.n -= int(too_large.sum())
+            unusable &= ~too_large
     facts.n_numbers += len(good)
     if unusable.any() and facts.stray is None:
         facts.stray = (_row(present, unusable, values, before), str(present.iloc[int(unusable.argmax())]))

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.columns import date_format
+from automl.data.ingest.json_examples import MAX_FLOAT32
 from automl.data.ingest.notes import DataWarning, left_out
-from automl.data.ingest.number_formats import as_numbers, differing
+from automl.data.ingest.number_formats import are_too_large, as_numbers, differing
 from automl.data.ingest.offsets import offset_of
-from automl.data.ingest.read_table import plain_text, spelled_text
+from automl.data.ingest.read_table import NUMERIC_SHARE, plain_text, spelled_text
 from automl.data.ingest.request import MAX_CLASSES, MAX_WHOLE_CLASSES
 from automl.data.targets import Classes, Number, Target
 from automl.errors import UserError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MANY_WHOLE_CLASSES = 8  # distinct integers from which a note says that they are treated as classes
 MIN_ROWS_PER_CLASS = 5  # rows, so that each set has some
+MIN_STD, MAX_STD = 1e-12, 1e18  # of a number: squared errors must not leave the range of float32
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,7 @@ def label(values: pd.Series[Any], name: str, asked: str | None, offset: float | 
     kind = asked or target_kind(values[present])
     if kind == "number":
         found = numbers(values, name, offset)
-        if found.y.min() == found.y.max():
-            raise UserError(f"the target {name!r} is always {found.y[0] + found.offset:g}: there is nothing to predict")
+        _check_spread(as_numbers(values[present]), name)
         if asked is None and not np.any(found.y % 1) and len(np.unique(found.y)) <= MAX_WHOLE_CLASSES:
             found.notes.append(f"{name!r} is treated as a number; if it is a class, give --kind classification")
         return found
@@ -65,6 +66,7 @@ def label(values: pd.Series[Any], name: str, asked: str | None, offset: float | 
         )
     if asked is None:
         _check_are_no_dates(values[present], name)
+        _check_are_no_numbers(values[present], name)
     return _classes(values, name, present, notes)
 
 
@@ -110,14 +112,53 @@ def numbers(values: pd.Series[Any], name: str, offset: float | None) -> Labelled
     found = as_numbers(values)
     unusable = present & np.isnan(found)
     if unusable.any():
-        first = int(unusable.argmax())
-        raise UserError(
-            f"the target {name!r} is not numeric: row {first + 1:,} has {str(values.iloc[first])!r}; "
-            "correct it, or predict classes (--kind classification) or another --target"
-        )
+        raise _unusable(values, name, unusable)
     known = found[present]
     offset = offset_of(known) if offset is None else offset
     return Labelled(np.flatnonzero(present), (known - offset).astype(np.float32), (), notes, offset=offset)
+
+
+def _check_spread(found: NDArray[np.float64], name: str) -> None:
+    """UserError for numbers (n,) that are all alike, or too small or large for squared errors in float32."""
+    if found.min() == found.max():
+        raise UserError(f"the target {name!r} is always {found[0]:g}: there is nothing to predict")
+    std = float(found.std())
+    if not MIN_STD <= std <= MAX_STD:
+        raise UserError(
+            f"the target {name!r} has a standard deviation of {std:.2g}; give it in another unit, so that it is "
+            f"between {MIN_STD:g} and {MAX_STD:g}"
+        )
+
+
+def _unusable(values: pd.Series[Any], name: str, which: NDArray[np.bool_]) -> UserError:
+    """The error for values that cannot be numbers of the target."""
+    first = int(which.argmax())
+    row, value = f"row {first + 1:,}", str(values.iloc[first])
+    if are_too_large(values.iloc[[first]])[0]:
+        return UserError(
+            f"the target {name!r} must be a number of at most {MAX_FLOAT32:.2g} in size: {row} has {value}; correct "
+            "it, or give it in another unit"
+        )
+    return UserError(
+        f"the target {name!r} is not numeric: {row} has {value!r}; correct it, or predict classes "
+        "(--kind classification) or another --target"
+    )
+
+
+def _check_are_no_numbers(values: pd.Series[Any], name: str) -> None:
+    """UserError for numbers among which a few values are not, such as #DIV/0!, that would be classes otherwise."""
+    import pandas as pd
+
+    found = as_numbers(values)
+    usable = ~np.isnan(found)
+    if NUMERIC_SHARE <= usable.mean() < 1 and target_kind(pd.Series(found[usable])) == "number":
+        first, n = int(usable.argmin()), int(np.count_nonzero(~usable))
+        are = "is" if n == 1 else "are"
+        raise UserError(
+            f"the target {name!r} has numbers, but {n:,} of its {len(usable):,} values {are} not, "
+            f"such as {str(values.iloc[first])!r}; correct or empty these, or give --kind classification if each value "
+            "is a class"
+        )
 
 
 def _classes(values: pd.Series[Any], name: str, present: NDArray[np.bool_], notes: list[str]) -> Labelled:

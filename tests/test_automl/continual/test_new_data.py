@@ -23,6 +23,19 @@ def test_a_run_that_is_not_on_own_data_is_not_updated(tmp_path):
         invoke("update", tmp_path)
 
 
+def test_a_target_without_any_class_of_the_model_is_named(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=100), "y": np.tile(["up", "down"], 50)})
+    frame.to_csv(tmp_path / "old.csv", index=False)
+    frame.assign(y=rng.normal(size=100).round(3)).to_csv(tmp_path / "new.csv", index=False)
+    request = Request(str(tmp_path / "old.csv"), "y")
+    prepare(request, tmp_path / "data")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    target = read_prepared(tmp_path / "data" / "columns").target
+    with pytest.raises(UserError, match="'y' has none of the classes of the model, down, up, and no other with 5 rows"):
+        read_new(encoder, replace(request, data=str(tmp_path / "new.csv")), target, tmp_path / "data")
+
+
 def test_copies_and_rows_of_groups_that_judge_are_not_trained_on(tmp_path):
     def visits(customers, seed):
         rng = np.random.default_rng(seed)

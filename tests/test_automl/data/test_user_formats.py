@@ -98,15 +98,23 @@ def test_quoted_decimal_commas_between_commas(tmp_path):
     assert frame["size"].tolist() == [i + 0.5 for i in range(9)]
 
 
-def test_infinite_values_are_missing_and_reported(tmp_path):
-    values = ["1.5", "inf", "2.5", "-Infinity", *map(str, range(6))]
-    words = ["a", "inf", *"bcdefghi"]
+def test_infinite_and_too_large_values_are_missing_and_reported(tmp_path):
+    values = ["1.5", "inf", "2.5", "-Infinity", "1e39", *map(str, range(6))]
+    words = ["a", "inf", *"bcdefghij"]
     pd.DataFrame({"x": values, "word": words}).to_csv(tmp_path / "a.csv", index=False)
     table = read_table(tmp_path / "a.csv")
     assert table.frame["x"].dtype.kind == "f", "a fifth of infinite values makes no category"
-    assert table.frame["x"].isna().tolist() == [False, True, False, True, *[False] * 6]
-    assert table.notes == ["column 'x' has infinite values (2, the first in row 2): they count as missing"]
+    assert table.frame["x"].isna().tolist() == [False, True, False, True, True, *[False] * 6]
+    assert table.notes == [
+        "column 'x' has values that are infinite or above 3.4e+38 in size (3, the first in row 2): they count as "
+        "missing"
+    ]
     assert table.frame["word"].dtype == "category"
+
+
+def test_numbers_that_float32_takes_for_zero_stay_different(tmp_path):
+    pd.DataFrame({"x": [1e-46, 2e-46, 3e-46]}).to_csv(tmp_path / "a.csv", index=False)
+    assert read_table(tmp_path / "a.csv").frame["x"].tolist() == [1e-46, 2e-46, 3e-46]
 
 
 def test_german_thousands_and_a_decimal_comma_far_down(tmp_path):

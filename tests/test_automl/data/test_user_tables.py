@@ -202,6 +202,54 @@ def test_what_was_said_wrongly_is_answered(said, line, csv, tmp_path):
     assert line in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("broken", "said", "line"),
+    [
+        (
+            ["#DIV/0!"],
+            {},
+            "'y' has numbers, but 30 of its 100 values are not, such as '#DIV/0!'; correct or empty these",
+        ),
+        (["#DIV/0!", "low"], {}, "'y' has numbers, but 30 of its 100 values are not, such as '#DIV/0!'"),
+        ([1e39], {"kind": "regression"}, None),
+        (["low"], {"kind": "regression"}, "'y' is not numeric: row 1 has 'low'; correct it"),
+        (["low"], {"kind": "classification"}, "'y' needs two classes with at least 5 rows each, it has 1; give more"),
+    ],
+)
+def test_a_target_of_numbers_with_other_values_is_no_class(broken, said, line, tmp_path):
+    rng = np.random.default_rng(0)
+    y = pd.Series(rng.normal(size=100), dtype=object)
+    y[:30] = (broken * 30)[:30]
+    pd.DataFrame({"x": rng.normal(size=100), "y": y}).to_csv(tmp_path / "a.csv", index=False)
+    request = Request(str(tmp_path / "a.csv"), target="y", **said)
+    if line is None:
+        assert prepare(request, tmp_path / "out").facts["rows"] == "100, usable 70"
+        return
+    with pytest.raises(UserError) as error:
+        prepare(request, tmp_path / "out")
+    assert line in str(error.value)
+
+
+def test_codes_with_a_word_for_unknown_are_classes():
+    labelled = label(pd.Series(["1", "2", "3", "unknown"] * 10, dtype="category"), "y", None)
+    assert labelled.classes == ("1", "2", "3", "unknown")
+
+
+@pytest.mark.parametrize("factor", [1e-46, 1e-14, 1e20])
+def test_a_target_whose_squared_errors_float32_cannot_hold_is_refused(factor):
+    with pytest.raises(UserError, match=r"the target 'y' has a standard deviation of .*; give it in another unit"):
+        label(pd.Series(np.random.default_rng(0).normal(size=100) * factor), "y", None)
+    with pytest.raises(UserError, match=r"'y' must be a number of at most 3.4e\+38 in size: row 2 has 1e\+39; correct"):
+        label(pd.Series([1.5, 1e39, 2.0]), "y", None)
+
+
+def test_the_report_counts_usable_rows_only(tmp_path):
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=100), "y": np.arange(100.0) ** 2})
+    pd.concat([frame, pd.DataFrame({"x": [np.nan] * 9, "y": np.nan})]).to_csv(tmp_path / "a.csv", index=False)
+    report = prepare(Request(str(tmp_path / "a.csv"), target="y"), tmp_path / "out")
+    assert (report.facts["missing"], report.facts["duplicates"]) == ("none", "none")
+
+
 def test_a_file_that_is_not_there_is_answered_with_the_nearest(csv):
     with pytest.raises(UserError, match="did you mean"):
         Request(str(csv.parent / "house.csv")).checked()

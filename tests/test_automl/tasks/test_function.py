@@ -1,6 +1,7 @@
 """Functions as objectives of ``tune``: what they are given, what they may return, and wrong arguments."""
 
 import pytest
+import torch
 
 import automl
 from automl.analysis.formatting import too_short
@@ -130,6 +131,10 @@ def test_a_generator_that_ends_on_its_own_is_complete_with_the_epochs_that_it_tr
 
 def test_a_single_loss_stands_for_all_epochs():
     assert {*tuned(lambda config: config["x"], max_epochs=5).to_frame()["epochs"]} == {5}
+
+
+def test_a_loss_may_be_a_tensor_with_a_gradient():
+    assert tuned(lambda config: {"loss": torch.tensor(config["x"], requires_grad=True) * 2}).best_loss <= 2
 
 
 def test_a_resumed_run_keeps_its_strategy(tmp_path):
