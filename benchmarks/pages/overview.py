@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from automl.tuning.recommend import ALSO_BEST, DEFAULT, MIN_DIFFERENCE, probability
+from automl.tuning.recommend import ALSO_BEST, MIN_DIFFERENCE, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.pages.situations import BUDGETS, SITUATIONS, SituationAdvice, chance
 from benchmarks.pages.tables import duration
-from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import CLOCK, DEVELOPMENT, EVERY_SUITE, SPLITS, Field, suite_at
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
@@ -49,11 +48,6 @@ def terms(found: Sequence[SituationAdvice]) -> tuple[Terms, Terms]:
             exceptions.setdefault(name, {})[each.situation] = None
     also = "".join(f", and {name} on {_listed([*where])}," for name, where in exceptions.items())
     above = [
-        (
-            "Recommended",
-            f"automl's strategy with the lowest expected regret; `{DEFAULT}`, the default, if it is within {MARGIN:g}.",
-        ),
-        ("Regret", "0: best known loss, which runs can beat; 1: median random configuration."),
         (
             "`raw-NAME`",
             "a library called directly (`raw-optuna`: Optuna's default sampler); the others are automl's.",

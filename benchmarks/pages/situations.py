@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from automl.tuning.recommend import MIN_DIFFERENCE, P_BEST, likeliest, preferred, probability, rival_on_part
+from automl.tuning.recommend import DEFAULT, MIN_DIFFERENCE, P_BEST, likeliest, preferred, probability, rival_on_part
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.scoring.certainty import MARGIN
@@ -203,7 +203,8 @@ def answers(found: Iterable[SituationAdvice], *, extents: bool = False) -> tuple
     for situation, by_budget in situations.items():
         advised_here = [*by_budget.values()]
         epochs = " to ".join(map(str, dict.fromkeys(advised_here[0].field.epochs)))
-        row = [f"**{situation}**: {MEANING[situation].format(epochs=epochs)}"]
+        split = SPLITS[next(iter(advised_here[0].measured))]
+        row = [f"**{situation}**: {MEANING[situation].format(epochs=epochs)}" + f"; {split} tasks" * (not extents)]
         row += [_answer(by_budget[budget]) if budget in by_budget else "not run" for budget in budgets]
         rows.append([*row, _measured(advised_here)] if extents else row)
     header = [FIRST_COLUMN, *(f"{budget:g} trainings" for budget in budgets)]
@@ -211,10 +212,12 @@ def answers(found: Iterable[SituationAdvice], *, extents: bool = False) -> tuple
 
 
 def _answer(advice: SituationAdvice) -> str:
-    """For example ``**auto**: open (43%); raw-nevergrad has 87%, regret lower by 0.012``."""
+    """For example ``**auto**: uncertain (43%); raw-nevergrad has 87%, regret lower by 0.012``."""
     own = chance(advice.first, advice.strategy)
     text = f"**{advice.strategy}**: {_in_words(own)}"
     other = advice.likelier
+    if other is None and advice.strategy != DEFAULT and DEFAULT in advice.first.means.index:
+        other = Alternative(DEFAULT, advice.first)
     if other is None:
         return text
     if not other.extent:
@@ -230,7 +233,7 @@ def _answer(advice: SituationAdvice) -> str:
 
 def _in_words(likely: float) -> str:
     """For example ``very likely (95%)``."""
-    words = "very likely" if likely >= VERY_LIKELY else "likely" if likely >= LIKELY else "open"
+    words = "very likely" if likely >= VERY_LIKELY else "likely" if likely >= LIKELY else "uncertain"
     return f"{words} ({probability(likely)})"
 
 
@@ -281,9 +284,10 @@ def advice_rows(found: Sequence[SituationAdvice]) -> list[list[str]]:
 
 
 ANSWERS = (
-    "The strategy of automl to use, and how sure that is. The percentage is P(best): the probability that the expected "
-    f"regret, on tasks like these, is within {MARGIN:g} of the lowest. Several can qualify. Very likely: "
-    f"{VERY_LIKELY:.0%} or more; likely: {LIKELY:.0%} or more; open: less."
+    f"The strategy of automl with the lowest expected regret ({DEFAULT}, the default, if it is within {MARGIN:g}), and "
+    f"P(best): the probability that the expected regret, on tasks like these, is within {MARGIN:g} of the lowest. "
+    f"Several can qualify. Very likely: {VERY_LIKELY:.0%} or more; likely: {LIKELY:.0%} or more; uncertain: less. A "
+    "regret of 0 is the best known loss, which runs can beat; 1 is a median random configuration."
 )
 LIKELIER, ON_DEVELOPMENT = "alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [

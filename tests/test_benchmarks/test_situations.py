@@ -96,9 +96,13 @@ def test_a_row_per_situation_says_what_to_use_after_each_budget_and_how_sure_tha
     assert header == ["what you tune", "20 trainings", "50 trainings", "measured on"]
     assert [row[:3] for row in rows] == [
         ["**numeric spaces**: floats alone; BBOB functions",
-         "**auto**: open (43%); `raw-nevergrad` has 87%, regret lower by 0.017", "**auto**: likely (70%)"],
+         "**auto**: uncertain (43%); `raw-nevergrad` has 87%, regret lower by 0.017", "**auto**: likely (70%)"],
         ["**networks, short trainings**: 10 to 18 epochs, can be stopped early; trained for real",
          "**auto**: very likely (90%); `bo+asha` has 97%, regret higher by 0.0050", "not run"],
     ]  # fmt: skip
     assert rows[1][3] == "development: 7 tasks, 20 seeds"
-    assert answers([crew])[0] == ["what you tune", "20 trainings"]
+    header, [row] = answers([crew])
+    assert header == ["what you tune", "20 trainings"]
+    assert row[0].endswith("; trained for real; development tasks")
+    sooner = replace(crew, strategy="bo+asha")
+    assert answer(sooner) == "**bo+asha**: very likely (97%); `auto` has 90%, regret lower by 0.0050"
