@@ -62,8 +62,8 @@ def predictions_of(test: Test, model: Predictor) -> NDArray[Any]:
 
 def scored(metric: str, parts: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> float:
     """The metric over the test examples of several parts, given as (targets, predictions)."""
-    y, told = (np.concatenate(side) for side in zip(*parts, strict=True))
-    return float((told == y).mean()) if metric == "accuracy" else measure(metric, y, told)
+    y, predictions = (np.concatenate(side) for side in zip(*parts, strict=True))
+    return float((predictions == y).mean()) if metric == "accuracy" else measure(metric, y, predictions)
 
 
 # --- Fashion-MNIST ----------------------------------------------------------------------------------------------------
@@ -153,8 +153,8 @@ def sp500(folder: Path) -> Arrivals:
         parts.append(folder / f"part-{number}.csv")
         table.iloc[max(0, int(start) - BEFORE) : int(cut)].to_csv(parts[-1])
         # Each forecast is for the next row; that of the last row has no known target and is dropped.
-        told = table.iloc[int(cut) - BEFORE : int(end)]
-        tests.append(Test(told.iloc[:-1].reset_index(), told["range"].to_numpy()[BEFORE + 1 :]))
+        given = table.iloc[int(cut) - BEFORE : int(end)]
+        tests.append(Test(given.iloc[:-1].reset_index(), given["range"].to_numpy()[BEFORE + 1 :]))
     options = ["--time", "Date", "--target", "range", "--horizon", "1", "--model", "mlp,rnn", "--metric", "r2"]
     return Arrivals(parts, tests, options, 10, "r2")
 

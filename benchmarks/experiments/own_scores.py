@@ -136,8 +136,8 @@ def _predicted(model: Any, splits: Splits, x_test: Any) -> Predictions:
 
 def returned(task: LiveTask, rows: pd.DataFrame) -> dict[str, Any]:
     """The config that a run returns."""
-    told = rows.loc[rows["is_returned"], "config"]
-    return json.loads(told.iloc[0]) if len(told) else dict(Encoding(task.space).default)
+    configs = rows.loc[rows["is_returned"], "config"]
+    return json.loads(configs.iloc[0]) if len(configs) else dict(Encoding(task.space).default)
 
 
 def fresh(rows: pd.DataFrame) -> list[int]:

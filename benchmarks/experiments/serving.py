@@ -41,7 +41,7 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.1, help="Duration of each measurement.")] = 5.0,
 ) -> None:
     """Train, serve, send requests and write the table."""
-    told = []
+    lines = []
     with tempfile.TemporaryDirectory() as folder:
         examples = prepared(Path(folder))
         for family in models.split(","):
@@ -49,9 +49,9 @@ def main(
                 for n in map(int, rows.split(",")):
                     body = json.dumps({"examples": (examples * n)[:n]}).encode()
                     for clients in map(int, concurrency.split(",")):
-                        told.append(f"{family},{n},{clients},{measured(server, body, clients, seconds)}")
-                        print(told[-1], flush=True)
-    write_atomic(out, "\n".join([COLUMNS, *told]) + "\n")
+                        lines.append(f"{family},{n},{clients},{measured(server, body, clients, seconds)}")
+                        print(lines[-1], flush=True)
+    write_atomic(out, "\n".join([COLUMNS, *lines]) + "\n")
     print(out)
 
 

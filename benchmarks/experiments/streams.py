@@ -111,8 +111,8 @@ def run_stream(
             ways["full search"] = search(arrivals, part + 1, scratch / f"full-{part}", seed, trials)
         rows += [_row(arrivals, part, method, way) for method, way in ways.items()]
         for row in rows[-len(ways) :]:
-            told = f"{row['new']:.4f} new, {row['old']:.4f} old, {row['epochs']:g} epochs  {row['said']}"
-            print(f"{name} part {part} {row['method']}: {told}", flush=True)
+            scores = f"{row['new']:.4f} new, {row['old']:.4f} old, {row['epochs']:g} epochs  {row['said']}"
+            print(f"{name} part {part} {row['method']}: {scores}", flush=True)
     return rows
 
 
