@@ -55,17 +55,17 @@ def terms(found: Sequence[SituationAdvice]) -> tuple[Terms, Terms]:
         (
             "Held-out tasks",
             "not used to design the strategies, though earlier versions were run on them too; the advice rests on them "
-            "where they exist.",
+            "where they exist, else on development tasks, which were.",
         ),
         (
             "Slow strategies",
-            "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset; named "
+            "Ax, Optuna's Gaussian process, scikit-optimize, SMAC: run on a subset of the tasks and seeds; named "
             f"if their P(best) there is {ALSO_BEST:.0%} or the highest, and no other is named.",
         ),
     ]
-    if any("=" in each.ours for each in found):
-        above.append(("=", "the same results; without learning curves or a choice of models, `auto` is `bo`."))
+    same = ("=", "the same results; without learning curves or a choice of models, `auto` is `bo`.")
     return above, [
+        *([same] if any("=" in each.ours for each in found) else []),
         ("Unit", "a task; variants, such as a function in several dimensions, count as one."),
         ("Trainings", f"the budget; strategies that do not plan by it{also} are scored at that point of longer runs."),
         (

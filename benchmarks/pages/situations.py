@@ -26,15 +26,15 @@ SITUATIONS = {  # (suite, field, workers) -> in words
     ("networks", "all tasks", 1): "networks, short trainings",
 }
 MEANING = {  # of a situation
-    "numeric spaces": "floats alone; BBOB functions",
-    "mixed spaces": "floats, integers and choices; BBOB functions",
+    "numeric spaces": "floats alone; BBOB test functions",
+    "mixed spaces": "floats, integers and choices; BBOB test functions",
     "discrete spaces": "integers and choices, no floats",
-    "networks, long trainings": "{epochs} epochs, can be stopped early; surrogates",
-    "networks, long trainings, 4 workers": "{epochs} epochs, can be stopped early; surrogates",
+    "networks, long trainings": "{epochs} epochs, can be stopped early; predicted by surrogates",
+    "networks, long trainings, 4 workers": "{epochs} epochs, can be stopped early; predicted by surrogates",
     "networks, short trainings": "{epochs} epochs, can be stopped early; trained for real",
 }
 FIRST_COLUMN = "what you tune"
-WITH_SLOW = "with slow strategies too"  # begins the probabilities on a part of the tasks
+WITH_SLOW = "against slow strategies"  # begins the probabilities on a part of the tasks
 VERY_LIKELY, LIKELY = 0.9, 0.66  # P(best) from which a strategy is called so
 
 
@@ -223,12 +223,13 @@ def _answer(advice: SituationAdvice) -> str:
     if not other.extent:
         difference = float(advice.first.means[advice.strategy] - advice.first.means[other.name])
         than = "lower" if difference > 0 else "higher"
-        return f"{text}; `{other.name}` has {other.chance}, regret {than} by {number(abs(difference))}"
+        equal = " (practically equal)" if abs(difference) < MARGIN else ""
+        return f"{text}; `{other.name}` has {other.chance}, regret {than} by {number(abs(difference))}{equal}"
     on_part = chance(other.comparison, advice.strategy)
     if other.is_likelier_than(advice.strategy):
         theirs = f"`{other.name}` has {other.chance}, {advice.strategy} {probability(on_part)}"
-        return f"{text}; {WITH_SLOW}, {theirs}"
-    return f"{text}; {WITH_SLOW}, {advice.strategy} has {probability(on_part)}"
+        return f"{text}; {WITH_SLOW} ({other.extent}), {theirs}"
+    return f"{text}; {WITH_SLOW} ({other.extent}), {advice.strategy} has {probability(on_part)}"
 
 
 def _in_words(likely: float) -> str:
@@ -284,10 +285,12 @@ def advice_rows(found: Sequence[SituationAdvice]) -> list[list[str]]:
 
 
 ANSWERS = (
-    f"The strategy of automl with the lowest expected regret ({DEFAULT}, the default, if it is within {MARGIN:g}), and "
-    f"P(best): the probability that the expected regret, on tasks like these, is within {MARGIN:g} of the lowest. "
-    f"Several can qualify. Very likely: {VERY_LIKELY:.0%} or more; likely: {LIKELY:.0%} or more; uncertain: less. A "
-    "regret of 0 is the best known loss, which runs can beat; 1 is a median random configuration."
+    "Which strategy of automl to use, by what you tune and by the budget, in full trainings. It has the lowest "
+    f"expected regret of automl's strategies, or it is {DEFAULT}, the default, with a regret at most {MARGIN:g} above "
+    "that. Regret is the distance to the best known loss: 0 is that loss, which runs can beat, and 1 is that of a "
+    "median random configuration. The percentage, P(best), is the probability that a regret is within "
+    f"{MARGIN:g} of the lowest of all strategies and libraries on tasks like these, so several can have a high one. "
+    f"Very likely: {VERY_LIKELY:.0%} or more; likely: {LIKELY:.0%} or more; uncertain: less."
 )
 LIKELIER, ON_DEVELOPMENT = "alternative (P(best)): regret", "P(best) on development tasks"
 ADVICE = [

@@ -58,7 +58,8 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     part = section({"auto": 0.49, "raw-optuna-gp": 0.992}, extent="15 tasks, 5 seeds")
     found = replace(advised({"auto": 0.999, "tpe": 0.1}), part=part)
     assert found.about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (>99%), `auto` (49%)"
-    assert answer(found) == "**auto**: very likely (>99%); with slow strategies too, `raw-optuna-gp` has >99%, auto 49%"
+    against = "**auto**: very likely (>99%); against slow strategies (15 tasks, 5 seeds), "
+    assert answer(found) == f"{against}`raw-optuna-gp` has >99%, auto 49%"
     also = section(
         {"auto": 0.49, "tpe": 0.992}, extent="15 tasks, 5 seeds"
     )  # is known on all tasks, where it is behind
@@ -66,7 +67,8 @@ def test_a_library_that_is_likelier_on_a_part_of_the_tasks_is_named_with_both_pr
     as_good = section({"auto": 0.96, "raw-optuna-gp": 0.84}, extent="15 tasks, 5 seeds")
     assert replace(found, part=as_good).about_likelier == "on 15 tasks, 5 seeds: `raw-optuna-gp` (84%), `auto` (96%)"
     assert (
-        answer(replace(found, part=as_good)) == "**auto**: very likely (>99%); with slow strategies too, auto has 96%"
+        answer(replace(found, part=as_good))
+        == "**auto**: very likely (>99%); against slow strategies (15 tasks, 5 seeds), auto has 96%"
     )
 
 
@@ -95,14 +97,16 @@ def test_a_row_per_situation_says_what_to_use_after_each_budget_and_how_sure_tha
     header, rows = answers([usual, more, crew], extents=True)
     assert header == ["what you tune", "20 trainings", "50 trainings", "measured on"]
     assert [row[:3] for row in rows] == [
-        ["**numeric spaces**: floats alone; BBOB functions",
+        ["**numeric spaces**: floats alone; BBOB test functions",
          "**auto**: uncertain (43%); `raw-nevergrad` has 87%, regret lower by 0.017", "**auto**: likely (70%)"],
         ["**networks, short trainings**: 10 to 18 epochs, can be stopped early; trained for real",
-         "**auto**: very likely (90%); `bo+asha` has 97%, regret higher by 0.0050", "not run"],
+         "**auto**: very likely (90%); `bo+asha` has 97%, regret higher by 0.0050 (practically equal)", "not run"],
     ]  # fmt: skip
     assert rows[1][3] == "development: 7 tasks, 20 seeds"
     header, [row] = answers([crew])
     assert header == ["what you tune", "20 trainings"]
     assert row[0].endswith("; trained for real; development tasks")
     sooner = replace(crew, strategy="bo+asha")
-    assert answer(sooner) == "**bo+asha**: very likely (97%); `auto` has 90%, regret lower by 0.0050"
+    assert (
+        answer(sooner) == "**bo+asha**: very likely (97%); `auto` has 90%, regret lower by 0.0050 (practically equal)"
+    )
